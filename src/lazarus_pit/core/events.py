@@ -1,6 +1,6 @@
 """The verbs: facts (past tense) come in, orders (imperative) go out, told events are written down.
 
-A fact about one life names its generation; a fact of another generation is a ghost and changes nothing.
+A fact about one life names its generation; one of another generation is a ghost and changes nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class Dismissed(Fact, frozen=True, kw_only=True):
 
 
 class Admitted(Fact, frozen=True, kw_only=True):
-    """The fleet gives a due start its turn. ``luck`` in [0, 1) spreads the next backoff."""
+    """The fleet gives a due start its turn."""
+
+
+class Doubted(Fact, frozen=True, kw_only=True):
+    """The fleet does not trust its own eyes: what was looked at before must be looked at again."""
 
 
 class Spawned(Fact, frozen=True, kw_only=True):

@@ -106,7 +106,7 @@ class HoldKind(StrEnum):
 
 
 class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By which rules one agent lives. The words are those of the configuration; all times in seconds."""
+    """By which rules one agent lives, in the words of the configuration; times in seconds."""
 
     revive_policy: RevivePolicy = RevivePolicy.AUTO
     restart: Restart = Restart.ON_FAILURE
@@ -197,7 +197,7 @@ class Life(Struct, frozen=True, kw_only=True):
     boot_id: str
     pid: int
     start_time: int
-    """Field 22 of ``/proc/<pid>/stat``, in clock ticks since boot; with pid and boot id it is unique."""
+    """Field 22 of ``/proc/<pid>/stat``, in clock ticks since boot; unique with pid and boot id."""
     cgroup: str = ""
     """Directory of the life's cgroup v2 leaf; empty where there is none."""
     status_file: str = ""

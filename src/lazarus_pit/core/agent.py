@@ -1,0 +1,187 @@
+"""One agent's life, decided: the state, ``wake`` and ``owed``. ``lifecycle.py`` holds ``step``.
+
+Pure: time comes in as an argument and orders go out as data, so a simulator can live a year of it
+before lunch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from lazarus_pit.core import health
+from lazarus_pit.core.events import Ask, Freeze, Kill, LookAt, Order, RequestStart, Spawn, Thaw
+from lazarus_pit.core.health import LOOK_LEAD, LOOK_TIMEOUT, Finding, Vitals
+from lazarus_pit.core.model import (
+    NEVER,
+    Desired,
+    Exit,
+    Hold,
+    Instant,
+    Key,
+    Life,
+    Liveness,
+    Look,
+    OnStall,
+    Phase,
+    Rules,
+    Verdict,
+)
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """What the pit believes about one agent. All of it but ``rules`` survives the daemon."""
+
+    key: Key
+    rules: Rules
+    phase: Phase = Phase.BACKOFF
+    reason: str = "new"
+    """Why it is in this phase: one word from the journal's vocabulary."""
+    since: Instant = 0.0
+    """When the phase began."""
+
+    desired: Desired = Desired.RUN
+    request: int = 0
+    """Revives asked for by hand that have been honoured."""
+
+    generation: int = 0
+    """Which life this is: the fencing token. Never used twice."""
+    life: Life | None = None
+    """The process of this generation; ``None`` until it exists and once it is gone."""
+    started: Instant = 0.0
+    vitals: Vitals = Vitals()
+    status: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
+    warned: Finding = Finding.FINE
+    """The gravest finding that people were told of since it was last fine."""
+
+    due: Instant = 0.0
+    """BACKOFF: when the next start may happen. AWAITING: when the request expires."""
+    queued: bool = False
+    """BACKOFF: the start is due and waits for its turn in the fleet."""
+    free: bool = True
+    """The next start is nobody's failure and burns no attempt."""
+    attempts: tuple[Instant, ...] = ()
+    """Revivals inside the window; recorded before the start that they count."""
+    failures: int = 0
+    """Short lives in a row: the exponent of the backoff."""
+    revives: int = 0
+    """Revivals since the agent was enlisted, for people."""
+    revived: bool = False
+    """This life follows a death that nobody asked for."""
+
+    hold: Hold | None = None
+    forced: bool = False
+    """FENCING: patience has ended; the order is now to kill the whole life."""
+    frozen_at: Instant = 0.0
+    """When deadlines were suspended; 0 while they run."""
+    look_sent: Instant = 0.0
+    look: Look | None = None
+    """The latest fresh look, and when it was taken."""
+    looked: Instant = 0.0
+    last_exit: Exit | None = None
+    died: Instant = 0.0
+
+
+LIVING = (Phase.STARTING, Phase.RUNNING, Phase.FENCING)
+"""Phases that have, or may have, a process; HELD does while ``life`` is not ``None``."""
+
+
+def may_live(agent: Agent) -> bool:
+    """Whether a process of this generation may exist."""
+    return agent.phase in LIVING or (agent.phase is Phase.HELD and agent.life is not None)
+
+
+def is_judged(agent: Agent) -> bool:
+    """Whether silence counts against this agent now."""
+    return agent.phase is Phase.RUNNING and agent.frozen_at == 0.0
+
+
+def owed(agent: Agent) -> list[Order]:
+    """What this state owes the world. Asked again after a restart; shells act once per life."""
+    at: dict[str, Any] = {"key": agent.key, "generation": agent.generation}
+    orders: list[Order] = []
+    match agent.phase:
+        case Phase.STARTING if agent.life is None:
+            orders.append(Spawn(**at))
+        case Phase.FENCING:
+            if agent.frozen_at:
+                orders.append(Thaw(**at))
+            orders.append(Kill(**at, force=agent.forced))
+        case Phase.AWAITING:
+            orders.append(Ask(**at, expires=agent.due))
+        case Phase.BACKOFF if agent.queued:
+            orders.append(RequestStart(**at))
+        case _:
+            orders.extend(_owed_freeze(agent, at))
+    if agent.look_sent and agent.phase in (Phase.STARTING, Phase.RUNNING):
+        orders.append(LookAt(**at))
+    return orders
+
+
+def _owed_freeze(agent: Agent, at: dict[str, Any]) -> list[Order]:
+    if agent.life is None:
+        return []
+    return [Freeze(**at)] if agent.frozen_at else []
+
+
+def wake(agent: Agent) -> Instant:
+    """When time alone will next matter to this agent. Every wait has an end here."""
+    if agent.frozen_at and agent.phase is not Phase.FENCING:
+        return NEVER
+    rules = agent.rules
+    match agent.phase:
+        case Phase.BACKOFF:
+            wants = agent.desired is Desired.RUN and not agent.queued
+            return agent.due if wants else NEVER
+        case Phase.STARTING:
+            return _look_or(agent, agent.since + rules.start_timeout)
+        case Phase.RUNNING:
+            return _wake_running(agent)
+        case Phase.HELD:
+            return agent.hold.until if agent.hold else agent.since
+        case Phase.FENCING:
+            return agent.since + patience(agent)
+        case Phase.AWAITING:
+            return agent.due
+        case _:
+            return NEVER
+
+
+def patience(agent: Agent) -> float:
+    """Seconds between one order to end this life and the next, sterner one."""
+    if agent.reason in ("stop", "operator"):
+        return agent.rules.stop_timeout
+    return agent.rules.kill_grace
+
+
+def _look_or(agent: Agent, deadline: Instant) -> Instant:
+    """When a deadline that needs a fresh look next matters: to look, or to judge."""
+    if agent.look_sent:
+        return max(deadline, agent.look_sent + LOOK_TIMEOUT)
+    if has_fresh_look(agent, deadline):
+        return deadline
+    return deadline - LOOK_LEAD
+
+
+def has_fresh_look(agent: Agent, deadline: Instant) -> bool:
+    """Whether the latest look was taken for this deadline."""
+    return agent.look is not None and agent.looked >= deadline - LOOK_LEAD
+
+
+def _wake_running(agent: Agent) -> Instant:
+    rules, vitals = agent.rules, agent.vitals
+    instants = [_look_or(agent, health.silent_at(vitals, rules))]
+    if agent.warned is Finding.FINE:
+        instants.append(health.stale_at(vitals, rules))
+    if agent.warned is not Finding.STALLED or rules.on_stall is OnStall.REVIVE:
+        instants.append(_look_or(agent, health.stalled_at(vitals, rules)))
+    if agent.attempts or agent.failures:
+        instants.append(agent.started + rules.stable_after)
+    return min(instants)
+
+
+def needs_beats(agent: Agent) -> bool:
+    """Whether readiness must be shown, not assumed from the process."""
+    return agent.rules.liveness is Liveness.HEARTBEAT

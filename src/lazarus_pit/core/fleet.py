@@ -1,0 +1,318 @@
+"""The supervisor: every agent, the lazy heap of their deadlines, and what only a fleet can know.
+
+What only a fleet can know: how many starts are under way (the admission gate), how many revivals
+there were lately (the storm budget), and that many silences at once say more about the observer
+than about the agents (the storm gate). Nothing here grows with the fleet on the way of one fact.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from lazarus_pit.core import health
+from lazarus_pit.core.agent import Agent, is_judged, may_live, owed, wake
+from lazarus_pit.core.events import (
+    Admitted,
+    Dismissed,
+    Doubted,
+    Enlisted,
+    Exited,
+    Fact,
+    ObserverBlinded,
+    ObserverDoubted,
+    ObserverSaw,
+    Order,
+    RequestStart,
+    Tick,
+    Told,
+)
+from lazarus_pit.core.lifecycle import step
+from lazarus_pit.core.model import NEVER, Desired, FleetRules, Instant, Key, Phase
+
+TICK = Tick()
+DOUBTED = Doubted()
+
+
+class Turn(Struct, kw_only=True):
+    """What one turn of the loop came to: to be persisted first, then acted on."""
+
+    changed: dict[Key, Agent | None] = field(default_factory=dict)
+    """Agents whose durable state changed; ``None`` is gone from the manifest."""
+    told: list[Told] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+
+
+def is_durable(before: Agent, after: Agent) -> bool:
+    """Whether the change must reach the disk: beats and looks need not, decisions must."""
+    return (
+        before.phase is not after.phase
+        or before.generation != after.generation
+        or before.life is not after.life
+        or before.attempts is not after.attempts
+        or before.forced != after.forced
+        or before.request != after.request
+        or before.desired is not after.desired
+        or before.hold != after.hold
+        or before.frozen_at != after.frozen_at
+        or before.reason != after.reason
+        or before.warned is not after.warned
+    )
+
+
+class Fleet:
+    """All agents of this pit: ``step`` feeds it facts, ``take`` tells what they came to."""
+
+    def __init__(self, rules: FleetRules, agents: Iterable[Agent] = ()) -> None:
+        """Begin with what was persisted; ``owed`` tells what to ask for again."""
+        self.rules = rules
+        self.agents: dict[Key, Agent] = {agent.key: agent for agent in agents}
+        self.turn = Turn()
+        self._heap: list[tuple[Instant, Key]] = []
+        self._armed: dict[Key, Instant] = {}
+        self._queue: list[tuple[Instant, Key]] = []
+        self._slots: dict[Key, Instant] = {}
+        self._revivals: deque[Instant] = deque()
+        self._storming = False
+        self._doubt_until: Instant = 0.0
+        self._trust_until: Instant = 0.0
+        self._blind = False
+        self._dismissed: set[Key] = set()
+        self._living = sum(may_live(agent) for agent in self.agents.values())
+        for agent in self.agents.values():
+            self._arm(agent)
+
+    # ------------------------------------------------------------ the way of one fact
+
+    def step(self, key: Key, fact: Fact, now: Instant) -> None:
+        """Fold a fact about one agent in. Only ``Enlisted`` makes an unknown agent known."""
+        agent = self.agents.get(key)
+        match fact:
+            case Enlisted():
+                self._dismissed.discard(key)
+                agent = agent or Agent(key=key, rules=fact.rules, since=now, due=now)
+                self.turn.changed.setdefault(key, agent)
+            case Dismissed():
+                self._dismiss(key, now)
+                return
+        if agent is not None:
+            self._apply(agent, fact, now)
+
+    def observe(self, fact: Fact, now: Instant) -> None:
+        """Fold a fact about the observer itself in: verdicts wait until the eyes can be trusted."""
+        match fact:
+            case ObserverBlinded(why=why):
+                self._blind = True
+                self._doubt(why, now)
+            case ObserverSaw():
+                self._blind = False
+            case ObserverDoubted(why=why):
+                self._doubt(why, now)
+
+    def tick(self, now: Instant) -> None:
+        """Let time act on everybody whose deadline has come, then give due starts their turn."""
+        due = self._take_due(now)
+        if self._is_storm(due, now):
+            self._doubt("many_silent_at_once", now)
+        for agent in due:
+            if self._in_doubt(now) and _is_verdict(agent, now):
+                self._apply(agent, DOUBTED, now)
+                self._push(
+                    agent.key,
+                    max(self._doubt_until, now + 1.0) if self._blind else self._doubt_until,
+                )
+            else:
+                self._apply(agent, TICK, now)
+        self._admit(now)
+
+    def wake(self) -> Instant:
+        """When time alone will next matter to anybody."""
+        first = self._heap[0][0] if self._heap else NEVER
+        if self._queue:
+            if len(self._slots) >= self.rules.starts_in_flight:
+                first = min(first, *self._slots.values())
+            elif self._revivals:
+                first = min(first, self._revivals[0] + self.rules.storm_window)
+        return first
+
+    def owed(self) -> list[Order]:
+        """What the whole fleet owes the world: asked again when a daemon begins."""
+        orders: list[Order] = []
+        for agent in self.agents.values():
+            for order in owed(agent):
+                if isinstance(order, RequestStart):
+                    self._enqueue(agent)
+                else:
+                    orders.append(order)
+        return orders
+
+    def take(self) -> Turn:
+        """Take what has come to pass since the last time."""
+        turn, self.turn = self.turn, Turn()
+        return turn
+
+    # ------------------------------------------------------------ inside
+
+    def _apply(self, agent: Agent, fact: Fact, now: Instant) -> None:
+        after, told, orders = step(agent, fact, now)
+        key = agent.key
+        if after is not agent:
+            self.agents[key] = after
+            self._living += may_live(after) - may_live(agent)
+            if is_durable(agent, after):
+                self.turn.changed[key] = after
+            if after.phase is not Phase.STARTING:
+                self._slots.pop(key, None)
+        self._arm(after)
+        self.turn.told.extend(told)
+        for order in orders:
+            if isinstance(order, RequestStart):
+                self._enqueue(after)
+            else:
+                self.turn.orders.append(order)
+        if isinstance(fact, Exited) and key in self._dismissed:
+            self._forget(key)
+
+    def _dismiss(self, key: Key, now: Instant) -> None:
+        agent = self.agents.get(key)
+        if agent is None:
+            return
+        if not may_live(agent):
+            self._forget(key)
+            return
+        self._dismissed.add(key)
+        wanted = Enlisted(rules=agent.rules, desired=Desired.STOP, request=agent.request)
+        self._apply(agent, wanted, now)
+
+    def _forget(self, key: Key) -> None:
+        agent = self.agents.pop(key)
+        self._living -= may_live(agent)
+        self._dismissed.discard(key)
+        self._slots.pop(key, None)
+        self._armed.pop(key, None)
+        self.turn.changed[key] = None
+
+    # ------------------------------------------------------------ deadlines
+
+    def _arm(self, agent: Agent) -> None:
+        """Keep one entry an agent; a later deadline is found out when the earlier one comes up."""
+        when = wake(agent)
+        if when < self._armed.get(agent.key, NEVER):
+            self._push(agent.key, when)
+
+    def _push(self, key: Key, when: Instant) -> None:
+        self._armed[key] = when
+        heapq.heappush(self._heap, (when, key))
+
+    def _take_due(self, now: Instant) -> list[Agent]:
+        due: list[Agent] = []
+        while self._heap and self._heap[0][0] <= now:
+            when, key = heapq.heappop(self._heap)
+            if self._armed.get(key) != when:
+                continue  # A newer entry stands elsewhere in the heap.
+            del self._armed[key]
+            agent = self.agents.get(key)
+            if agent is None:
+                continue
+            if wake(agent) <= now:
+                due.append(agent)
+            else:
+                self._arm(agent)
+        return due
+
+    # ------------------------------------------------------------ doubt
+
+    def _is_storm(self, due: list[Agent], now: Instant) -> bool:
+        if now < self._trust_until or len(due) * 2 <= self._living:
+            return False
+        silent = sum(_is_verdict(agent, now) for agent in due)
+        return self._living >= self.rules.doubt_fleet and silent * 2 > self._living
+
+    def _doubt(self, why: str, now: Instant) -> None:
+        """Postpone verdicts once; after the grace they are trusted again, or nobody ever hangs."""
+        until = now + self.rules.doubt_grace
+        if until > self._doubt_until:
+            if now >= self._doubt_until:
+                self.turn.told.append(Told(event="observer_doubted", data={"why": why}))
+            self._doubt_until = until
+            self._trust_until = until + self.rules.doubt_grace
+
+    def _in_doubt(self, now: Instant) -> bool:
+        return self._blind or now < self._doubt_until
+
+    # ------------------------------------------------------------ admission
+
+    def _enqueue(self, agent: Agent) -> None:
+        heapq.heappush(self._queue, (agent.died, agent.key))
+
+    def _admit(self, now: Instant) -> None:
+        """Give due starts their turn, oldest death first, as the gate and the budget allow."""
+        slots = self._slots
+        for key in [key for key, until in slots.items() if until <= now]:
+            del slots[key]
+        while self._queue and len(slots) < self.rules.starts_in_flight:
+            key = self._queue[0][1]
+            agent = self.agents.get(key)
+            if agent is None or not agent.queued or agent.phase is not Phase.BACKOFF:
+                heapq.heappop(self._queue)
+                continue
+            if agent.revived and not self._within_budget(now):
+                return
+            heapq.heappop(self._queue)
+            slots[key] = now + self.rules.start_slot
+            self._apply(agent, Admitted(), now)
+
+    def _within_budget(self, now: Instant) -> bool:
+        """Whether the fleet may revive one more now; said once when it may not."""
+        revivals, rules = self._revivals, self.rules
+        while revivals and now - revivals[0] >= rules.storm_window:
+            revivals.popleft()
+        budget = max(rules.storm_floor, int(rules.storm_per_agent * len(self.agents)))
+        if len(revivals) < budget:
+            revivals.append(now)
+            self._storming = False
+            return True
+        if not self._storming:
+            self._storming = True
+            data = {"revivals": len(revivals), "window": rules.storm_window}
+            self.turn.told.append(Told(event="revival_storm", data=data))
+        return False
+
+
+def _is_verdict(agent: Agent, now: Instant) -> bool:
+    """Whether what is due about this agent is a verdict of silence, or the look before one."""
+    if agent.phase is Phase.STARTING:
+        return True
+    if not is_judged(agent):
+        return False
+    silent = min(
+        health.silent_at(agent.vitals, agent.rules), health.stalled_at(agent.vitals, agent.rules)
+    )
+    return now >= silent - health.LOOK_LEAD
+
+
+def restamp(agent: Agent, now: Instant, *, same_boot: bool) -> Agent:
+    """Return a persisted agent fit for this run of the daemon.
+
+    Instants belong to one boot of the machine. After another boot they would lie in the future or
+    far in the past; attempts then count from now on, which errs to the careful side.
+    """
+    if same_boot:
+        return agent
+    return replace(
+        agent,
+        since=now,
+        started=now,
+        died=now,
+        vitals=health.fresh(now),
+        due=now if agent.phase is Phase.BACKOFF else now + agent.rules.approval_timeout,
+        attempts=tuple(now for _ in agent.attempts),
+        frozen_at=now if agent.frozen_at else 0.0,
+        look=None,
+        look_sent=0.0,
+        looked=0.0,
+    )

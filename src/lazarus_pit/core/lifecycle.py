@@ -1,0 +1,303 @@
+"""``step``: one agent, one fact, now: what it becomes, what is told, what is ordered.
+
+One function a fact; inside, one case a phase. A pair that is not named changes nothing, and the
+golden grid (tests/simulation/grid.txt) shows every pair, so that none is silent by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from lazarus_pit.core import health
+from lazarus_pit.core.agent import Agent, may_live, needs_beats, owed
+from lazarus_pit.core.death import bury
+from lazarus_pit.core.events import (
+    Admitted,
+    Adopted,
+    Beat,
+    Decided,
+    Doubted,
+    Enlisted,
+    Exited,
+    Fact,
+    Freeze,
+    Frozen,
+    Looked,
+    Order,
+    Progressed,
+    Spawned,
+    SpawnFailed,
+    Thaw,
+    Thawed,
+    Tick,
+)
+from lazarus_pit.core.health import Finding
+from lazarus_pit.core.model import Desired, Exit, Instant, Phase, Verdict
+from lazarus_pit.core.moves import (
+    Step,
+    arrive,
+    condemn,
+    enter,
+    escalate,
+    ready,
+    reassess,
+    release,
+    schedule,
+    tell,
+)
+from lazarus_pit.core.ticks import on_tick
+
+
+def step(agent: Agent, fact: Fact, now: Instant) -> Step:
+    """Fold one fact into what we believe, and say what to do about it.
+
+    A fact of another generation is a ghost or a late reply and changes nothing.
+    """
+    generation = getattr(fact, "generation", None)
+    if generation is not None and generation != agent.generation:
+        return Step(agent)
+    return STEPS[type(fact)](agent, fact, now)
+
+
+def on_enlisted(agent: Agent, fact: Enlisted, now: Instant) -> Step:
+    """People have changed the manifest: new rules hold at once, and what they want wins."""
+    asked = fact.request > agent.request
+    agent = replace(
+        agent,
+        rules=fact.rules,
+        desired=fact.desired,
+        request=max(fact.request, agent.request),
+        queued=agent.queued and fact.desired is Desired.RUN,
+    )
+    match fact.desired:
+        case Desired.STOP:
+            return _stop(agent, now)
+        case Desired.FREEZE:
+            return _freeze(agent, now)
+        case _:
+            return _run(agent, now, asked=asked)
+
+
+def _stop(agent: Agent, now: Instant) -> Step:
+    if agent.phase is Phase.FENCING or agent.phase in (Phase.STOPPED, Phase.EXITED):
+        return Step(agent)
+    if may_live(agent):
+        return condemn(agent, "stop", now)
+    line = tell(agent, "agent_stopped")
+    return arrive(enter(agent, Phase.STOPPED, "stop", now, verdict=Verdict.UNKNOWN), line)
+
+
+def _freeze(agent: Agent, now: Instant) -> Step:
+    """Suspend every deadline from now on, and make what lives stand still."""
+    if agent.frozen_at or not may_live(agent) or agent.phase is Phase.FENCING:
+        return Step(agent)
+    return arrive(replace(agent, frozen_at=now, look_sent=0.0))
+
+
+def _thaw(agent: Agent, now: Instant) -> Agent:
+    """Let time run again: what was silent while frozen was silent on our order."""
+    if not agent.frozen_at:
+        return agent
+    since = agent.since + (now - agent.frozen_at) if agent.phase is Phase.STARTING else agent.since
+    vitals = health.fresh(now)
+    return replace(
+        agent,
+        frozen_at=0.0,
+        since=since,
+        vitals=replace(vitals, cycle=agent.vitals.cycle),
+        look=None,
+    )
+
+
+def _run(agent: Agent, now: Instant, *, asked: bool) -> Step:
+    thawing: tuple[Order, ...] = ()
+    if agent.frozen_at and agent.phase is not Phase.FENCING:
+        thawing = (Thaw(key=agent.key, generation=agent.generation),)
+        agent = _thaw(agent, now)
+    if asked:
+        return _revive_by_hand(agent, now)
+    if agent.phase is Phase.STOPPED:
+        return arrive(schedule(agent, "wanted", now, now, free=True))
+    return Step(agent, (), thawing)
+
+
+def _revive_by_hand(agent: Agent, now: Instant) -> Step:
+    """A person's word clears attempts, holds and giving up; a living agent is replaced."""
+    agent = replace(agent, attempts=(), failures=0)
+    line = tell(agent, "revive_requested")
+    if agent.phase is Phase.FENCING:
+        return Step(replace(agent, reason="operator"), (line,))
+    if may_live(agent):
+        return condemn(agent, "operator", now, line)
+    return arrive(schedule(agent, "operator", now, now, free=True), line)
+
+
+def on_admitted(agent: Agent, _fact: Admitted, now: Instant) -> Step:
+    """The fleet gives the turn: a new generation begins, its attempt recorded before the start."""
+    if agent.phase is not Phase.BACKOFF or not agent.queued or agent.desired is not Desired.RUN:
+        return Step(agent)
+    attempts = agent.attempts if agent.free else (*agent.attempts, now)
+    born = enter(
+        agent,
+        Phase.STARTING,
+        agent.reason,
+        now,
+        generation=agent.generation + 1,
+        life=None,
+        started=now,
+        vitals=health.fresh(now),
+        verdict=Verdict.UNKNOWN,
+        warned=Finding.FINE,
+        attempts=attempts,
+        revives=agent.revives + (1 if agent.revived else 0),
+        free=False,
+    )
+    return arrive(born)
+
+
+def on_spawned(agent: Agent, fact: Spawned, now: Instant) -> Step:
+    """The process exists; where that is proof enough it is ready as well."""
+    match agent.phase:
+        case Phase.STARTING:
+            born = replace(agent, life=fact.life, started=now, vitals=health.fresh(now))
+            line = tell(born, "agent_started", pid=fact.life.pid)
+            if needs_beats(born):
+                frozen = [Freeze(key=born.key, generation=born.generation)] * bool(born.frozen_at)
+                return Step(born, (line,), tuple(frozen))
+            return ready(born, "process", now, line)
+        case Phase.FENCING:
+            return Step(replace(agent, life=fact.life), (), tuple(owed(agent)))
+        case _:
+            return Step(agent)
+
+
+def on_spawn_failed(agent: Agent, fact: SpawnFailed, now: Instant) -> Step:
+    """The life never began: that counts as a very short one."""
+    if agent.phase not in (Phase.STARTING, Phase.FENCING):
+        return Step(agent)
+    ending = Exited(generation=agent.generation, exit=Exit(note=fact.why))
+    line = tell(agent, "agent_start_failed", why=fact.why)
+    if fact.fatal and agent.phase is Phase.STARTING and agent.desired is Desired.RUN:
+        gone = replace(agent, last_exit=ending.exit, died=now, verdict=Verdict.DEAD)
+        return escalate(gone, "cannot_start", now, line)
+    after = bury(agent, ending, now)
+    return Step(after.agent, (line, *after.told), after.orders)
+
+
+def on_adopted(agent: Agent, fact: Adopted, now: Instant) -> Step:
+    """A new daemon found this life running: the time nobody looked is not held against it."""
+    if not may_live(agent) and agent.phase is not Phase.STARTING:
+        return Step(agent)
+    vitals = replace(health.fresh(now), cycle=agent.vitals.cycle)
+    found = replace(agent, life=fact.life, vitals=vitals, look=None, look_sent=0.0)
+    line = tell(found, "agent_adopted", pid=fact.life.pid)
+    if found.phase is Phase.STARTING and not needs_beats(found):
+        return ready(found, "process", now, line)
+    return arrive(found, line)
+
+
+def on_beat(agent: Agent, fact: Beat, now: Instant) -> Step:
+    """A sign of life. Progress only if its cycle moved; a hold if it says so."""
+    if agent.life is None or agent.phase not in (Phase.STARTING, Phase.RUNNING, Phase.HELD):
+        return Step(agent)
+    vitals = health.beaten(
+        agent.vitals, fact.cycle, min(fact.busy_for, agent.rules.busy_limit), now
+    )
+    changed = fact.status != agent.status
+    beaten = replace(agent, vitals=vitals, status=fact.status)
+    told = (tell(beaten, "heartbeat", status=fact.status),) * changed
+    if fact.hold is not None:
+        if agent.phase is Phase.HELD and agent.hold == fact.hold:
+            return Step(beaten, told)
+        line = tell(beaten, "agent_held", hold=fact.hold.kind.value)
+        held = enter(beaten, Phase.HELD, fact.hold.kind.value, now, hold=fact.hold)
+        return arrive(held, *told, line)
+    if agent.phase is Phase.STARTING:
+        return ready(beaten, "heartbeat", now, *told)
+    if agent.phase is Phase.HELD:
+        return release(beaten, "heartbeat", now, *told)
+    if agent.warned is not Finding.FINE:
+        return reassess(beaten, now, *told)
+    return Step(beaten, told)
+
+
+def on_progressed(agent: Agent, fact: Progressed, now: Instant) -> Step:
+    """It got something done, whatever its beats say."""
+    if agent.life is None or agent.phase not in (Phase.STARTING, Phase.RUNNING):
+        return Step(agent)
+    moved = replace(agent, vitals=replace(agent.vitals, progress=now))
+    if agent.phase is Phase.STARTING:
+        return ready(moved, fact.source, now)
+    return reassess(moved, now) if agent.warned is not Finding.FINE else Step(moved)
+
+
+def on_looked(agent: Agent, fact: Looked, now: Instant) -> Step:
+    """A fresh look is back. One that saw nothing is no ground for a verdict; it is taken again."""
+    if agent.phase not in (Phase.STARTING, Phase.RUNNING) or not agent.look_sent:
+        return Step(agent)
+    if health.saw_nothing(fact.look):
+        return Step(agent)
+    before = agent.vitals
+    vitals = health.confirmed(before, fact.look, now)
+    seen = replace(agent, vitals=vitals, look=fact.look, looked=now, look_sent=0.0)
+    if agent.phase is Phase.STARTING:
+        if vitals.progress > agent.started or vitals.beat > agent.started:
+            return ready(seen, "output", now)
+        return Step(seen)
+    return reassess(seen, now) if agent.warned is not Finding.FINE else Step(seen)
+
+
+def on_exited(agent: Agent, fact: Exited, now: Instant) -> Step:
+    """The operating system says that this life is gone: the one proof that suffices alone."""
+    return bury(agent, fact, now) if may_live(agent) else Step(agent)
+
+
+def on_frozen(agent: Agent, _fact: Frozen, _now: Instant) -> Step:
+    """It stands still. If people want it moving again by now, let it."""
+    if agent.frozen_at or not may_live(agent):
+        return Step(agent, (tell(agent, "agent_frozen"),) if agent.frozen_at else ())
+    return Step(agent, (), (Thaw(key=agent.key, generation=agent.generation),))
+
+
+def on_thawed(agent: Agent, _fact: Thawed, _now: Instant) -> Step:
+    """It moves again; if people want it still by now, freeze it."""
+    if not agent.frozen_at or agent.phase is Phase.FENCING:
+        return Step(agent, (tell(agent, "agent_thawed"),))
+    return Step(agent, (), (Freeze(key=agent.key, generation=agent.generation),))
+
+
+def on_decided(agent: Agent, fact: Decided, now: Instant) -> Step:
+    """A person's answer, good once, for the death it was asked about."""
+    if agent.phase is not Phase.AWAITING:
+        return Step(agent)
+    data = {"by": fact.by, "via": fact.via}
+    if fact.approved:
+        line = tell(agent, "approval_granted", **data)
+        return arrive(schedule(agent, "approved", now, now), line)
+    return escalate(agent, "denied", now, tell(agent, "approval_denied", **data))
+
+
+def on_doubted(agent: Agent, _fact: Doubted, _now: Instant) -> Step:
+    """Forget what was seen with eyes that are in doubt."""
+    return Step(replace(agent, look=None, look_sent=0.0))
+
+
+STEPS: dict[type[Fact], Callable[[Agent, Any, Instant], Step]] = {
+    Enlisted: on_enlisted,
+    Admitted: on_admitted,
+    Spawned: on_spawned,
+    SpawnFailed: on_spawn_failed,
+    Adopted: on_adopted,
+    Beat: on_beat,
+    Progressed: on_progressed,
+    Looked: on_looked,
+    Exited: on_exited,
+    Frozen: on_frozen,
+    Thawed: on_thawed,
+    Decided: on_decided,
+    Doubted: on_doubted,
+    Tick: on_tick,
+}
