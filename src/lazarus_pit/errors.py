@@ -3,7 +3,7 @@
 LazarusError
 ├── UsageError      the person: a flag or a name that cannot be (exit code 2)
 ├── ConfigError     the person: a file that says what it may not (exit code 2)
-├── FormatError     somebody's bytes: not what the format says; raised by ``formats`` and nothing else
+├── FormatError     somebody's bytes: not what the format says; all that ``formats`` raises
 ├── RefusedError    the rules: a transition that is not allowed in this state (exit code 1)
 └── WorldError      the machine said no: try again later (exit code 75)
     ├── StoreError  a record could not be made durable

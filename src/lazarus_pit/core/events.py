@@ -1,6 +1,6 @@
 """The verbs: facts (past tense) come in, orders (imperative) go out, told events are written down.
 
-A fact about one life names its generation; one of another generation is a ghost and changes nothing.
+A fact about one life names its generation; one of another generation is a ghost.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""ACT: the only place where the kinds meet."""

@@ -1,0 +1,77 @@
+"""After a restart: who lives, who ended meanwhile, what is owed. Pure; the seeing is done before.
+
+What the records say is compared with what is there. Records may be behind (a full disk), never
+ahead: a life is recorded before it begins, and its traces name its generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from lazarus_pit.core import health
+from lazarus_pit.core.agent import Agent, may_live
+from lazarus_pit.core.events import Adopted, Exited, Fact
+from lazarus_pit.core.model import Exit, Instant, Key, Life, Phase
+
+Lives = Mapping[tuple[Key, int], Life]
+
+
+class Adoption(NamedTuple):
+    """What a new daemon begins with."""
+
+    agents: list[Agent]
+    facts: list[tuple[Key, Fact]]
+    strays: list[Life]
+    """Living remains of older generations: to be destroyed, or there would be two copies."""
+
+
+def adopt(
+    recorded: Iterable[Agent], living: Lives, ended: Mapping[tuple[Key, int], Exit], now: Instant
+) -> Adoption:
+    """Compare the records with the world.
+
+    Args:
+        recorded: every agent as it was last persisted.
+        living: every life of this pit that was found running, by agent and generation.
+        ended: lives that left a trace of having begun and are gone, with how they ended.
+        now: the instant at which the new daemon looks.
+    """
+    agents: list[Agent] = []
+    facts: list[tuple[Key, Fact]] = []
+    newest: dict[Key, int] = {}
+    for key, generation in living:
+        newest[key] = max(generation, newest.get(key, 0))
+    strays = [life for (key, generation), life in living.items() if generation < newest[key]]
+    for record in recorded:
+        found = newest.get(record.key, 0)
+        behind = found > record.generation
+        agent = _caught_up(record, found, now) if behind else record
+        here = (agent.key, agent.generation)
+        if here in living and may_live(agent):
+            facts.append((agent.key, Adopted(generation=agent.generation, life=living[here])))
+        elif found:
+            strays.append(living[agent.key, found])
+        if here not in living and may_live(agent) and (agent.life is not None or here in ended):
+            exit_ = ended.get(here, Exit(note="unseen"))
+            facts.append((agent.key, Exited(generation=agent.generation, exit=exit_)))
+        agents.append(agent)
+    return Adoption(agents, facts, strays)
+
+
+def _caught_up(agent: Agent, generation: int, now: Instant) -> Agent:
+    """The records are behind: a later life than the last one written down is running."""
+    return replace(
+        agent,
+        phase=Phase.STARTING,
+        reason="found",
+        since=now,
+        generation=generation,
+        life=None,
+        started=now,
+        vitals=health.fresh(now),
+        queued=False,
+        hold=None,
+    )
