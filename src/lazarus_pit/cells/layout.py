@@ -1,0 +1,225 @@
+"""Where everything lies. The only file that knows the names of paths.
+
+::
+
+    <root>/<uuid>/                            a mission cell (contract 1.2)
+        cell.json                             what people want; their commands alone write it
+        workspace/                            shared work, the agents' own
+        logs/events.jsonl                     the journal
+        logs/<agent>.log                      what an agent prints
+        checkpoints/<timestamp>.tar.gz
+        bus/inbox/<agent>/                    the daemon writes, the agent reads
+        bus/outbox/<agent>/                   the agent writes, the daemon reads
+        .lazarus/heartbeats/<agent>.json      the newest beat, for everyone to read
+        .lazarus/state.json                   what the daemon believes; it alone writes it
+        .lazarus/lock                         held while cell.json is being changed
+        .lazarus/home/<agent>/                the private home an agent sees
+        .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
+        .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
+        .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
+    <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
+
+APP = "lazarus-pit"
+MANIFEST = "cell.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CellPaths:
+    """The paths of one cell. Only names that are safe in a path get in: FormatError otherwise."""
+
+    root: Path
+    uuid: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no UUID before it becomes a path."""
+        check_cell_uuid(self.uuid)
+
+    @property
+    def cell(self) -> Path:
+        """The cell's own directory."""
+        return self.root / self.uuid
+
+    @property
+    def manifest(self) -> Path:
+        """What people want of this cell."""
+        return self.cell / MANIFEST
+
+    @property
+    def workspace(self) -> Path:
+        """The shared work."""
+        return self.cell / "workspace"
+
+    @property
+    def logs(self) -> Path:
+        """The journal and the agents' output."""
+        return self.cell / "logs"
+
+    @property
+    def events(self) -> Path:
+        """The journal: one JSON object a line."""
+        return self.logs / "events.jsonl"
+
+    def log(self, agent: str) -> Path:
+        """What this agent prints."""
+        return self.logs / f"{check_agent_name(agent)}.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The saved states of the cell."""
+        return self.cell / "checkpoints"
+
+    @property
+    def inboxes(self) -> Path:
+        """One directory of delivered messages per member."""
+        return self.cell / "bus" / "inbox"
+
+    def inbox(self, agent: str) -> Path:
+        """Messages for this member; written by the daemon."""
+        return self.inboxes / check_agent_name(agent)
+
+    @property
+    def outboxes(self) -> Path:
+        """One directory of messages to send per member."""
+        return self.cell / "bus" / "outbox"
+
+    def outbox(self, agent: str) -> Path:
+        """Messages from this member: the directory names the sender."""
+        return self.outboxes / check_agent_name(agent)
+
+    @property
+    def private(self) -> Path:
+        """The daemon's part of the cell."""
+        return self.cell / ".lazarus"
+
+    @property
+    def heartbeats(self) -> Path:
+        """The newest beat of each agent."""
+        return self.private / "heartbeats"
+
+    def heartbeat(self, agent: str) -> Path:
+        """The contract's heartbeat file; agents outside a sandbox write it themselves."""
+        return self.heartbeats / f"{check_agent_name(agent)}.json"
+
+    @property
+    def state(self) -> Path:
+        """What the daemon believes about this cell."""
+        return self.private / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked while the manifest is being changed; no agent can open it."""
+        return self.private / "lock"
+
+    @property
+    def homes(self) -> Path:
+        """The private homes."""
+        return self.private / "home"
+
+    def home(self, agent: str) -> Path:
+        """The private home that this agent sees as its own."""
+        return self.homes / check_agent_name(agent)
+
+    @property
+    def runs(self) -> Path:
+        """One directory per agent for what concerns its lives."""
+        return self.private / "run"
+
+    def run(self, agent: str) -> Path:
+        """What concerns this agent's lives."""
+        return self.runs / check_agent_name(agent)
+
+    def beats(self, agent: str) -> Path:
+        """The agent-owned directory of its heartbeat; hostile to the reader."""
+        return self.run(agent) / "hb"
+
+    def beat(self, agent: str) -> Path:
+        """The heartbeat file that a sandboxed agent writes; hostile to the reader."""
+        return self.beats(agent) / f"{agent}.json"
+
+    def published(self, agent: str) -> Path:
+        """What the daemon shows to this agent, read-only."""
+        return self.run(agent) / "pub"
+
+    def published_manifest(self, agent: str) -> Path:
+        """A copy of cell.json that the agent can read but not lock."""
+        return self.published(agent) / MANIFEST
+
+    def notify_socket(self, agent: str) -> Path:
+        """Where the agent sends ``sd_notify`` datagrams; the socket says who is speaking."""
+        return self.published(agent) / "notify.sock"
+
+    def statuses(self, agent: str) -> Path:
+        """How this agent's lives ended; out of the agents' reach."""
+        return self.run(agent) / "status"
+
+    def status(self, agent: str, generation: int) -> Path:
+        """The sandbox's report on one life: process ids, then the exit code."""
+        return self.statuses(agent) / f"{generation}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PitPaths:
+    """The daemon's own paths below a root."""
+
+    root: Path
+
+    @property
+    def private(self) -> Path:
+        """The daemon's directory; no cell can have this name."""
+        return self.root / ".lazarus-pit"
+
+    @property
+    def lock(self) -> Path:
+        """Held for life by the one daemon of this root."""
+        return self.private / "lock"
+
+    @property
+    def ledger(self) -> Path:
+        """The write-ahead record of every decision."""
+        return self.private / "ledger.jsonl"
+
+    @property
+    def daemon(self) -> Path:
+        """Who the daemon is and when it last looked, for people and programs."""
+        return self.private / "daemon.json"
+
+    @property
+    def nursery(self) -> Path:
+        """Where cells are built before they appear, whole, below the root."""
+        return self.private / "new"
+
+    def cell(self, uuid: str) -> CellPaths:
+        """Return the paths of one cell of this root."""
+        return CellPaths(self.root, uuid)
+
+
+def default_root() -> Path:
+    """``/var/missions`` for root, else a directory of the user's own (contract 1.1)."""
+    if os.geteuid() == 0:
+        return Path("/var/missions")
+    return platformdirs.user_data_path(APP) / "missions"
+
+
+def default_pid_file() -> Path:
+    """``/var/run/lazarus-pit.pid`` for root, else beside the user's state (contract 2.2)."""
+    if os.geteuid() == 0:
+        return Path("/var/run/lazarus-pit.pid")
+    return platformdirs.user_state_path(APP) / "lazarus-pit.pid"
+
+
+def default_log_file() -> Path:
+    """``/var/log/lazarus-pit.log`` for root, else beside the user's state (contract 2.2)."""
+    if os.geteuid() == 0:
+        return Path("/var/log/lazarus-pit.log")
+    return platformdirs.user_state_path(APP) / "lazarus-pit.log"

@@ -1,0 +1,1 @@
+"""PARSE, purely: bytes to structs and back; garbage raises FormatError and nothing else."""
