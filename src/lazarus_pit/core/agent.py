@@ -52,6 +52,8 @@ class Agent(Struct, frozen=True, kw_only=True):
     started: Instant = 0.0
     vitals: Vitals = Vitals()
     status: str = ""
+    status_told: str = ""
+    status_told_at: Instant = 0.0
     verdict: Verdict = Verdict.UNKNOWN
     warned: Finding = Finding.FINE
     """The gravest finding that people were told of since it was last fine."""

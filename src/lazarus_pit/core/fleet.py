@@ -57,7 +57,7 @@ def is_durable(before: Agent, after: Agent) -> bool:
         or before.forced != after.forced
         or before.request != after.request
         or before.desired is not after.desired
-        or before.hold != after.hold
+        or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
         or before.frozen_at != after.frozen_at
         or before.reason != after.reason
         or before.warned is not after.warned

@@ -33,9 +33,10 @@ from lazarus_pit.core.events import (
     Thaw,
     Thawed,
     Tick,
+    Told,
 )
 from lazarus_pit.core.health import Finding
-from lazarus_pit.core.model import Desired, Exit, Instant, Phase, Verdict
+from lazarus_pit.core.model import Desired, Exit, Instant, Phase, Seconds, Verdict
 from lazarus_pit.core.moves import (
     Step,
     arrive,
@@ -49,6 +50,10 @@ from lazarus_pit.core.moves import (
     tell,
 )
 from lazarus_pit.core.ticks import on_tick
+
+
+STATUS_GRAIN: Seconds = 5.0
+"""A change of status is journalled at most so often: an agent may change it at every beat."""
 
 
 def step(agent: Agent, fact: Fact, now: Instant) -> Step:
@@ -206,12 +211,14 @@ def on_beat(agent: Agent, fact: Beat, now: Instant) -> Step:
     vitals = health.beaten(
         agent.vitals, fact.cycle, min(fact.busy_for, agent.rules.busy_limit), now
     )
-    changed = fact.status != agent.status
     beaten = replace(agent, vitals=vitals, status=fact.status)
-    told = (tell(beaten, "heartbeat", status=fact.status),) * changed
+    told: tuple[Told, ...] = ()
+    if fact.status != agent.status_told and now - agent.status_told_at >= STATUS_GRAIN:
+        beaten = replace(beaten, status_told=fact.status, status_told_at=now)
+        told = (tell(beaten, "heartbeat", status=fact.status),)
     if fact.hold is not None:
-        if agent.phase is Phase.HELD and agent.hold == fact.hold:
-            return Step(beaten, told)
+        if agent.hold is not None and agent.hold.kind is fact.hold.kind:
+            return Step(replace(beaten, hold=fact.hold), told)
         line = tell(beaten, "agent_held", hold=fact.hold.kind.value)
         held = enter(beaten, Phase.HELD, fact.hold.kind.value, now, hold=fact.hold)
         return arrive(held, *told, line)
