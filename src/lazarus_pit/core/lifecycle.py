@@ -51,7 +51,6 @@ from lazarus_pit.core.moves import (
 )
 from lazarus_pit.core.ticks import on_tick
 
-
 STATUS_GRAIN: Seconds = 5.0
 """A change of status is journalled at most so often: an agent may change it at every beat."""
 
