@@ -30,11 +30,11 @@ from lazarus_pit.core.model import (
 )
 
 
-class Agent(Struct, frozen=True, kw_only=True):
-    """What the pit believes about one agent. All of it but ``rules`` survives the daemon."""
+class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the pit believes about one agent. All of it survives the daemon."""
 
     key: Key
-    rules: Rules
+    rules: Rules = Rules()
     phase: Phase = Phase.BACKOFF
     reason: str = "new"
     """Why it is in this phase: one word from the journal's vocabulary."""

@@ -50,7 +50,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
 
 def _bury_held(gone: Agent, hold: Hold, now: Instant) -> Step:
     """It ended while it waited for quota, a login or a person: no death, no attempt."""
-    if hold.kind is HoldKind.QUOTA_WAIT and hold.until == NEVER:
+    if hold.kind is HoldKind.QUOTA_WAIT and hold.until >= NEVER:
         hold = replace(hold, until=now + gone.rules.quota_retry)
     line = tell(gone, "agent_left_waiting", hold=hold.kind.value, exit=str(gone.last_exit))
     return arrive(enter(gone, Phase.HELD, hold.kind.value, now, hold=hold), line)

@@ -28,7 +28,7 @@ class Finding(StrEnum):
     SILENT = "silent"  # Neither beat nor work for resurrect_after.
 
 
-class Vitals(Struct, frozen=True, kw_only=True):
+class Vitals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When this life was last seen to do what. At its start it is credited with everything."""
 
     beat: Instant = 0.0

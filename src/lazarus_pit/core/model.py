@@ -14,8 +14,8 @@ Seconds = float
 Key = str
 """An agent's name in the fleet: ``<cell uuid>/<agent name>``."""
 
-NEVER: Instant = float("inf")
-"""The instant that does not come."""
+NEVER: Instant = 1e15
+"""The instant that does not come: finite, so that every record of it is plain JSON."""
 
 
 class Role(StrEnum):
@@ -105,7 +105,7 @@ class HoldKind(StrEnum):
     NEEDS_INPUT = "needs_input"
 
 
-class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """By which rules one agent lives, in the words of the configuration; times in seconds."""
 
     revive_policy: RevivePolicy = RevivePolicy.AUTO
@@ -167,7 +167,7 @@ class FleetRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long verdicts wait after the pit has doubted its own eyes."""
 
 
-class Exit(Struct, frozen=True, kw_only=True):
+class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a process ended. Both ``None``: it is gone, but nobody saw how."""
 
     code: int | None = None
@@ -191,7 +191,7 @@ class Exit(Struct, frozen=True, kw_only=True):
         return f"{said} ({self.note})" if self.note else said
 
 
-class Life(Struct, frozen=True, kw_only=True):
+class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The identity of one life on this host: enough to find it again, and never to mistake it."""
 
     boot_id: str
@@ -204,14 +204,14 @@ class Life(Struct, frozen=True, kw_only=True):
     """Where the sandbox writes the exit code; empty where it cannot."""
 
 
-class Hold(Struct, frozen=True, kw_only=True):
+class Hold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wait that is nobody's fault."""
 
     kind: HoldKind
     until: Instant = NEVER
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A fresh look at one life, taken right before a verdict. ``None`` is: could not be seen."""
 
     beat_age: Seconds | None = None

@@ -1,0 +1,134 @@
+"""The hands: one handler an order. Each acts once per generation; each outcome is a fact."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import (
+    Ask,
+    Exited,
+    Fact,
+    Freeze,
+    Frozen,
+    Kill,
+    LookAt,
+    Looked,
+    Order,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    Thaw,
+    Thawed,
+)
+from lazarus_pit.core.model import Exit, Key, Life, Look
+from lazarus_pit.daemon import looks
+from lazarus_pit.daemon.exits import Exits
+from lazarus_pit.daemon.launches import Launches
+from lazarus_pit.errors import LazarusError, SpawnError
+from lazarus_pit.sandboxes import lives
+from lazarus_pit.sandboxes.base import Sandbox
+
+log = logging.getLogger(__name__)
+
+
+class Hands:
+    """Carries orders out in the real world."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        launches: Launches,
+        exits: Exits,
+        offer: Callable[[Key, Fact], None],
+    ) -> None:
+        """Start agents in ``sandbox``, watch them end through ``exits``, answer through ``offer``."""
+        self._sandbox = sandbox
+        self._launches = launches
+        self._exits = exits
+        self._offer = offer
+        self._looking: dict[Key, asyncio.Task[None]] = {}
+
+    def act(self, order: Order, agent: Agent) -> None:
+        """Begin to carry one order out. It may be asked twice."""
+        HANDLERS[type(order)](self, order, agent)
+
+    def close(self) -> None:
+        """Let go of what is under way; nothing that lives is touched."""
+        for task in self._looking.values():
+            task.cancel()
+
+    def _spawn(self, order: Spawn, agent: Agent) -> None:
+        if self._exits.lives.get(order.key, (0, None))[0] >= order.generation:
+            return  # This life exists already: the order was repeated.
+        try:
+            launch = self._launches.prepare(order.key, order.generation)
+            life = self._sandbox.spawn(launch)
+        except (LazarusError, OSError, KeyError) as error:
+            fatal = isinstance(error, SpawnError) and error.fatal
+            why = str(error) or repr(error)
+            log.warning("cannot start %s: %s", order.key, why)
+            self._offer(order.key, SpawnFailed(generation=order.generation, why=why, fatal=fatal))
+            return
+        self._offer(order.key, Spawned(generation=order.generation, life=life))
+        self._launches.began(order.key, awaits_output=agent.rules.liveness == "heartbeat")
+        self._exits.watch(order.key, order.generation, life)
+
+    def _kill(self, order: Kill, agent: Agent) -> None:
+        life = self._life(order, agent)
+        if life is None:
+            never = Exit(note="never began")
+            self._offer(order.key, Exited(generation=order.generation, exit=never))
+        elif order.force:
+            lives.destroy(life)
+        else:
+            lives.terminate(life)
+
+    def _freeze(self, order: Freeze, agent: Agent) -> None:
+        life = self._life(order, agent)
+        if life is not None:
+            lives.freeze(life)
+            self._offer(order.key, Frozen(generation=order.generation))
+
+    def _thaw(self, order: Thaw, agent: Agent) -> None:
+        life = self._life(order, agent)
+        if life is not None:
+            lives.thaw(life)
+            self._offer(order.key, Thawed(generation=order.generation))
+
+    def _look(self, order: LookAt, agent: Agent) -> None:
+        life = self._life(order, agent)
+        if life is None or order.key in self._looking:
+            return
+        task = asyncio.ensure_future(self._looked(order, life))
+        self._looking[order.key] = task
+        task.add_done_callback(lambda _: self._looking.pop(order.key, None))
+
+    async def _looked(self, order: LookAt, life: Life) -> None:
+        """Look, and answer whatever happens: a look that fails has seen nothing."""
+        try:
+            seen = await looks.look(life, self._launches.sights(order.key))
+        except (OSError, KeyError) as error:
+            log.warning("cannot look at %s: %s", order.key, error)
+            seen = Look()
+        self._offer(order.key, Looked(generation=order.generation, look=seen))
+
+    def _ask(self, order: Ask, agent: Agent) -> None:
+        """Nothing to carry out: the journal line is the request, and people answer by a command."""
+
+    def _life(self, order: Order, agent: Agent) -> Life | None:
+        generation, life = self._exits.lives.get(order.key, (0, None))
+        return life if generation == order.generation else agent.life
+
+
+HANDLERS: dict[type[Order], Callable[[Hands, Any, Agent], None]] = {
+    Spawn: Hands._spawn,
+    Kill: Hands._kill,
+    Freeze: Hands._freeze,
+    Thaw: Hands._thaw,
+    LookAt: Hands._look,
+    Ask: Hands._ask,
+}

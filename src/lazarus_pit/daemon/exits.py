@@ -1,0 +1,78 @@
+"""Ends of lives: a pidfd becomes readable the moment a process ends; then its cgroup must be empty.
+
+Only both together are proof that nothing of a life is left, and only then is ``Exited`` offered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Callable
+
+from lazarus_pit.core.events import Exited, Fact
+from lazarus_pit.core.model import Exit, Key, Life
+from lazarus_pit.sandboxes import lives
+
+log = logging.getLogger(__name__)
+
+RETRY_FIRST = 0.002
+RETRY_LAST = 1.0
+"""Seconds between looks at a life whose main process has ended but which is not yet empty."""
+
+
+class Exits:
+    """Watches the lives of this pit end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, offer: Callable[[Key, Fact], None]) -> None:
+        """Offer ``Exited`` facts through ``offer`` from callbacks of ``loop``."""
+        self._loop = loop
+        self._offer = offer
+        self.lives: dict[Key, tuple[int, Life]] = {}
+        """Every life that is watched, with its generation."""
+        self._fds: dict[Key, int] = {}
+
+    def watch(self, key: Key, generation: int, life: Life) -> None:
+        """Watch a life from now on; if it is gone already, its end is offered at once."""
+        self.lives[key] = (generation, life)
+        fd = lives.pidfd(life)
+        if fd is None:
+            self._ended(key, generation, life)
+            return
+        self._fds[key] = fd
+        self._loop.add_reader(fd, self._readable, key, generation, life)
+
+    def close(self) -> None:
+        """Stop watching; the lives go on."""
+        for fd in self._fds.values():
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        self._fds.clear()
+
+    def _readable(self, key: Key, generation: int, life: Life) -> None:
+        fd = self._fds.pop(key)
+        self._loop.remove_reader(fd)
+        ending = lives.exit_of(life, fd)
+        os.close(fd)
+        self._finish(key, generation, life, ending, RETRY_FIRST)
+
+    def _ended(self, key: Key, generation: int, life: Life) -> None:
+        self._finish(key, generation, life, lives.exit_of(life, None), RETRY_FIRST)
+
+    def _finish(self, key: Key, generation: int, life: Life, ending: Exit, retry: float) -> None:
+        """Offer the end once the whole life is gone; what it left running is killed first.
+
+        Emptiness follows a kill within microseconds, so a short growing timer is cheaper here
+        than a watch on every cgroup.
+        """
+        if not lives.is_gone(life):
+            lives.destroy(life)
+            if not lives.is_gone(life):
+                again = min(retry * 2, RETRY_LAST)
+                self._loop.call_later(retry, self._finish, key, generation, life, ending, again)
+                return
+        lives.clean(life)
+        if self.lives.get(key, (0, life))[0] == generation:
+            self.lives.pop(key, None)
+        self._offer(key, Exited(generation=generation, exit=ending, luck=random.random()))

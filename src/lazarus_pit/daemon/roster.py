@@ -1,0 +1,143 @@
+"""The roster: what the manifests below the root say, as facts.
+
+A manifest is read again when its file has changed, never otherwise; a sweep costs one directory
+listing and one ``stat`` a cell. A manifest that cannot be read is told once and changes nothing:
+the agents it named before are kept as they were.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.store import read_manifest
+from lazarus_pit.core.events import Dismissed, Enlisted, Fact, Told
+from lazarus_pit.core.model import CellStatus, Desired, Key, Rules
+from lazarus_pit.errors import LazarusError
+from lazarus_pit.formats.manifest import Manifest, Member
+from lazarus_pit.formats.names import is_cell_uuid
+from lazarus_pit.formats.rules import merge_rules
+
+Stamp = tuple[int, int, int]
+"""Change time, inode and size of a manifest: another stamp, another manifest."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """One cell as it was last read."""
+
+    paths: CellPaths
+    manifest: Manifest
+    stamp: Stamp
+    enlisted: dict[str, Enlisted] = field(default_factory=dict)
+    """What was last said of each agent, so that nothing is said twice."""
+
+
+class Roster:
+    """All cells of one root."""
+
+    def __init__(self, root: Path, rules: Rules, tell: Callable[[Told], None]) -> None:
+        """Read nothing yet; ``rules`` are the configuration's, under the cells' and members' own."""
+        self.root = root
+        self.cells: dict[str, Cell] = {}
+        self._rules = rules
+        self._tell = tell
+        self._unreadable: dict[str, Stamp] = {}
+
+    def sweep(self) -> list[tuple[Key, Fact]]:
+        """Look at every cell of the root; return what has changed since the last look."""
+        facts: list[tuple[Key, Fact]] = []
+        present: set[str] = set()
+        try:
+            with os.scandir(self.root) as entries:
+                names = [entry.name for entry in entries if is_cell_uuid(entry.name)]
+        except OSError as error:
+            # The root itself cannot be seen: that is our eyes, not the end of every cell.
+            self._tell(Told(event="root_unreadable", data={"why": str(error)}))
+            return facts
+        for uuid in sorted(names):
+            present.add(uuid)
+            facts.extend(self.read(uuid))
+        for uuid in [uuid for uuid in self.cells if uuid not in present]:
+            cell = self.cells.pop(uuid)
+            facts.extend((f"{uuid}/{name}", Dismissed()) for name in cell.enlisted)
+        return facts
+
+    def read(self, uuid: str) -> list[tuple[Key, Fact]]:
+        """Look at one cell; return what has changed in it."""
+        paths = CellPaths(self.root, uuid)
+        stamp = _stamp(paths.manifest)
+        known = self.cells.get(uuid)
+        if stamp is None or (known and known.stamp == stamp) or self._unreadable.get(uuid) == stamp:
+            return []
+        try:
+            manifest = read_manifest(paths)
+            wanted = dict(self._wanted(manifest))
+        except (LazarusError, OSError) as error:
+            self._unreadable[uuid] = stamp
+            self._tell(Told(event="manifest_unreadable", key=f"{uuid}/", data={"why": str(error)}))
+            return []
+        self._unreadable.pop(uuid, None)
+        if known is None and manifest.status not in (CellStatus.ACTIVE, CellStatus.FROZEN):
+            return []  # Archived before we came: passed over (contract 2.4).
+        cell = known or Cell(paths, manifest, stamp)
+        cell.manifest, cell.stamp = manifest, stamp
+        self.cells[uuid] = cell
+        facts: list[tuple[Key, Fact]] = [
+            (f"{uuid}/{name}", Dismissed()) for name in cell.enlisted if name not in wanted
+        ]
+        facts.extend(
+            (f"{uuid}/{name}", fact)
+            for name, fact in wanted.items()
+            if cell.enlisted.get(name) != fact
+        )
+        cell.enlisted = wanted
+        return facts
+
+    def member(self, key: Key) -> tuple[Cell, Member]:
+        """Return the cell and the manifest's entry of one agent.
+
+        Raises:
+            KeyError: the manifests do not name it.
+        """
+        uuid, _, name = key.partition("/")
+        cell = self.cells[uuid]
+        for member in cell.manifest.agents:
+            if member.name == name:
+                return cell, member
+        raise KeyError(key)
+
+    def _wanted(self, manifest: Manifest) -> Iterator[tuple[str, Enlisted]]:
+        for member in manifest.agents:
+            if not member.command:
+                continue  # A person, or an agent that nobody told how to start.
+            yield (
+                member.name,
+                Enlisted(
+                    rules=merge_rules(self._rules, manifest.rules, member.rules),
+                    desired=_desired(manifest, member),
+                    request=member.request,
+                ),
+            )
+
+
+def _stamp(manifest: Path) -> Stamp | None:
+    try:
+        status = os.stat(manifest, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_ctime_ns, status.st_ino, status.st_size
+
+
+def _desired(manifest: Manifest, member: Member) -> Desired:
+    """What people want of an agent: the cell's status wins over the member's wish."""
+    if manifest.status not in (CellStatus.ACTIVE, CellStatus.FROZEN):
+        return Desired.STOP
+    if member.desired == Desired.STOP:
+        return Desired.STOP
+    return Desired.FREEZE if manifest.status is CellStatus.FROZEN else Desired.RUN
+
+
