@@ -1,0 +1,1 @@
+"""TOUCH the kernel: thin ctypes, no policy."""

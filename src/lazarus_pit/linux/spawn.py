@@ -1,0 +1,170 @@
+"""Start a process that outlives us, with nothing of ours but what it is given.
+
+Two ways: ``plain`` is posix_spawn(3), whose cost does not grow with this process; ``forked`` runs
+steps of ours in the child before it becomes the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import os
+import resource
+import signal
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+_RESETTABLE = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+_ABOVE = 64
+"""Descriptors are first moved above this number, so that none is overwritten before its turn."""
+_ENOUGH = 4096
+"""Bytes of a child's last words that are read."""
+
+
+class Program(NamedTuple):
+    """What a child is to become."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    file: str = ""
+    """What to execute, if it is not ``argv[0]``."""
+
+
+class Step(NamedTuple):
+    """Something that the child does before it becomes the program."""
+
+    name: str
+    run: Callable[[], object]
+
+
+class StepError(OSError):
+    """A child could not become the program; ``step`` says what failed."""
+
+    def __init__(self, number: int, step: str, reason: str) -> None:
+        super().__init__(number, f"{step}: {reason}")
+        self.step = step
+
+
+def plain(program: Program, descriptors: Sequence[int]) -> int:
+    """Start a program in a session of its own and return its pid.
+
+    ``descriptors`` become 0, 1, 2; signals are as a new process expects them. Other descriptors
+    must be close-on-exec: see ``close_on_exec``.
+
+    Raises:
+        OSError: the program cannot be executed.
+    """
+    return os.posix_spawn(
+        program.file or program.argv[0],
+        program.argv,
+        program.env,
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(descriptors)],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_RESETTABLE,
+    )
+
+
+def forked(program: Program, descriptors: Sequence[int], steps: Sequence[Step]) -> int:
+    """Fork, take the steps in the child, become the program, and return the child's pid.
+
+    ``descriptors`` become 0, 1, 2 and so on after the last step; all others are closed. The child
+    is in a session of its own from the beginning.
+
+    Raises:
+        StepError: a step, or the execution itself, failed; the child is gone.
+    """
+    ear, mouth = os.pipe2(os.O_CLOEXEC)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _RESETTABLE)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(program, descriptors, steps, mouth)
+    except BaseException:
+        os.close(ear)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(mouth)
+    with open(ear, "rb") as file:
+        words = file.read(_ENOUGH)
+    if words:
+        os.waitpid(pid, 0)
+        number, _, rest = words.decode(errors="replace").partition(" ")
+        step, _, reason = rest.partition("\n")
+        raise StepError(int(number), step, reason)
+    return pid
+
+
+def _become(
+    program: Program, descriptors: Sequence[int], steps: Sequence[Step], mouth: int
+) -> NoReturn:
+    """The child. Whatever happens here must not come back into the caller's code."""
+    name = "child"
+    try:
+        gc.disable()
+        os.setsid()
+        for step in steps:
+            name = step.name
+            step.run()
+        name = "descriptors"
+        mouth = _keep_only(descriptors, mouth)
+        name = "signals"
+        _reset_signals()
+        file = program.file or program.argv[0]
+        name = f"execute {file}"
+        os.execve(file, program.argv, program.env)  # noqa: S606 - no shell is what is wanted
+    except BaseException as error:  # noqa: BLE001 - nothing may escape a forked child
+        number = error.errno if isinstance(error, OSError) and error.errno else 0
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        with contextlib.suppress(OSError):
+            os.write(mouth, f"{number} {name}\n{reason}".encode(errors="replace"))
+    finally:
+        os._exit(127)
+
+
+def _reset_signals() -> None:
+    """What is ignored would stay ignored after exec; handlers would not."""
+    for number in _RESETTABLE:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _keep_only(descriptors: Sequence[int], mouth: int) -> int:
+    """Put the descriptors where they are promised and close every other.
+
+    The pipe home comes right after them, until the execution closes it; its number is returned.
+    """
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (*descriptors, mouth)]
+    home = len(descriptors)
+    for target, fd in enumerate(high):
+        os.dup2(fd, target, inheritable=target != home)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    os.closerange(home + 1, limit if limit != resource.RLIM_INFINITY else 1 << 30)
+    return home
+
+
+def close_on_exec() -> None:
+    """Mark everything above standard error close-on-exec: what our starter left open stays here."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
+
+
+def open_log(path: str) -> int:
+    """Open a log file for appending; never a link, never anything but a regular file.
+
+    Raises:
+        OSError: it cannot be opened, or it is something else.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
+    fd = os.open(path, flags | os.O_NONBLOCK, 0o640)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(22, "not a regular file", path)
+    os.set_blocking(fd, True)
+    return fd

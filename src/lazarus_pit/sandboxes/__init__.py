@@ -1,0 +1,1 @@
+"""CONTAIN: start one life of an agent within walls, and end it with all it started."""

@@ -1,0 +1,64 @@
+"""What every sandbox is given, and what it must do."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from msgspec import Struct, field
+
+from lazarus_pit.core.model import Key, Life, Role
+
+Network = Literal["none", "host"]
+
+
+class Launch(Struct, frozen=True, kw_only=True):
+    """One life to begin. All paths are absolute, and outside the agent's reach but for its own."""
+
+    key: Key
+    uuid: str
+    agent: str
+    role: Role
+    generation: int
+    argv: tuple[str, ...]
+    """Program and arguments, as they are named inside the sandbox."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Added to the scrubbed environment; nothing is inherited."""
+    network: Network = "none"
+    workspace: str
+    """The cell's shared work; read-only for observers."""
+    home: str
+    """The agent's private home directory, kept in the cell."""
+    heartbeat_dir: str
+    """The agent's own directory for beats; what it writes there is hostile input."""
+    inbox: str
+    outbox: str
+    """The agent's own directory for outgoing messages."""
+    pub_dir: str
+    """Holds the daemon's published copy of ``cell.json``."""
+    log_file: str
+    """Standard output and error are appended here."""
+    status_file: str
+    """Of this generation alone, in a directory that no agent can reach."""
+    uid: int | None = None
+    gid: int | None = None
+    """Whom the agent runs as under a root daemon; ``None`` is: as the daemon itself."""
+    read_only: tuple[str, ...] = ()
+    """Paths of the host that the agent may read, at the same place inside."""
+
+
+class Sandbox(Protocol):
+    """A way to contain one life."""
+
+    name: str
+
+    def spawn(self, launch: Launch) -> Life:
+        """Begin a life and return its identity; it runs on without this process.
+
+        Raises:
+            SpawnError: with the reason; ``fatal`` if trying again cannot help.
+        """
+        ...
+
+    def explain(self, launch: Launch) -> list[str]:
+        """Say which layers hold this life, one a line, and the exact command."""
+        ...
