@@ -1,0 +1,141 @@
+"""``logs/events.jsonl``: what happened in a cell, appended and never rewritten (contract 1.6)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from lazarus_pit.cells.files import append_lines, durably, opened
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.formats import journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from lazarus_pit.formats.journal import Event
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BLOCK = 64 * 1024
+
+
+class Line(NamedTuple):
+    """One whole line of the journal."""
+
+    end: int
+    """Where the next line begins, in bytes: the cursor to go on from."""
+    event: Event | None
+    """``None`` where the line is torn or no event of ours."""
+
+
+def append_events(path: Path, events: Sequence[Event], *, durable: bool = False) -> None:
+    """Append events to a journal.
+
+    Raises:
+        FormatError: an event that the journal does not allow; nothing was written.
+        StoreError: not all of them could be written.
+    """
+    error = append_lines(path, [journal.encode(event) for event in events], durable=durable).error
+    if error is not None:
+        raise error
+
+
+def read_events(path: Path, offset: int = 0) -> Iterator[Line]:
+    """Yield the whole lines from ``offset`` on; a last line without its end is not there yet.
+
+    Going on from the last ``end`` follows the journal. Unreadable lines are yielded as such, so
+    that a reader can count them.
+
+    Raises:
+        StoreError: there is no such file or it may not be read.
+    """
+    with _opened(path) as fd:
+        rest, begin = b"", offset
+        while block := os.pread(fd, _BLOCK, begin + len(rest)):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                begin += len(line) + 1
+                if line.strip():
+                    yield Line(begin, _event(line))
+            if len(rest) > journal.MAX_BYTES:
+                begin, rest = _skip_line(fd, begin + len(rest)), b""
+
+
+def last_seq(path: Path) -> int:
+    """Return the daemon's last count in this journal; 0 where it has written nothing.
+
+    The file is read from its end, as far back as the last line that counts.
+
+    Raises:
+        StoreError: it may not be read.
+    """
+    if not path.exists():
+        return 0
+    with _opened(path) as fd:
+        size = os.fstat(fd).st_size
+        window = _BLOCK
+        while True:
+            start = max(0, size - window)
+            lines = os.pread(fd, size - start, start).split(b"\n")
+            whole = lines if start == 0 else lines[1:]
+            events = [_event(line) for line in whole]
+            counts = [event.seq for event in events if event and event.seq is not None]
+            if counts or start == 0:
+                return max(counts, default=0)
+            window *= 4
+
+
+def unwritten(root: Path, told: Iterable[Event]) -> dict[str, list[Event]]:
+    """Return, per cell, the told events that its journal does not have on the disk.
+
+    The journals' own count decides: what it has is made durable here. Cells that are gone are owed
+    nothing.
+
+    Raises:
+        StoreError: a journal may not be read or made durable.
+    """
+    by_cell: dict[str, list[Event]] = {}
+    for event in told:
+        if event.cell is not None and event.seq is not None:
+            by_cell.setdefault(event.cell, []).append(event)
+    owed: dict[str, list[Event]] = {}
+    for uuid, events in by_cell.items():
+        paths = CellPaths(root, uuid)
+        if not paths.logs.is_dir():
+            continue
+        if paths.events.exists():
+            with _opened(paths.events) as fd:
+                os.fdatasync(fd)
+        last = last_seq(paths.events)
+        missing = {event.seq: event for event in events if event.seq and event.seq > last}
+        if missing:
+            owed[uuid] = list(missing.values())
+    return owed
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    with durably("cannot be read", path), opened(path, _READ) as fd:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise StoreError(f"{path}: not a regular file")
+        yield fd
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return journal.parse(line)
+    except FormatError:
+        return None
+
+
+def _skip_line(fd: int, offset: int) -> int:
+    """Return where the line after the one that ``offset`` stands in begins."""
+    while block := os.pread(fd, _BLOCK, offset):
+        place = block.find(b"\n")
+        if place >= 0:
+            return offset + place + 1
+        offset += len(block)
+    return offset
