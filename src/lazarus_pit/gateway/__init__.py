@@ -1,0 +1,1 @@
+"""RELAY: what one client of the Nexus says, every other client of its room hears."""
