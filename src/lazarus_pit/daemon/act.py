@@ -51,6 +51,7 @@ class Hands:
         self._exits = exits
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
+        self._moving: dict[Key, asyncio.Task[None]] = {}
 
     def act(self, order: Order, agent: Agent) -> None:
         """Begin to carry one order out. It may be asked twice."""
@@ -58,7 +59,7 @@ class Hands:
 
     def close(self) -> None:
         """Let go of what is under way; nothing that lives is touched."""
-        for task in self._looking.values():
+        for task in (*self._looking.values(), *self._moving.values()):
             task.cancel()
 
     def _spawn(self, order: Spawn, agent: Agent) -> None:
@@ -90,14 +91,34 @@ class Hands:
     def _freeze(self, order: Freeze, agent: Agent) -> None:
         life = self._life(order, agent)
         if life is not None:
-            lives.freeze(life)
-            self._offer(order.key, Frozen(generation=order.generation))
+            self._later(order, lives.freeze, life, Frozen(generation=order.generation))
 
     def _thaw(self, order: Thaw, agent: Agent) -> None:
         life = self._life(order, agent)
         if life is not None:
-            lives.thaw(life)
-            self._offer(order.key, Thawed(generation=order.generation))
+            self._later(order, lives.thaw, life, Thawed(generation=order.generation))
+
+    def _later(self, order: Order, do: Callable[[Life], str], life: Life, done: Fact) -> None:
+        """Do outside the loop's thread what has to wait for the kernel; orders keep their turn."""
+        before = self._moving.get(order.key)
+
+        async def moved() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            try:
+                await asyncio.to_thread(do, life)
+            except OSError as error:
+                log.warning("cannot %s %s: %s", do.__name__, order.key, error)
+            else:
+                self._offer(order.key, done)
+
+        task = asyncio.ensure_future(moved())
+        self._moving[order.key] = task
+        task.add_done_callback(lambda _: self._forget_move(order.key, task))
+
+    def _forget_move(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._moving.get(key) is task:
+            del self._moving[key]
 
     def _look(self, order: LookAt, agent: Agent) -> None:
         life = self._life(order, agent)
@@ -105,7 +126,7 @@ class Hands:
             return
         task = asyncio.ensure_future(self._looked(order, life))
         self._looking[order.key] = task
-        task.add_done_callback(lambda _: self._looking.pop(order.key, None))
+        task.add_done_callback(lambda _: self._looking.pop(order.key))
 
     async def _looked(self, order: LookAt, life: Life) -> None:
         """Look, and answer whatever happens: a look that fails has seen nothing."""

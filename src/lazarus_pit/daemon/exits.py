@@ -36,7 +36,7 @@ class Exits:
     def watch(self, key: Key, generation: int, life: Life) -> None:
         """Watch a life from now on; if it is gone already, its end is offered at once."""
         self.lives[key] = (generation, life)
-        fd = lives.pidfd(life)
+        fd = lives.open_pidfd(life)
         if fd is None:
             self._ended(key, generation, life)
             return
@@ -53,12 +53,13 @@ class Exits:
     def _readable(self, key: Key, generation: int, life: Life) -> None:
         fd = self._fds.pop(key)
         self._loop.remove_reader(fd)
-        ending = lives.exit_of(life, fd)
+        ending = lives.exit_of(life, fd) or Exit(note="unseen")
         os.close(fd)
         self._finish(key, generation, life, ending, RETRY_FIRST)
 
     def _ended(self, key: Key, generation: int, life: Life) -> None:
-        self._finish(key, generation, life, lives.exit_of(life, None), RETRY_FIRST)
+        ending = lives.exit_of(life) or Exit(note="unseen")
+        self._finish(key, generation, life, ending, RETRY_FIRST)
 
     def _finish(self, key: Key, generation: int, life: Life, ending: Exit, retry: float) -> None:
         """Offer the end once the whole life is gone; what it left running is killed first.

@@ -12,6 +12,7 @@ from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.looks import Sights, clock_offset
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.daemon.senses import Senses
+from lazarus_pit.formats.manifest import Network
 from lazarus_pit.sandboxes.base import Launch
 
 LOG_LIMIT = 64 * 1024 * 1024
@@ -54,7 +55,7 @@ class Launches:
             generation=generation,
             argv=member.command,
             env={**member.env, "NOTIFY_SOCKET": "/mission/.lazarus/pub/notify.sock"},
-            network=member.network,
+            network="host" if member.network is Network.HOST else "none",
             workspace=str(paths.workspace),
             home=str(paths.home(name)),
             heartbeat_dir=str(paths.beats(name)),

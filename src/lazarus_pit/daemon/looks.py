@@ -37,9 +37,9 @@ class Sights(NamedTuple):
 
 async def look(life: Life, sights: Sights) -> Look:
     """Take a fresh look; what cannot be seen is ``None``."""
-    before = lives.cpu_usec(life)
+    before = lives.computing(life)
     await asyncio.sleep(SAMPLE_SECONDS)
-    after = lives.cpu_usec(life)
+    after = lives.computing(life)
     computing = None
     if before is not None and after is not None:
         computing = (after - before) / 1e6 >= SAMPLE_SECONDS * COMPUTING_SHARE
@@ -52,7 +52,7 @@ def _ages(life: Life, sights: Sights, *, computing: bool | None) -> Look:
         output_age=_age(sights.log, sights.offsets),
         files_age=_newest_age(sights.workspace, sights.offsets) if sights.workspace else None,
         computing=computing,
-        stopped=lives.is_stopped(life),
+        stopped=lives.stopped(life),
     )
 
 

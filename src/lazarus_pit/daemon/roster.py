@@ -97,6 +97,14 @@ class Roster:
         cell.enlisted = wanted
         return facts
 
+    def read_new(self, name: str) -> list[tuple[Key, Fact]]:
+        """Look at something that has just appeared below the root."""
+        return self.read(name) if is_cell_uuid(name) else []
+
+    def unreadable(self) -> set[str]:
+        """Return the cells whose manifests could not be read: nothing is known of their wishes."""
+        return set(self._unreadable)
+
     def member(self, key: Key) -> tuple[Cell, Member]:
         """Return the cell and the manifest's entry of one agent.
 

@@ -1,0 +1,140 @@
+"""Before the first turn: take the lock, read the ledger, find what lives, choose the sandbox."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.ledger import Ledger, open_ledger
+from lazarus_pit.config import Config
+from lazarus_pit.core.agent import Agent, may_live
+from lazarus_pit.core.events import Adopted, Fact
+from lazarus_pit.core.fleet import restamp
+from lazarus_pit.core.model import Exit, Key, Life
+from lazarus_pit.daemon.adopt import adopt
+from lazarus_pit.formats.journal import Event
+from lazarus_pit.linux import cgroup, procfs
+from lazarus_pit.linux.cgroup import Tree
+from lazarus_pit.sandboxes import choose, lives, status
+from lazarus_pit.sandboxes.base import Sandbox
+from lazarus_pit.sandboxes.living import find_living
+
+log = logging.getLogger(__name__)
+
+
+class Awakened(NamedTuple):
+    """What a new daemon begins with."""
+
+    pit: PitPaths
+    ledger: Ledger
+    owed: list[Event]
+    agents: list[Agent]
+    facts: list[tuple[Key, Fact]]
+    adopted: dict[tuple[Key, int], Life]
+    sandbox: Sandbox
+    sandbox_name: str
+    unconfined: bool
+    tree_note: str
+
+
+def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
+    """Find out where we are. Blocks; runs before the loop.
+
+    Raises:
+        WorldError: the ledger cannot be opened, or no sandbox works and none was waived.
+    """
+    pit = PitPaths(config.root)
+    tree, note = cgroup.find_tree(_tree_name(config.root))
+    if tree is None:
+        log.warning("no cgroup for agents: %s; using pid namespaces and signals", note)
+    chosen = choose.choose(tree, unsafe_no_sandbox=unsafe_no_sandbox)
+    replayed = open_ledger(config.root, procfs.boot_id())
+    for report in replayed.reports:
+        log.warning("%s", report)
+    now = time.monotonic()
+    recorded = _records(replayed.ledger, now)
+    living = _living(config, pit, tree)
+    ended = _ended(pit, recorded, living)
+    adoption = adopt(recorded, living, ended, now)
+    for stray in adoption.strays:
+        log.warning("destroying the remains of an older life: %s", stray.cgroup or stray.pid)
+        lives.destroy(stray)
+    kept = {
+        (key, fact.generation): fact.life
+        for key, fact in adoption.facts
+        if isinstance(fact, Adopted)
+    }
+    return Awakened(
+        pit=pit,
+        ledger=replayed.ledger,
+        owed=list(replayed.owed),
+        agents=adoption.agents,
+        facts=adoption.facts,
+        adopted=kept,
+        sandbox=chosen.sandbox,
+        sandbox_name=chosen.sandbox.name,
+        unconfined=chosen.unconfined,
+        tree_note=tree.path if tree else f"none: {note}",
+    )
+
+
+def _tree_name(root: Path) -> str:
+    """One tree of cgroups a root; two roots must not see each other's agents."""
+    return str(root.resolve()).strip("/").replace("/", "-") or "root"
+
+
+def _records(ledger: Ledger, now: float) -> list[Agent]:
+    """Return what was persisted, fit for this boot; a record that cannot be read is told, not fatal."""
+    agents: list[Agent] = []
+    boot = procfs.boot_id()
+    for key, entry in ledger.entries.items():
+        try:
+            agent = msgspec.json.decode(entry.record, type=Agent)
+        except msgspec.DecodeError as error:
+            log.warning("the record of %s cannot be read and is begun anew: %s", key, error)
+            continue
+        agents.append(restamp(agent, now, same_boot=entry.boot == boot))
+    return agents
+
+
+def _living(config: Config, pit: PitPaths, tree: Tree | None) -> dict[tuple[Key, int], Life]:
+    """Find every life of this root; what has lost its main process is destroyed on the way."""
+    uid = provision.agent_uid(config)
+    uids = frozenset() if uid is None else frozenset({uid})
+    found = find_living(tree, lambda u, a, g: str(pit.cell(u).status(a, g)), uids)
+    alive: dict[tuple[Key, int], Life] = {}
+    for (uuid, agent, generation), life in found.items():
+        if not (pit.root / uuid).is_dir():
+            continue  # Another root's, where there is no tree to tell them apart.
+        if life.pid == 0:
+            lives.destroy(life)
+        else:
+            alive[f"{uuid}/{agent}", generation] = life
+    return alive
+
+
+def _ended(
+    pit: PitPaths, recorded: list[Agent], living: dict[tuple[Key, int], Life]
+) -> dict[tuple[Key, int], Exit]:
+    """Return how the lives ended that left a trace of having begun and are not there any more."""
+    ended: dict[tuple[Key, int], Exit] = {}
+    for agent in recorded:
+        here = (agent.key, agent.generation)
+        if here in living or not may_live(agent):
+            continue
+        if agent.life is not None:
+            ended[here] = lives.exit_of(agent.life) or Exit(note="unseen")
+            continue
+        # It was ordered, and this daemon's forerunner died before it could write down that it is.
+        uuid, _, name = agent.key.partition("/")
+        trace = pit.cell(uuid).status(name, agent.generation)
+        if trace.exists():
+            code = status.read(str(trace)).exit_code
+            ended[here] = lives.exit_from_shell_code(code) if code is not None else Exit(note="unseen")
+    return ended

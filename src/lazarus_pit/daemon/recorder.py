@@ -1,0 +1,132 @@
+"""The store behind the loop: the ledger is the truth, journals and state files are its views.
+
+A turn costs one write and one sync, however many agents it concerns. Journals are appended after
+it; ``state.json`` files follow at most once a second a cell, off the path of any decision.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from lazarus_pit.cells import journal, store
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.ledger import Ledger
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.fleet import Turn
+from lazarus_pit.core.model import Key
+from lazarus_pit.daemon import beliefs
+from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.formats.instant import to_rfc3339
+from lazarus_pit.formats.journal import Event
+
+log = logging.getLogger(__name__)
+
+PENDING_LIMIT = 1000
+"""Journal lines a cell that are kept in memory while its disk refuses them; the ledger has all."""
+LOUD = frozenset(
+    "agent_died agent_hung agent_stalled agent_escalated agent_start_failed agent_fence_stuck "
+    "heartbeat_stale heartbeat_unreadable manifest_unreadable root_unreadable observer_doubted "
+    "revival_storm store_failed approval_requested approval_expired".split()
+)
+"""Events that are warnings in the daemon's log."""
+
+
+class Recorder:
+    """Makes turns durable and keeps what people read up to date."""
+
+    def __init__(self, pit: PitPaths, ledger: Ledger, sandbox: str) -> None:
+        """Write to an open ledger; ``sandbox`` names what is in force, for people."""
+        self.pit = pit
+        self.dirty: set[str] = set()
+        """Cells whose ``state.json`` is behind."""
+        self._ledger = ledger
+        self._sandbox = sandbox
+        self._seq: dict[str, int] = {}
+        self._pending: dict[str, list[Event]] = {}
+
+    def commit(self, turn: Turn) -> None:
+        """Make a turn durable, then bring the views up to date.
+
+        Raises:
+            StoreError: the ledger refused; it keeps the turn and writes it with a later one.
+        """
+        events = [self._event(told) for told in turn.told]
+        self.dirty.update(key.partition("/")[0] for key in turn.changed)
+        try:
+            self._ledger.commit(turn.changed, events)
+        finally:
+            self._publish(events)
+
+    def catch_up(self, owed: Iterable[Event]) -> None:
+        """Append what a killed daemon had written to the ledger but not yet to the journals."""
+        events = list(owed)
+        for event in events:
+            uuid = event.cell or ""
+            self._seq[uuid] = max(self._last_seq(uuid), event.seq or 0)
+        self._publish(events)
+
+    def write_states(self, agents: dict[Key, Agent], cells: dict[str, list[str]]) -> None:
+        """Renew the ``state.json`` of every cell that is behind.
+
+        Args:
+            agents: the fleet.
+            cells: the agents' names, by cell.
+        """
+        for uuid in list(self.dirty):
+            names = cells.get(uuid)
+            self.dirty.discard(uuid)
+            if names is None:
+                continue
+            known = {name: agents[f"{uuid}/{name}"] for name in names if f"{uuid}/{name}" in agents}
+            state = beliefs.state_of(uuid, known, self._sandbox)
+            try:
+                store.write_state(self.pit.cell(uuid), state, durable=False)
+            except StoreError as error:
+                log.debug("state of %s is behind: %s", uuid, error)
+                self.dirty.add(uuid)
+                return  # The next sweep tries again; a full disk refuses them all.
+
+    def _event(self, told: Told) -> Event:
+        uuid, _, name = told.key.partition("/")
+        seq = self._last_seq(uuid) + 1
+        self._seq[uuid] = seq
+        level = logging.WARNING if told.event in LOUD else logging.INFO
+        if log.isEnabledFor(level):
+            said = " ".join(f"{field}={value}" for field, value in told.data.items())
+            log.log(level, "%s %s %s", told.event, told.key, said)
+        return Event(
+            ts=to_rfc3339(time.time(), 3),
+            event=told.event,
+            seq=seq,
+            cell=uuid or None,
+            agent=name or None,
+            data=told.data,
+        )
+
+    def _last_seq(self, uuid: str) -> int:
+        if uuid not in self._seq:
+            try:
+                self._seq[uuid] = journal.last_seq(self._journal(uuid))
+            except (StoreError, FormatError):
+                self._seq[uuid] = 0
+        return self._seq[uuid]
+
+    def _journal(self, uuid: str) -> Path:
+        return self.pit.cell(uuid).events if uuid else self.pit.events
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        """Append to the journals what they lack; what a disk refuses is kept for the next time."""
+        for event in events:
+            self._pending.setdefault(event.cell or "", []).append(event)
+        for uuid, lines in list(self._pending.items()):
+            try:
+                journal.append_events(self._journal(uuid), lines)
+            except (StoreError, FormatError) as error:
+                log.debug("journal of %s is behind: %s", uuid or "the pit", error)
+                del lines[:-PENDING_LIMIT]
+            else:
+                del self._pending[uuid]

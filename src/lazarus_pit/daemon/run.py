@@ -1,0 +1,350 @@
+"""The daemon: wires the kinds together, turns the loop when something happens, ends on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Any
+
+from lazarus_pit.cells.files import replace_file
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.config import Config
+from lazarus_pit.core.events import (
+    Dismissed,
+    Fact,
+    ObserverBlinded,
+    ObserverDoubted,
+    ObserverSaw,
+    Told,
+)
+from lazarus_pit.core.fleet import Fleet
+from lazarus_pit.core.model import Key
+from lazarus_pit.daemon import standing
+from lazarus_pit.daemon.act import Hands
+from lazarus_pit.daemon.awaken import Awakened, awaken
+from lazarus_pit.daemon.exits import Exits
+from lazarus_pit.daemon.launches import Launches
+from lazarus_pit.daemon.looks import clock_offset
+from lazarus_pit.daemon.loop import OBSERVER, Loop
+from lazarus_pit.daemon.recorder import Recorder
+from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.daemon.senses import Senses
+from lazarus_pit.daemon.watch import Kind, Watch
+from lazarus_pit.errors import StoreError, WorldError
+
+log = logging.getLogger(__name__)
+
+LATE_SECONDS = 5.0
+"""A sweep later than this, or a clock that moved by as much, means that our own eyes were shut."""
+STATE_SECONDS = 1.0
+"""How long ``state.json`` may be behind."""
+RESCAN_SLICE = 200
+"""Beats read at a stretch after an overflow, before everybody else has a turn."""
+
+
+class Daemon:
+    """One running pit."""
+
+    def __init__(self, config: Config, awakened: Awakened) -> None:
+        """Join what was persisted to the world; nothing happens before ``run``."""
+        self.config = config
+        self.pit: PitPaths = awakened.pit
+        aio = asyncio.get_running_loop()
+        self._aio = aio
+        self._stop = asyncio.Event()
+        self._fault: Exception | None = None
+        self.fleet = Fleet(config.fleet, awakened.agents)
+        self.recorder = Recorder(self.pit, awakened.ledger, awakened.sandbox_name)
+        self.recorder.catch_up(awakened.owed)
+        self.watch = Watch(aio, self._seen, self._blinded)
+        self.roster = Roster(self.pit.root, config.rules, self._tell)
+        self.senses = Senses(aio, self.watch, self.offer, self._tell)
+        self.exits = Exits(aio, self.offer)
+        launches = Launches(config, self.roster, self.senses)
+        self.launches = launches
+        self.hands = Hands(awakened.sandbox, launches, self.exits, self.offer)
+        self.loop = Loop(self.fleet, self.recorder, self.hands)
+        self._awakened = awakened
+        self._wake: asyncio.TimerHandle | None = None
+        self._turning = False
+        self._flush: asyncio.TimerHandle | None = None
+        self._refresh = 0
+        self._clocks = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
+        self._next_sweep = 0.0
+
+    # ------------------------------------------------------------ life
+
+    async def run(self) -> None:
+        """Watch until SIGTERM or SIGINT. Agents are left as they are."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._aio.add_signal_handler(number, self._stop.set)
+        self._aio.set_exception_handler(self._broken)
+        self._begin()
+        gc.collect()
+        gc.freeze()  # What is here now stays; the collector need not walk it again.
+        standing.notify_manager(f"READY=1\nSTATUS=watching {len(self.fleet.agents)} agents")
+        pulse = asyncio.create_task(self._pulse())
+        sweeps = asyncio.create_task(self._sweeps())
+        await self._stop.wait()
+        standing.notify_manager("STOPPING=1")
+        pulse.cancel()
+        sweeps.cancel()
+        if self._fault is not None:
+            raise self._fault
+        self._end()
+
+    def _broken(self, _aio: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End at a fault of our own: what is on disk is right, what is in memory may not be."""
+        fault = context.get("exception")
+        self._fault = fault if isinstance(fault, Exception) else RuntimeError(context["message"])
+        log.critical("a fault of the daemon itself; it ends", exc_info=fault)
+        self._stop.set()
+
+    def _begin(self) -> None:
+        """Take over what runs, hear what ended, begin what is due."""
+        self.watch.add(Kind.ROOT, "", str(self.pit.root))
+        self._enlist(self.roster.sweep())
+        named = {f"{uuid}/{name}" for uuid, cell in self.roster.cells.items() for name in cell.enlisted}
+        unread = self.roster.unreadable()
+        for key in self.fleet.agents:
+            if key not in named and key.partition("/")[0] not in unread:
+                self.offer(key, Dismissed())
+        for key, fact in self._awakened.facts:
+            self.offer(key, fact)
+        for (key, generation), life in self._awakened.adopted.items():
+            self._attend(key, generation)
+            self.exits.watch(key, generation, life)
+        self._turn()
+        self.loop.repeat_owed()
+        self._turn()
+
+    def _attend(self, key: Key, generation: int) -> None:
+        uuid, _, name = key.partition("/")
+        paths = self.pit.cell(uuid)
+        if paths.cell.is_dir():
+            self.senses.attend(key, paths, name, generation)
+
+    def _end(self) -> None:
+        if self._wake:
+            self._wake.cancel()
+        self.watch.drain()
+        self._turn()
+        self._write_states()
+        self.hands.close()
+        self.exits.close()
+        self.senses.close()
+        self.watch.close()
+
+    # ------------------------------------------------------------ turning the loop
+
+    def offer(self, key: Key, fact: Fact) -> None:
+        """Put a fact into the inbox and turn the loop soon."""
+        self.loop.offer(key, fact)
+        self._turn_soon()
+
+    def _tell(self, told: Told) -> None:
+        self.fleet.turn.told.append(told)
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if not self._turning:
+            self._turning = True
+            self._aio.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Turn once; first see what has arrived, so that nobody is judged by late reading."""
+        self._turning = True  # What is offered meanwhile belongs to the turn that follows.
+        now = time.monotonic()
+        if self.fleet.wake() <= now:
+            self.watch.drain()
+        wake = self.loop.turn(now)
+        self._turning = False
+        if self._wake:
+            self._wake.cancel()
+            self._wake = None
+        if self.loop.inbox or self.fleet.turn.told or wake <= now:
+            self._turn_soon()
+        elif wake < now + self.config.poll_interval:
+            self._wake = self._aio.call_at(wake, self._turn)
+        if self.recorder.dirty and self._flush is None:
+            self._flush = self._aio.call_later(STATE_SECONDS, self._write_states)
+
+    def _write_states(self) -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        cells = {uuid: list(cell.enlisted) for uuid, cell in self.roster.cells.items()}
+        self.recorder.write_states(self.fleet.agents, cells)
+
+    # ------------------------------------------------------------ seeing
+
+    def _seen(self, kind: Kind, what: str, name: bytes) -> None:
+        if kind in (Kind.BEAT, Kind.OUTPUT):
+            self.senses.seen(kind, what, name)
+        elif kind is Kind.MANIFEST and name == b"cell.json":
+            self._enlist(self.roster.read(what))
+        elif kind is Kind.ROOT:
+            self._enlist(self.roster.read_new(os.fsdecode(name)))
+
+    def _enlist(self, facts: list[tuple[Key, Fact]]) -> None:
+        for key, fact in facts:
+            self.offer(key, fact)
+            if isinstance(fact, Dismissed):
+                self.senses.forget(key)
+        for uuid in self.roster.cells:
+            if not self.watch.is_watched(Kind.MANIFEST, uuid):
+                self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))
+        self.recorder.dirty.update(key.partition("/")[0] for key, _ in facts)
+
+    def _blinded(self) -> None:
+        """The queue overflowed: read every beat again, in slices, and judge nobody until then."""
+        self.offer(OBSERVER, ObserverBlinded(why="event_queue_overflow"))
+        self._enlist(self.roster.sweep())
+        self._rescan(list(self.senses.attended))
+
+    def _rescan(self, keys: list[Key]) -> None:
+        for key in keys[:RESCAN_SLICE]:
+            self.senses.reread(key)
+        if rest := keys[RESCAN_SLICE:]:
+            self._aio.call_soon(self._rescan, rest)
+        else:
+            self.offer(OBSERVER, ObserverSaw())
+
+    # ------------------------------------------------------------ the safety net
+
+    async def _sweeps(self) -> None:
+        """Every ``poll_interval``: look at the root again, doubt the clocks, renew what people read."""
+        while True:
+            self._next_sweep = time.monotonic() + self.config.poll_interval
+            await asyncio.sleep(self.config.poll_interval)
+            self._doubt_clocks()
+            self._enlist(self.roster.sweep())
+            for kind, what in list(self.watch.refused):
+                if kind is Kind.BEAT:
+                    self.senses.reread(what)
+            self._refresh_some()
+            self._write_states()
+            self._turn_soon()
+            self._report()
+
+    def _doubt_clocks(self) -> None:
+        """After a suspend, a stop or a step of the clock, nobody is judged by what we missed."""
+        mono, boot, offset = self._clocks
+        now = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
+        self._clocks = now
+        slept = (now[1] - boot) - (now[0] - mono)
+        if slept > LATE_SECONDS:
+            self.offer(OBSERVER, ObserverDoubted(why=f"suspended for {slept:.0f} s"))
+        elif now[0] - self._next_sweep > LATE_SECONDS:
+            late = now[0] - self._next_sweep
+            self.offer(OBSERVER, ObserverDoubted(why=f"stood still for {late:.0f} s"))
+        elif abs(now[2] - offset) > LATE_SECONDS and not slept > 1.0:
+            self.offer(OBSERVER, ObserverDoubted(why=f"clock stepped by {now[2] - offset:.0f} s"))
+
+    def _refresh_some(self, slice_size: int = 16) -> None:
+        """Renew ``last_poll`` in a few cells a sweep: a bound on work, whatever the fleet."""
+        uuids = sorted(self.roster.cells)
+        if uuids:
+            start = self._refresh % len(uuids)
+            self.recorder.dirty.update((uuids + uuids)[start : start + min(slice_size, len(uuids))])
+            self._refresh = start + slice_size
+
+    def _report(self) -> None:
+        """Say who watches and when it last looked, for ``lazarus status``."""
+        report = {
+            "pid": os.getpid(),
+            "last_sweep": round(time.time(), 3),
+            "agents": len(self.fleet.agents),
+            "cells": len(self.roster.cells),
+            "sandbox": self._awakened.sandbox_name,
+            "unconfined": self._awakened.unconfined,
+            "cgroups": self._awakened.tree_note,
+            "store": self.loop.store_fault or "ok",
+            "unwatched": len(self.watch.refused),
+        }
+        try:
+            replace_file(self.pit.daemon, json.dumps(report).encode() + b"\n", durable=False)
+        except StoreError as error:
+            log.debug("daemon.json is behind: %s", error)
+
+    async def _pulse(self) -> None:
+        """Answer systemd's watchdog from the loop itself: a loop that hangs does not answer."""
+        every = standing.watchdog_seconds()
+        self._report()
+        while every is not None:
+            standing.notify_manager("WATCHDOG=1")
+            await asyncio.sleep(every / 2)
+
+
+def serve(config: Config, *, unsafe_no_sandbox: bool = False) -> int:
+    """Be the daemon of a root until SIGTERM or SIGINT, and return the exit code.
+
+    Raises:
+        RefusedError: another daemon watches this root.
+        WorldError: the root, the ledger or the log cannot be opened, or no sandbox works.
+    """
+    config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = standing.take_lock(PitPaths(config.root).lock)
+    _log_to(config)
+    if not standing.write_pid_file(config.pid_file):
+        log.warning("the PID file %s cannot be written", config.pid_file)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:  # One descriptor an agent and more; agents get limits of their own.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would swallow every exit status.
+    try:
+        asyncio.run(_serve(config, unsafe_no_sandbox=unsafe_no_sandbox))
+    finally:
+        standing.remove_pid_file(config.pid_file)
+        os.close(lock)
+    return 0
+
+
+async def _serve(config: Config, *, unsafe_no_sandbox: bool) -> None:
+    awakened = awaken(config, unsafe_no_sandbox=unsafe_no_sandbox)
+    log.info(
+        "lazarus-pit %d watches %s, sandbox %s, cgroups %s",
+        os.getpid(),
+        config.root,
+        awakened.sandbox_name,
+        awakened.tree_note,
+    )
+    try:
+        await Daemon(config, awakened).run()
+    finally:
+        awakened.ledger.close()
+    log.info("lazarus-pit %d ends; agents are left running", os.getpid())
+
+
+def _log_to(config: Config) -> None:
+    """Log to a file, or to standard output for ``-``; one line an event, control characters escaped.
+
+    Raises:
+        WorldError: the log file cannot be opened.
+    """
+    handler: logging.Handler
+    try:
+        if str(config.log_file) == "-":
+            handler = logging.StreamHandler(sys.stdout)
+        else:
+            config.log_file.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(config.log_file)
+    except OSError as error:
+        raise WorldError(f"{config.log_file}: cannot be opened: {error.strerror}") from None
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # A full disk under the log is no reason to stop watching.
+
+
+class _OneLine(logging.Formatter):
+    """What agents say stays on one line and moves no cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().format(record))
