@@ -190,6 +190,11 @@ class PitPaths:
         return self.private / "ledger.jsonl"
 
     @property
+    def events(self) -> Path:
+        """The journal of what concerns the whole fleet or the pit itself."""
+        return self.private / "events.jsonl"
+
+    @property
     def daemon(self) -> Path:
         """Who the daemon is and when it last looked, for people and programs."""
         return self.private / "daemon.json"

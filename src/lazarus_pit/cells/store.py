@@ -67,10 +67,20 @@ def update_manifest(
         new = change(old)
         data = manifest.encode(new)
         if data != manifest.encode(old):
-            replace_file(paths.manifest, data)
+            write_manifest(paths, new)
         written = manifest.parse(data)
     publish_manifest(paths, written)
     return written
+
+
+def write_manifest(paths: CellPaths, wanted: Manifest) -> None:
+    """Write the manifest; an environment in it may hold secrets and is for its owner alone.
+
+    Raises:
+        StoreError: it could not be written; the old one still stands.
+    """
+    private = any(member.env for member in wanted.agents)
+    replace_file(paths.manifest, manifest.encode(wanted), mode=0o600 if private else 0o644)
 
 
 @contextmanager
@@ -104,10 +114,12 @@ def _try_lock(fd: int) -> bool:
 def publish_manifest(paths: CellPaths, current: Manifest) -> None:
     """Show the manifest to each agent that has a place for it: a copy that it cannot lock.
 
+    Environments are left out: what one agent was given is not for the others.
+
     Raises:
         StoreError: a copy could not be written.
     """
-    data = manifest.encode(current)
+    data = manifest.encode(manifest.without_env(current))
     for member in current.agents:
         if paths.published(member.name).is_dir():
             replace_file(paths.published_manifest(member.name), data, durable=False)

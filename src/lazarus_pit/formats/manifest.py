@@ -259,6 +259,15 @@ def without_member(manifest: Manifest, name: str) -> Manifest:
     return replace(manifest, agents=agents)
 
 
+def without_env(manifest: Manifest) -> Manifest:
+    """Return the manifest with nobody's environment in it, fit to be shown to every member."""
+    agents = (
+        replace(member, env={}, found={key: v for key, v in member.found.items() if key != "env"})
+        for member in manifest.agents
+    )
+    return replace(manifest, agents=tuple(agents))
+
+
 def rules_of(manifest: Manifest, member: Member, base: Rules) -> Rules:
     """Return the rules this member lives by: its own over the cell's over the configuration's."""
     return merge_rules(base, manifest.rules, member.rules)
