@@ -1,0 +1,1 @@
+"""SAY: what people type and what they are told."""

@@ -1,0 +1,161 @@
+"""``lazarus``: the verbs in one table, and every error turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cyclopts import App, CycloptsError
+
+from lazarus_pit import __version__
+from lazarus_pit.cli import say
+from lazarus_pit.errors import LazarusError, UsageError
+
+USAGE, FAILED, WORLD, INTERRUPTED = 2, 1, 75, 130
+"""Exit codes beside 0."""
+
+
+class Verb(NamedTuple):
+    """One thing that can be done: where its code is, what it does, and how it is typed."""
+
+    code: str
+    what: str
+    example: str
+
+
+VERBS: dict[str, Verb] = {
+    "up": Verb("up:up", "Run the daemon in the foreground.", "lazarus up"),
+    "status": Verb(
+        "status:status", "Show the cells and agents that are watched.", "lazarus status"
+    ),
+    "cells": Verb("cells:cells", "List every cell, archived ones too.", "lazarus cells --json"),
+    "cell create": Verb(
+        "cells:create",
+        "Create a mission cell.",
+        'lazarus cell create --name pond --mission "Write the field guide"',
+    ),
+    "cell show": Verb("cells:show", "Show one cell.", "lazarus cell show pond"),
+    "cell archive": Verb(
+        "endings:archive",
+        "End a mission: its agents are stopped, the cell is kept.",
+        "lazarus cell archive pond",
+    ),
+    "cell destroy": Verb(
+        "endings:destroy",
+        "Remove an archived cell for good.",
+        "lazarus cell destroy pond",
+    ),
+    "spawn": Verb(
+        "spawn:spawn",
+        "Start an agent in a cell. The program and its arguments follow --.",
+        "lazarus spawn pond scribe --role developer -- python3 scribe.py",
+    ),
+    "stop": Verb("agents:stop", "Stop an agent; it stays stopped.", "lazarus stop pond/scribe"),
+    "start": Verb("agents:start", "Start a stopped agent again.", "lazarus start pond/scribe"),
+    "revive": Verb(
+        "agents:revive",
+        "Give an agent a new life now; clears used attempts and holds.",
+        "lazarus revive pond/scribe",
+    ),
+    "freeze": Verb("freezing:freeze", "Make a cell stand still.", "lazarus freeze pond"),
+    "thaw": Verb("freezing:thaw", "Let a frozen cell move again.", "lazarus thaw pond"),
+    "why": Verb(
+        "why:why",
+        "Explain an agent's state: the readings, the decision, what comes next.",
+        "lazarus why pond/scribe",
+    ),
+    "events": Verb("events:events", "Show what happened.", "lazarus events pond -f"),
+    "logs": Verb("logs:logs", "Show what an agent printed.", "lazarus logs pond/scribe -f"),
+    "beat": Verb(
+        "beat:beat",
+        "Send a heartbeat from inside a cell (`lazarus beat --help`).",
+        "lazarus beat --status thinking --cycle 7",
+    ),
+    "doctor": Verb(
+        "doctor:doctor",
+        "Check the machine, the sandbox and the configuration.",
+        "lazarus doctor",
+    ),
+    "simulate": Verb(
+        "simulate:simulate",
+        "Try the supervisor against simulated faults, in virtual time.",
+        "lazarus simulate --seeds 50",
+    ),
+    "demo": Verb("demo:demo", "Watch two real agents die and come back.", "lazarus demo"),
+    "completion": Verb(
+        "completion:completion",
+        "Print the shell's completion script.",
+        "lazarus completion bash > ~/.local/share/bash-completion/completions/lazarus",
+    ),
+}
+
+NOUNS = {"cell": "Create, show, archive or destroy a mission cell."}
+EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
+
+
+def build() -> App:
+    """Return the command line; the code of a verb is imported when it is used."""
+    app = App(
+        name="lazarus",
+        help="Keeps the missions of AI agents alive.",
+        version=__version__,
+        help_format="plaintext",
+        help_formatter="plain",
+        help_epilogue=EPILOGUE,
+        result_action="return_value",
+    )
+    nouns = {name: App(name=name, help=what) for name, what in NOUNS.items()}
+    for noun in nouns.values():
+        app.command(noun)
+    for words, verb in VERBS.items():
+        noun, _, name = words.rpartition(" ")
+        place = nouns[noun] if noun else app
+        code = f"{__package__}.{verb.code}"
+        epilogue = f"Example: {verb.example}\n\n{EPILOGUE}"
+        place.command(code, name=name, help=verb.what, help_epilogue=epilogue)
+    return app
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what was typed and return the exit code. Nothing escapes as a traceback."""
+    try:
+        return _run(words)
+    except CycloptsError as error:
+        say.complain(f"{say.clean(error)} (see `lazarus --help`)")
+        return USAGE
+    except UsageError as error:
+        say.complain(say.clean(error))
+        return error.exit_code
+    except LazarusError as error:
+        say.complain(say.clean(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read has seen enough; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        say.complain(say.clean(f"{error.filename or 'the machine refused'}: {error.strerror}"))
+        return WORLD
+
+
+def _run(words: Sequence[str]) -> int:
+    result = build()(
+        hoist(words), exit_on_error=False, print_error=False, result_action="return_value"
+    )
+    return result if isinstance(result, int) else 0
+
+
+def hoist(words: Sequence[str]) -> list[str]:
+    """Move ``--root`` and ``--config`` from before the verb to among its own options."""
+    front: list[str] = []
+    rest = list(words)
+    while rest and rest[0].partition("=")[0] in ("--root", "--config"):
+        take = 1 if "=" in rest[0] else 2
+        front += rest[:take]
+        rest = rest[take:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return rest[:end] + front + rest[end:] if rest else front

@@ -1,0 +1,17 @@
+"""``lazarus completion``: the script that a shell reads to complete our words."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lazarus_pit.cli import app
+
+
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print the completion script of a shell.
+
+    Args:
+        shell: for which shell.
+    """
+    print(app.build().generate_completion(prog_name="lazarus", shell=shell))
+    return 0

@@ -1,0 +1,69 @@
+"""How things are said: to people in lines that fool no terminal, to programs in JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from lazarus_pit.core.model import Seconds
+from lazarus_pit.formats.text import one_line
+
+WIDEST = 4000
+"""Characters of one line that are shown at most."""
+
+_UNITS: tuple[tuple[float, str], ...] = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def clean(text: object, limit: int = WIDEST) -> str:
+    """Return text of strangers on one line, with what a terminal would obey made visible."""
+    return one_line(str(text).expandtabs(), limit)
+
+
+def line(text: str) -> None:
+    """Say one line now, even into a pipe."""
+    print(text, flush=True)
+
+
+def complain(text: str) -> None:
+    """Say one line to whoever must act, beside the output."""
+    print(f"lazarus: {text}", file=sys.stderr, flush=True)
+
+
+def as_json(value: object) -> None:
+    """Say a value as one JSON document, indented for people who look anyway."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), flush=True)
+
+
+def as_json_line(value: object) -> None:
+    """Say a value as one line of JSON, for streams."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def span(seconds: Seconds | None) -> str:
+    """Return a duration as people say it: ``9.5 s``, ``12 s``, ``3 min``; ``-`` for none."""
+    if seconds is None:
+        return "-"
+    if abs(seconds) < 1.0:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    if abs(seconds) < 10.0:
+        return f"{seconds:.1f} s"
+    unit, word = next((unit, word) for unit, word in _UNITS if abs(seconds) >= unit)
+    return f"{seconds / unit:.0f} {word}"
+
+
+def count(number: int, thing: str) -> str:
+    """Return ``1 agent``, ``2 agents``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
+    """Return lines whose columns stand under each other; the last column may be of any width."""
+    cells = [[clean(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return [
+        indent
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

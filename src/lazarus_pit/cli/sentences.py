@@ -1,0 +1,139 @@
+"""What a line of the journal means, in words. One table; an unknown event speaks for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lazarus_pit.cli.say import clean, span
+from lazarus_pit.formats.journal import Event
+
+Data = Mapping[str, Any]
+
+
+def _seconds(data: Data, key: str) -> str:
+    value = data.get(key)
+    return span(float(value)) if isinstance(value, int | float) else "an unknown time"
+
+
+def _reason(data: Data) -> str:
+    return DEATHS.get(str(data.get("reason")), f"because of {clean(data.get('reason', '?'), 40)}")
+
+
+DEATHS: Mapping[str, str] = {
+    "exited": "it ended by itself",
+    "hung": "it had gone silent and was ended",
+    "stalled": "it got nothing done and was ended",
+    "start_timeout": "it was not ready in time and was ended",
+    "operator": "a person asked for a new life",
+    "stop": "a person wanted it stopped",
+}
+
+ESCALATIONS: Mapping[str, str] = {
+    "attempts_exhausted": "every revive attempt of the window is used up",
+    "policy_never": "its policy is never to revive",
+    "denied": "a person declined to revive it",
+    "approval_expired": "nobody answered in time whether to revive it",
+    "no_retry_exit_code": "its exit code says that trying again cannot help",
+    "cannot_start": "it cannot be started",
+}
+
+
+def _silence(data: Data) -> str:
+    said = f"no beat for {_seconds(data, 'beat_age')}, no work for {_seconds(data, 'progress_age')}"
+    seen = {"stopped": "every process of it is stopped", "computing": "it still computes"}
+    return ", ".join([said, *(words for key, words in seen.items() if data.get(key))])
+
+
+def _generation(data: Data) -> str:
+    return f"generation {clean(data.get('generation', '?'), 20)}"
+
+
+def _why(data: Data) -> str:
+    return clean(data.get("why", "no reason given"), 300)
+
+
+SENTENCES: Mapping[str, Callable[[Data], str]] = {
+    # the cell
+    "cell_created": lambda d: f"the cell was created by {clean(d.get('by', '?'), 80)}",
+    "cell_frozen": lambda _: "people froze the cell",
+    "cell_thawed": lambda _: "people thawed the cell",
+    "cell_archived": lambda _: "the cell was archived",
+    "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
+    "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
+    "agent_left": lambda _: "left the cell",
+    # a life
+    "agent_started": lambda d: f"started as pid {clean(d.get('pid', '?'), 20)}, {_generation(d)}",
+    "agent_start_failed": lambda d: f"could not be started: {_why(d)}",
+    "agent_ready": lambda d: f"is ready ({_generation(d)}, took {_seconds(d, 'took')})",
+    "agent_revived": lambda d: (
+        f"is back: {_generation(d)} works, {_seconds(d, 'took')} after start"
+    ),
+    "agent_adopted": lambda d: f"was found running as pid {clean(d.get('pid', '?'), 20)}, kept",
+    "agent_died": lambda d: (
+        f"died: {_reason(d)} ({clean(d.get('exit', '?'), 80)}, after {_seconds(d, 'uptime')})"
+    ),
+    "agent_exited": lambda d: f"finished its work ({clean(d.get('exit', '?'), 80)})",
+    "agent_stopped": lambda d: f"is stopped{_ending(d)}",
+    "agent_escalated": lambda d: (
+        "is given up until a person acts: "
+        f"{ESCALATIONS.get(str(d.get('reason')), clean(d.get('reason', '?'), 80))}"
+    ),
+    "agent_stable": lambda _: "has been stable; its attempts are whole again",
+    "agent_fence_stuck": lambda _: "will not end though killed; it is killed again",
+    "revive_requested": lambda _: "a person asked for a revive",
+    # evidence
+    "heartbeat": lambda d: f"says: {clean(d.get('status') or 'nothing', 120)}",
+    "heartbeat_stale": lambda d: (
+        f"has sent no beat for {_seconds(d, 'beat_age')} (threshold {_seconds(d, 'threshold')})"
+    ),
+    "heartbeat_unreadable": lambda d: f"wrote a heartbeat that cannot be read: {_why(d)}",
+    "agent_hung": lambda d: f"is hung: {_silence(d)}",
+    "agent_stalled": lambda d: f"gets nothing done: {_silence(d)}",
+    "agent_recovered": lambda d: f"is well again (was {clean(d.get('after', '?'), 40)})",
+    # waits
+    "agent_held": lambda d: f"waits: {clean(d.get('hold', '?'), 40)}",
+    "agent_left_waiting": lambda d: (
+        f"ended while it waited ({clean(d.get('hold', '?'), 40)}); that is no death"
+    ),
+    "agent_released": lambda d: f"waits no longer ({clean(d.get('source', '?'), 40)})",
+    "agent_frozen": lambda _: "stands still",
+    "agent_thawed": lambda _: "moves again",
+    "approval_requested": lambda d: (
+        f"people are asked whether to revive it (within {_seconds(d, 'expires_in')})"
+    ),
+    "approval_granted": lambda d: f"{clean(d.get('by') or 'a person', 80)} approved the revive",
+    "approval_denied": lambda d: f"{clean(d.get('by') or 'a person', 80)} declined the revive",
+    "approval_expired": lambda _: "nobody answered in time",
+    # the pit itself
+    "manifest_unreadable": lambda d: f"cell.json cannot be read: {_why(d)}",
+    "root_unreadable": lambda d: f"the root directory cannot be read: {_why(d)}",
+    "observer_doubted": lambda d: f"the pit doubts its own eyes ({_why(d)}); verdicts wait",
+    "revival_storm": lambda d: (
+        f"too many revivals ({clean(d.get('revivals', '?'), 20)} within "
+        f"{_seconds(d, 'window')}); the rest wait"
+    ),
+    "store_failed": lambda d: f"the records cannot be written: {_why(d)}",
+    "store_recovered": lambda _: "the records can be written again",
+}
+
+
+def _ending(data: Data) -> str:
+    return f" ({clean(data['exit'], 80)})" if "exit" in data else ""
+
+
+def sentence(event: Event) -> str:
+    """Say one event: who, and what happened."""
+    say = SENTENCES.get(event.event)
+    what = say(event.data) if say else _plain(event.event, event.data)
+    return f"{clean(event.agent, 80)} {what}" if event.agent else what
+
+
+def timed(event: Event) -> str:
+    """Say one event with its time of day, as a line of a listing."""
+    return f"{clean(event.ts, 40)}  {sentence(event)}"
+
+
+def _plain(name: str, data: Data) -> str:
+    facts = [f"{clean(key, 40)}={clean(value, 120)}" for key, value in data.items()]
+    return " ".join([name.replace("_", " "), *facts])

@@ -1,0 +1,144 @@
+"""``lazarus status``: the cells that are watched, and how each agent is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cli import say
+from lazarus_pit.cli.place import HERE, Json, Place
+from lazarus_pit.cli.pulse import Pulse, feel, headline
+from lazarus_pit.cli.view import AgentView, CellView, see_cells
+
+HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "SAYS")
+NEEDS_A_PERSON = ("escalated", "awaiting")
+
+
+def status(*, json: Json = False, place: Place = HERE) -> int:
+    """Show the cells and agents that are watched. Changes nothing; works without the daemon.
+
+    Args:
+        json: say it in JSON.
+        place: where.
+    """
+    pit = place.pit()
+    pulse = feel(pit)
+    cells = [cell for cell in see_cells(pit) if cell.is_watched or cell.manifest is None]
+    if json:
+        say.as_json(as_object(pit, pulse, cells))
+        return 0
+    say.line(headline(pit, pulse))
+    if not cells:
+        say.line("no cell is active; `lazarus cell create` makes one")
+    for cell in cells:
+        for text in _cell_lines(cell):
+            say.line(text)
+    for text in _calls_for_people(cells):
+        say.line(text)
+    return 0
+
+
+def _cell_lines(cell: CellView) -> list[str]:
+    mission = cell.manifest.mission if cell.manifest else ""
+    head = [cell.uuid, *([cell.label] if cell.label not in cell.uuid else []), cell.status, mission]
+    lines = ["", say.clean("  ".join(head), 160)]
+    if cell.problem:
+        lines.append(f"  {say.clean(cell.problem)}")
+    if cell.agents:
+        lines += say.table(HEAD, [row(agent) for agent in cell.agents], indent="  ")
+    return lines
+
+
+def row(agent: AgentView) -> list[str]:
+    """Return an agent's line of the table, in the order of ``HEAD``."""
+    health = agent.health
+    if health is None:
+        return [agent.name, agent.shown, "-", say.span(agent.beat_age), "-", "-", "-", "-"]
+    left = attempts_left(agent)
+    return [
+        agent.name,
+        agent.shown,
+        health.verdict,
+        say.span(agent.beat_age),
+        str(health.generation),
+        "-" if left is None else str(left),
+        str(health.pid or "-"),
+        say.clean(health.status or "-", 40),
+    ]
+
+
+def attempts_left(agent: AgentView) -> int | None:
+    """Return how many revives the pit may still make; ``None`` where no daemon said."""
+    readings = agent.health.readings if agent.health else {}
+    used, most = readings.get("attempts_used"), readings.get("attempts_max")
+    return max(0, most - used) if isinstance(used, int) and isinstance(most, int) else None
+
+
+def _calls_for_people(cells: list[CellView]) -> list[str]:
+    """Name what waits for somebody, with the command that answers it."""
+    needy = [
+        f"{cell.label}/{agent.name}"
+        for cell in cells
+        for agent in cell.agents
+        if agent.shown in NEEDS_A_PERSON
+    ]
+    return ["", *(f"needs you: `lazarus why {name}`" for name in needy)] if needy else []
+
+
+def as_object(pit: PitPaths, pulse: Pulse, cells: list[CellView]) -> dict[str, Any]:
+    """Return the whole view in the documented shape."""
+    report = pulse.report
+    return {
+        "root": str(pit.root),
+        "daemon": {
+            "up": pulse.up,
+            "pid": report.pid if report and pulse.up else None,
+            "last_sweep_age": pulse.age,
+            "sandbox": report.sandbox if report else None,
+            "unconfined": report.unconfined if report else None,
+            "cgroups": report.cgroups if report else None,
+        },
+        "as_of": round(time.time(), 3),
+        "cells": [cell_object(cell) for cell in cells],
+    }
+
+
+def cell_object(cell: CellView) -> dict[str, Any]:
+    """Return one cell in the documented shape."""
+    manifest = cell.manifest
+    return {
+        "uuid": cell.uuid,
+        "name": manifest.name if manifest else None,
+        "status": cell.status,
+        "mission": manifest.mission if manifest else None,
+        "created_at": manifest.created_at if manifest else None,
+        "created_by": manifest.created_by if manifest else None,
+        "path": cell.path,
+        "problem": cell.problem or None,
+        "agents": [agent_object(agent) for agent in cell.agents],
+    }
+
+
+def agent_object(agent: AgentView) -> dict[str, Any]:
+    """Return one agent in the documented shape; ``null`` is what no daemon has said."""
+    health = agent.health
+    return {
+        "name": agent.name,
+        "role": agent.role,
+        "kind": agent.kind,
+        "desired": agent.desired,
+        "state": agent.shown,
+        "phase": health.phase if health else None,
+        "reason": health.reason if health else None,
+        "healthy": health.healthy if health else None,
+        "verdict": health.verdict if health else None,
+        "heartbeat_age": None if agent.beat_age is None else round(agent.beat_age, 3),
+        "generation": health.generation if health else None,
+        "revive_count": health.revive_count if health else None,
+        "attempts_left": attempts_left(agent),
+        "pid": health.pid if health else None,
+        "sandbox": health.sandbox if health else None,
+        "says": health.status if health else None,
+        "readings": health.readings if health else {},
+    }
