@@ -100,13 +100,18 @@ def _is_delegated(place: str) -> bool:
 # ---------------------------------------------------------------- leaves
 
 
+def leaf_path(tree: Tree, cell: str, agent: str, generation: int) -> str:
+    """The name of a life's leaf."""
+    return os.path.join(tree.path, cell, f"{agent}.{generation}")
+
+
 def make_leaf(tree: Tree, cell: str, agent: str, generation: int) -> str:
     """Make the leaf of a life and return its path; one that is there already is used.
 
     Raises:
         OSError: the kernel refused.
     """
-    path = os.path.join(tree.path, cell, f"{agent}.{generation}")
+    path = leaf_path(tree, cell, agent, generation)
     os.makedirs(path, exist_ok=True)
     return path
 
@@ -157,6 +162,25 @@ def enter(path: str) -> None:
         OSError: the kernel refused.
     """
     _write(f"{path}/cgroup.procs", b"0")
+
+
+@contextlib.contextmanager
+def visiting(tree: Tree | None, path: str) -> Iterator[None]:
+    """Be in a leaf for a moment: a child that is started now is born there, without a race.
+
+    Whatever else this process starts meanwhile is born there too.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if tree is None or not path:
+        yield
+        return
+    enter(path)
+    try:
+        yield
+    finally:
+        enter(tree.home)
 
 
 def pids(path: str) -> list[int]:

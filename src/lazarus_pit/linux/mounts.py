@@ -24,9 +24,9 @@ def stage(sources: Mapping[str, str]) -> None:
     Raises:
         OSError: a source is missing or is a link, or the kernel refused.
     """
-    opened = {name: _open(path) for name, path in sources.items()}
     checked(libc.unshare(_CLONE_NEWNS), "unshare mount namespace")
     _mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    opened = {name: _open(path) for name, path in sources.items()}
     _mount(b"tmpfs", STAGE.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=1m")
     for name, fd in opened.items():
         target = f"{STAGE}/{name}"

@@ -7,7 +7,9 @@ steps of ours in the child before it becomes the program.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
+import functools
 import gc
 import os
 import resource
@@ -16,6 +18,12 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
+from lazarus_pit.linux.syscalls import libc
+
+_SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
+"""Flags of spawn.h."""
+_ROOM = 512
+"""Bytes, more than any C library's spawn structures and signal sets need."""
 _RESETTABLE = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 _ABOVE = 64
 """Descriptors are first moved above this number, so that none is overwritten before its turn."""
@@ -47,24 +55,58 @@ class StepError(OSError):
         self.step = step
 
 
-def plain(program: Program, descriptors: Sequence[int]) -> int:
-    """Start a program in a session of its own and return its pid.
+def plain(program: Program, descriptors: Sequence[int], cwd: str) -> int:
+    """Start a program in a session and a directory of its own and return its pid.
 
     ``descriptors`` become 0, 1, 2; signals are as a new process expects them. Other descriptors
-    must be close-on-exec: see ``close_on_exec``.
+    must be close-on-exec: see ``close_on_exec``. Other threads run on meanwhile.
 
     Raises:
-        OSError: the program cannot be executed.
+        OSError: the program cannot be executed, or the directory cannot be entered.
     """
-    return os.posix_spawn(
-        program.file or program.argv[0],
-        program.argv,
-        program.env,
-        file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(descriptors)],
-        setsid=True,
-        setsigmask=(),
-        setsigdef=_RESETTABLE,
-    )
+    actions = ctypes.create_string_buffer(_ROOM)
+    libc.posix_spawn_file_actions_init(actions)
+    try:
+        for target, fd in enumerate(descriptors):
+            libc.posix_spawn_file_actions_adddup2(actions, fd, target)
+        libc.posix_spawn_file_actions_addchdir_np(actions, os.fsencode(cwd))
+        file = program.file or program.argv[0]
+        environ = [f"{name}={value}" for name, value in program.env.items()]
+        pid = ctypes.c_int()
+        number = libc.posix_spawn(
+            ctypes.byref(pid),
+            os.fsencode(file),
+            actions,
+            _attributes(),
+            _strings(program.argv),
+            _strings(environ),
+        )
+    finally:
+        libc.posix_spawn_file_actions_destroy(actions)
+    if number:
+        raise OSError(number, os.strerror(number), file)
+    return pid.value
+
+
+@functools.cache
+def _attributes() -> ctypes.Array[ctypes.c_char]:
+    """A session of its own, no signal blocked, every signal as by default."""
+    attributes = ctypes.create_string_buffer(_ROOM)
+    signals = ctypes.create_string_buffer(_ROOM)
+    libc.posix_spawnattr_init(attributes)
+    libc.sigemptyset(signals)
+    libc.posix_spawnattr_setsigmask(attributes, signals)
+    for number in _RESETTABLE:
+        libc.sigaddset(signals, int(number))
+    libc.posix_spawnattr_setsigdefault(attributes, signals)
+    flags = _SETSIGDEF | _SETSIGMASK | _SETSID
+    libc.posix_spawnattr_setflags(attributes, ctypes.c_short(flags))
+    return attributes
+
+
+def _strings(values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    encoded = [os.fsencode(value) for value in values]
+    return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
 
 
 def forked(program: Program, descriptors: Sequence[int], steps: Sequence[Step]) -> int:

@@ -59,7 +59,7 @@ def exit_of(life: Life, fd: int | None = None) -> Exit | None:
     if life.status_file:
         report = status.read(life.status_file)
         if report.exit_code is not None:
-            return _exit_from_shell_code(report.exit_code)
+            return exit_from_shell_code(report.exit_code)
         if ended.code is not None:
             return Exit(code=ended.code, note="the sandbox could not be set up: see the log")
     return ended
@@ -188,7 +188,7 @@ def _process_exit(life: Life, fd: int | None) -> Exit | None:
         os.close(own)
 
 
-def _exit_from_shell_code(code: int) -> Exit:
+def exit_from_shell_code(code: int) -> Exit:
     """Bubblewrap reports a signal as shells do, as 128 and its number."""
     is_signal = 128 < code <= 128 + signal.SIGRTMAX
     return Exit(signal=code - 128) if is_signal else Exit(code=code)

@@ -1,0 +1,76 @@
+"""What every life needs at its beginning, whatever walls it gets: a leaf, a log, a status file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lazarus_pit.core.model import Life
+from lazarus_pit.errors import SpawnError
+from lazarus_pit.linux import cgroup, procfs, spawn
+from lazarus_pit.linux.cgroup import Tree
+from lazarus_pit.sandboxes import status
+from lazarus_pit.sandboxes.base import Launch
+
+
+class Bed(NamedTuple):
+    """Made ready for one life; its descriptors are closed when the birth is over."""
+
+    leaf: str
+    standard: tuple[int, int, int]
+    status: int
+
+
+@contextlib.contextmanager
+def prepared(launch: Launch, tree: Tree | None) -> Iterator[Bed]:
+    """Make everything ready, and take the leaf away again if no life comes of it.
+
+    Raises:
+        SpawnError: it could not be made ready, or whatever is done with it failed with an
+            ``OSError``.
+    """
+    leaf = ""
+    fds: list[int] = []
+    try:
+        if tree is not None:
+            leaf = cgroup.make_leaf(tree, launch.uuid, launch.agent, launch.generation)
+        fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), spawn.open_log(launch.log_file)]
+        fds.append(status.create(launch.status_file))
+        yield Bed(leaf, (fds[0], fds[1], fds[1]), fds[2])
+    except OSError as error:
+        if leaf:
+            cgroup.remove_leaf(leaf)
+        raise SpawnError(f"{launch.key}: {error}") from error
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def leaf_name(tree: Tree | None, launch: Launch) -> str:
+    """The leaf that a launch will get; empty where there is no tree."""
+    return cgroup.leaf_path(tree, launch.uuid, launch.agent, launch.generation) if tree else ""
+
+
+def life(pid: int, leaf: str, status_file: str) -> Life:
+    """The identity of a child that has just been born and was not collected yet."""
+    started = procfs.start_time(pid)
+    if started is None:
+        raise ProcessLookupError(3, f"process {pid} was collected by somebody else")
+    return Life(
+        boot_id=procfs.boot_id(),
+        pid=pid,
+        start_time=started,
+        cgroup=leaf,
+        status_file=status_file,
+    )
+
+
+def in_memory(keeper: contextlib.ExitStack, content: bytes) -> int:
+    """A file that exists only in memory, to be read from its beginning, until it is let go."""
+    fd = os.memfd_create("lazarus", os.MFD_CLOEXEC)
+    keeper.callback(os.close, fd)
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -1,0 +1,195 @@
+"""What stands in every sandbox: a public copy of ``/etc``, our own small programs, a Python.
+
+Built once for each daemon and user, in a directory that no agent can write. The name holds the
+boot and a digest of everything copied, so that running sandboxes keep what they began with and
+what an earlier boot left can be swept away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import lazarus_pit
+from lazarus_pit.linux import procfs
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
+"""Directories of the host that every agent may read."""
+
+_ETC_WORDS = (
+    "alternatives bash.bashrc ca-certificates ca-certificates.conf crypto-policies "
+    "debian_version fonts gai.conf gitconfig host.conf inputrc java-17-openjdk "
+    "java-21-openjdk ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf locale.gen "
+    "localtime login.defs lsb-release magic maven mime.types nanorc networks npmrc "
+    "nsswitch.conf os-release perl pip.conf pki profile profile.d protocols python3 "
+    "python3.11 python3.12 python3.13 rpc services shells ssl terminfo timezone vim wgetrc "
+    "xattr.conf xdg"
+)
+_ETC = tuple(_ETC_WORDS.split())
+"""What programs look up there. No passwords, no keys, no services' secrets."""
+
+_OPEN_TO_ALL = stat.S_IROTH
+
+_ENTRY = """#!/bin/sh
+# Inside a cell only what needs no daemon is at hand.
+if [ "${{1-}}" = beat ]; then
+    shift
+    exec {python} -I -S {library}/lazarus_pit/beat.py "$@"
+fi
+echo "lazarus: inside a cell there is only 'lazarus beat', not '${{1-}}'" >&2
+exit 2
+"""
+
+
+class Furniture(NamedTuple):
+    """Where the pieces are on the host."""
+
+    etc: str
+    bin: str
+    """``lazarus`` for use inside a sandbox with its own file system."""
+    host_bin: str
+    """``lazarus`` for agents that see the host's."""
+    package: str
+    python: str
+    """The prefix of an interpreter that is not in a system directory, else empty."""
+    python_name: str
+
+
+def build(scratch: str, uid: int, gid: int) -> Furniture:
+    """Build the furniture for agents of one user below ``scratch``, or find it there.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    package = os.path.realpath(os.path.dirname(lazarus_pit.__file__))
+    prefix = os.path.realpath(sys.base_prefix)
+    python = "" if is_in_system(prefix) else prefix
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    made_of = (str(uid), str(gid), package, prefix)
+    boot = procfs.boot_id()[:8]
+    place = Path(scratch) / f"{boot}-{_digest(made_of)}"
+    if not place.is_dir():
+        _sweep(Path(scratch), boot)
+        _build(place, uid, gid, (package, f"{prefix}/bin/{name}", python))
+    return Furniture(
+        etc=str(place / "etc"),
+        bin=str(place / "bin"),
+        host_bin=str(place / "host-bin"),
+        package=package,
+        python=python,
+        python_name=name,
+    )
+
+
+def is_in_system(path: str) -> bool:
+    """Whether agents see a path of the host because it lies in a system directory."""
+    return any(path == top or path.startswith(f"{top}/") for top in SYSTEM)
+
+
+def _build(place: Path, uid: int, gid: int, host: tuple[str, str, str]) -> None:
+    package, host_python, python = host
+    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
+    new.chmod(0o755)
+    _copy_etc(new / "etc")
+    for name, text in _accounts(uid, gid).items():
+        (new / "etc" / name).write_text(text, encoding="ascii")
+    inner = f"/lazarus/python/bin/{os.path.basename(host_python)}" if python else host_python
+    _write_entry(new / "bin", inner, "/lazarus/lib")
+    _write_entry(new / "host-bin", host_python, os.path.dirname(package))
+    try:
+        new.rename(place)
+    except OSError:
+        shutil.rmtree(new)  # Another daemon of ours was faster.
+        if not place.is_dir():
+            raise
+
+
+def _accounts(uid: int, gid: int) -> dict[str, str]:
+    """The few names that hold inside; ``resolv.conf`` is where the host's is put on top."""
+    nologin = "/usr/sbin/nologin"
+    return {
+        "passwd": f"root:x:0:0:root:/nonexistent:{nologin}\n"
+        f"agent:x:{uid}:{gid}:agent:/mission/home:/bin/sh\n"
+        f"nobody:x:65534:65534:nobody:/nonexistent:{nologin}\n",
+        "group": f"root:x:0:\nagent:x:{gid}:\nnogroup:x:65534:\n",
+        "hosts": "127.0.0.1 localhost cell\n::1 localhost\n",
+        "resolv.conf": "",
+    }
+
+
+def _write_entry(directory: Path, python: str, library: str) -> None:
+    directory.mkdir(mode=0o755)
+    entry = directory / "lazarus"
+    entry.write_text(_ENTRY.format(python=python, library=library), encoding="utf-8")
+    entry.chmod(0o755)
+
+
+# ---------------------------------------------------------------- /etc
+
+
+def _readable(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file, link and directory below a path that any user of the host may read."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return
+    if stat.S_ISLNK(found.st_mode):
+        yield path, found
+    elif stat.S_ISDIR(found.st_mode) and found.st_mode & _OPEN_TO_ALL:
+        yield path, found
+        for name in sorted(os.listdir(path)):
+            yield from _readable(f"{path}/{name}")
+    elif stat.S_ISREG(found.st_mode) and found.st_mode & _OPEN_TO_ALL:
+        yield path, found
+
+
+def _entries() -> Iterator[tuple[str, os.stat_result]]:
+    for name in _ETC:
+        yield from _readable(f"/etc/{name}")
+
+
+def _digest(made_of: tuple[str, ...]) -> str:
+    digest = hashlib.sha256("\0".join(made_of).encode())
+    digest.update(_ENTRY.encode())
+    for path, found in _entries():
+        digest.update(f"{path}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _copy_etc(target: Path) -> None:
+    """Copy; a link that leads out of the system directories is replaced by what it leads to."""
+    target.mkdir(mode=0o755)
+    for path, found in _entries():
+        copy = f"{target}{path.removeprefix('/etc')}"
+        with contextlib.suppress(OSError):
+            if stat.S_ISLNK(found.st_mode):
+                _copy_link(path, copy)
+            elif stat.S_ISDIR(found.st_mode):
+                os.mkdir(copy, 0o755)
+            else:
+                shutil.copyfile(path, copy)
+
+
+def _copy_link(path: str, copy: str) -> None:
+    leads_to = os.readlink(path)
+    if leads_to.startswith("/usr/") or not leads_to.startswith("/"):
+        os.symlink(leads_to, copy)
+    elif os.stat(path).st_mode & _OPEN_TO_ALL and os.path.isfile(path):
+        shutil.copyfile(path, copy)
+
+
+def _sweep(scratch: Path, boot: str) -> None:
+    """Remove what earlier boots left; nothing of theirs can be in use."""
+    with contextlib.suppress(OSError):
+        for entry in list(scratch.iterdir()):
+            if entry.is_dir() and not entry.name.startswith(boot):
+                shutil.rmtree(entry, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""How the world looks from inside: one fixed place for every cell, and bubblewrap's words for it.
+
+Agents key their sessions and their trust by path, so a cell is always at the same one, wherever
+it was provisioned, restored or forked. Only whole directories are mounted: a file that is mounted
+alone cannot be replaced by a rename.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from lazarus_pit.core.model import Role
+from lazarus_pit.linux import mounts
+from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.environment import Places
+from lazarus_pit.sandboxes.furniture import SYSTEM, Furniture
+
+CELL = "/mission"
+WORKSPACE = f"{CELL}/workspace"
+HOME = f"{CELL}/home"
+HEARTBEATS = f"{CELL}/.lazarus/heartbeats"
+PUBLISHED = f"{CELL}/.lazarus/pub"
+OURS = "/lazarus"
+PYTHON = f"{OURS}/python"
+
+_SCRATCH_BYTES = 512 << 20
+_RUN_BYTES = 16 << 20
+
+
+class Bind(NamedTuple):
+    """A directory of the host and where it appears."""
+
+    name: str
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Binds(NamedTuple):
+    """All of them, and whether a root daemon must stage them for the agent's user."""
+
+    all: tuple[Bind, ...]
+    staged: bool
+
+    def to_stage(self) -> dict[str, str]:
+        """Names in the stage and what is bound there."""
+        return {bind.name: bind.source for bind in self.all}
+
+    def by_target(self) -> dict[str, str]:
+        """Places inside and what they are on the host."""
+        return {bind.target: bind.source for bind in self.all}
+
+
+def places(launch: Launch, standing: Furniture) -> Places:
+    """Where an agent finds things."""
+    return Places(
+        cell=CELL,
+        home=HOME,
+        heartbeats=HEARTBEATS,
+        published=PUBLISHED,
+        inbox=f"{CELL}/bus/inbox/{launch.agent}",
+        outbox=f"{CELL}/bus/outbox",
+        temporary="/tmp",  # noqa: S108 - a file system of the sandbox's own
+        path=(
+            f"{OURS}/bin",
+            *([f"{PYTHON}/bin"] if standing.python else []),
+            "/usr/local/bin",
+            "/usr/bin",
+            "/bin",
+            f"{HOME}/.local/bin",
+        ),
+        library=f"{OURS}/lib",
+    )
+
+
+def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
+    """Every directory that is mounted from outside the system's own."""
+    observer = launch.role is Role.OBSERVER
+    python = [Bind("python", standing.python, PYTHON)] if standing.python else []
+    extra = [
+        Bind(f"extra{number}", os.path.realpath(path), path)
+        for number, path in enumerate(launch.read_only)
+    ]
+    return Binds(
+        (
+            Bind("etc", standing.etc, "/etc"),
+            Bind("bin", standing.bin, f"{OURS}/bin"),
+            Bind("package", standing.package, f"{OURS}/lib/lazarus_pit"),
+            *python,
+            Bind("home", launch.home, HOME, writable=True),
+            Bind("workspace", launch.workspace, WORKSPACE, writable=not observer),
+            Bind("heartbeats", launch.heartbeat_dir, HEARTBEATS, writable=True),
+            Bind("published", launch.pub_dir, PUBLISHED),
+            Bind("inbox", launch.inbox, f"{CELL}/bus/inbox/{launch.agent}"),
+            Bind("outbox", launch.outbox, f"{CELL}/bus/outbox", writable=True),
+            *extra,
+        ),
+        staged,
+    )
+
+
+def namespaces(launch: Launch, *, nested: bool) -> list[str]:
+    """The arguments that part the sandbox from the rest of the machine."""
+    return [
+        *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+        "--unshare-cgroup-try",
+        *(["--unshare-net"] if launch.network == "none" else []),
+        *([] if nested else ["--disable-userns"]),
+        *("--new-session", "--hostname", "cell", "--cap-drop", "ALL"),
+    ]
+
+
+def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str]:
+    """The arguments that build the file system, in the order in which it is built."""
+    return [
+        *_system(),
+        *_kernel(),
+        *_python_by_its_own_name(standing),
+        *(word for bind in mounted.all for word in _bind(bind, staged=mounted.staged)),
+        *(["--ro-bind-try", _resolver(), "/etc/resolv.conf"] if launch.network == "host" else []),
+        *("--symlink", ".lazarus/pub/cell.json", f"{CELL}/cell.json"),
+        *("--remount-ro", "/", "--chdir", WORKSPACE),
+    ]
+
+
+def _bind(bind: Bind, *, staged: bool) -> tuple[str, str, str]:
+    source = f"{mounts.STAGE}/{bind.name}" if staged else bind.source
+    return ("--bind" if bind.writable else "--ro-bind", source, bind.target)
+
+
+def _system() -> list[str]:
+    """The host's programs, read-only; what is a link there is a link here."""
+    words: list[str] = []
+    for path in SYSTEM:
+        if os.path.islink(path):
+            words += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            words += ["--ro-bind", path, path]
+    return words
+
+
+def _kernel() -> list[str]:
+    """Fresh kernel file systems, and scratch space that is bounded and gone with the life."""
+    scratch = ("--size", str(_SCRATCH_BYTES), "--perms", "1777", "--tmpfs")
+    return [
+        *("--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
+        *(*scratch, "/tmp", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
+        *("--size", str(_RUN_BYTES), "--tmpfs", "/run"),
+    ]
+
+
+def _python_by_its_own_name(standing: Furniture) -> list[str]:
+    """An interpreter finds its shared library by the path that it was built for."""
+    return ["--symlink", PYTHON, standing.python] if standing.python else []
+
+
+def _resolver() -> str:
+    return os.path.realpath("/etc/resolv.conf")
