@@ -18,7 +18,7 @@ from msgspec.structs import fields, replace
 
 from lazarus_pit.cells import layout
 from lazarus_pit.cells.files import read_hostile
-from lazarus_pit.cells.provision import AGENT_ID
+from lazarus_pit.cells.provision import AGENT_ID, Owner, agent_owner
 from lazarus_pit.core.model import FleetRules, Rules
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
 from lazarus_pit.formats import rules, text
@@ -103,6 +103,11 @@ class Config(Struct, frozen=True, kw_only=True):
         """Where the cells are."""
         given = self.cells.root
         return Path(given).expanduser().absolute() if given else layout.default_root()
+
+    @property
+    def owner(self) -> Owner:
+        """Whom agents run as: the configured user under root, else the present one."""
+        return agent_owner(self.isolation.uid, self.isolation.gid)
 
     @property
     def poll_interval(self) -> float:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from lazarus_pit.cells.files import append_lines, durably, opened
-from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats import journal
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 64 * 1024
+_TAIL = 4096
 
 
 class Line(NamedTuple):
@@ -41,6 +42,19 @@ def append_events(path: Path, events: Sequence[Event], *, durable: bool = False)
     error = append_lines(path, [journal.encode(event) for event in events], durable=durable).error
     if error is not None:
         raise error
+
+
+def drain_events(path: Path, pending: list[Event]) -> None:
+    """Append events to a journal, and take from the list each that is written.
+
+    Raises:
+        FormatError: an event that the journal does not allow; nothing was written.
+        StoreError: those still in the list could not be written.
+    """
+    done = append_lines(path, [journal.encode(event) for event in pending])
+    del pending[: done.written]
+    if done.error is not None:
+        raise done.error
 
 
 def read_events(path: Path, offset: int = 0) -> Iterator[Line]:
@@ -76,7 +90,7 @@ def last_seq(path: Path) -> int:
         return 0
     with _opened(path) as fd:
         size = os.fstat(fd).st_size
-        window = _BLOCK
+        window = _TAIL
         while True:
             start = max(0, size - window)
             lines = os.pread(fd, size - start, start).split(b"\n")
@@ -88,31 +102,32 @@ def last_seq(path: Path) -> int:
             window *= 4
 
 
-def unwritten(root: Path, told: Iterable[Event]) -> dict[str, list[Event]]:
-    """Return, per cell, the told events that its journal does not have on the disk.
+def unwritten(root: Path, told: Iterable[Event], *, durable: bool = False) -> list[Event]:
+    """Return those of the told events that their journals do not have, by the journals' own count.
 
-    The journals' own count decides: what it has is made durable here. Cells that are gone are owed
-    nothing.
+    Events of cells that are gone are owed to nobody.
+
+    Args:
+        root: where the cells are.
+        told: events with their ``seq``; those without a cell belong to the pit's own journal.
+        durable: make what the journals do have durable.
 
     Raises:
         StoreError: a journal may not be read or made durable.
     """
-    by_cell: dict[str, list[Event]] = {}
+    by_cell: dict[str | None, dict[int, Event]] = {}
     for event in told:
-        if event.cell is not None and event.seq is not None:
-            by_cell.setdefault(event.cell, []).append(event)
-    owed: dict[str, list[Event]] = {}
+        by_cell.setdefault(event.cell, {})[event.seq or 0] = event
+    owed: list[Event] = []
     for uuid, events in by_cell.items():
-        paths = CellPaths(root, uuid)
-        if not paths.logs.is_dir():
+        path = PitPaths(root).events if uuid is None else CellPaths(root, uuid).events
+        if not path.parent.is_dir():
             continue
-        if paths.events.exists():
-            with _opened(paths.events) as fd:
+        if durable and path.exists():
+            with _opened(path) as fd:
                 os.fdatasync(fd)
-        last = last_seq(paths.events)
-        missing = {event.seq: event for event in events if event.seq and event.seq > last}
-        if missing:
-            owed[uuid] = list(missing.values())
+        last = last_seq(path)
+        owed.extend(event for seq, event in events.items() if seq > last)
     return owed
 
 

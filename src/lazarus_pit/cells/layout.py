@@ -17,7 +17,7 @@
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
         .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
-    <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json
+    <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, events.jsonl, daemon.json
 """
 
 from __future__ import annotations
@@ -188,6 +188,11 @@ class PitPaths:
     def ledger(self) -> Path:
         """The write-ahead record of every decision."""
         return self.private / "ledger.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """The journal of what concerns no single cell."""
+        return self.private / "events.jsonl"
 
     @property
     def events(self) -> Path:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lazarus_pit.cells.replay import Entry
     from lazarus_pit.formats.journal import Event
 
-COMPACT_AT = 16 * 1024 * 1024
+COMPACT_AT = 8 * 1024 * 1024
 """Bytes from which on the file is written anew with the latest records alone."""
 
 _RESERVE = 1024 * 1024
@@ -40,11 +40,11 @@ class Opened(NamedTuple):
     """A ledger, and what opening it has brought to light."""
 
     ledger: Ledger
-    owed: dict[str, list[Event]]
-    """Per cell, events that were decided but that its journal does not have: append them."""
-    damage: str
-    """What was wrong with the file, for a person; empty where nothing was. The latest record of
-    some key may be lost then, so that generations must leap ahead of all that are known."""
+    owed: list[Event]
+    """Events that were decided but that their journals do not have: append them."""
+    reports: list[str]
+    """What was wrong with the file, for a person; empty where nothing was. If something was, the
+    latest record of some key may be lost, so that generations must leap ahead of those known."""
 
 
 def open_ledger(root: Path, boot: str, compact_at: int = COMPACT_AT) -> Opened:
@@ -73,10 +73,10 @@ def open_ledger(root: Path, boot: str, compact_at: int = COMPACT_AT) -> Opened:
         if damage:
             damage += f"; the damaged file is now {_set_aside(path).name}"
         if damage or data is None:
-            opened.rewrite([event for events in owed.values() for event in events])
+            opened.rewrite(owed)
         else:
             opened.resume(torn=reading.end < len(data))
-    return Opened(opened, owed, damage)
+    return Opened(opened, owed, [damage] if damage else [])
 
 
 def _set_aside(path: Path) -> Path:
@@ -191,8 +191,7 @@ class Ledger:
     def _still_owed(self) -> list[Event]:
         """Return what the journals still lack of all that this file has told."""
         data = read_hostile(self.path, _MAX_BYTES) or b""
-        owed = unwritten(self.root, replay.read(data[: self._end]).told)
-        return [event for events in owed.values() for event in events]
+        return unwritten(self.root, replay.read(data[: self._end]).told, durable=True)
 
     def rewrite(self, told: Sequence[Event]) -> None:
         """Replace the file by one that has the latest records and these events alone."""

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _OURS = ("ts", "event", "seq", "cell", "agent")
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened."""
 
     ts: str
@@ -37,8 +37,8 @@ class Event(Struct, frozen=True, kw_only=True):
     """Whatever else belongs to it; names of the fields above are not allowed in here."""
 
 
-def to_object(event: Event) -> dict[str, Any]:
-    """Return the event as the flat object that is written.
+def check(event: Event) -> None:
+    """Pass an event that the journal can hold.
 
     Raises:
         FormatError: a name, a time or a key in ``data`` that the journal does not allow.
@@ -49,6 +49,15 @@ def to_object(event: Event) -> dict[str, Any]:
     clash = [name for name in _OURS if name in event.data]
     if clash:
         raise FormatError(f"event {event.event}: {clash[0]} may not stand in its data")
+
+
+def to_object(event: Event) -> dict[str, Any]:
+    """Return the event as the flat object that is written.
+
+    Raises:
+        FormatError: the journal cannot hold it.
+    """
+    check(event)
     flat: dict[str, Any] = {"ts": event.ts, "event": event.event}
     for name in ("seq", "cell", "agent"):
         value = getattr(event, name)

@@ -30,11 +30,11 @@ class Turn(Struct, frozen=True, kw_only=True):
     """What the journals are owed for this turn."""
 
 
-class _Line(Struct, frozen=True, kw_only=True):
+class _Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     turn: int
     boot: str
-    records: dict[str, Raw]
-    told: list[dict[str, object]]
+    records: dict[str, Raw] = {}
+    told: list[Event] = []
 
 
 def encode(turn: Turn) -> bytes:
@@ -43,13 +43,15 @@ def encode(turn: Turn) -> bytes:
     Raises:
         FormatError: an event the journal does not allow.
     """
+    for event in turn.told:
+        journal.check(event)
     line = _Line(
         turn=turn.turn,
         boot=turn.boot,
         records={
             key: Raw(_NULL if record is None else record) for key, record in turn.records.items()
         },
-        told=[journal.to_object(event) for event in turn.told],
+        told=list(turn.told),
     )
     body = text.encode(line, "ledger")
     return b"%08x %s\n" % (crc32(body), body)
@@ -71,5 +73,5 @@ def parse(line: bytes) -> Turn:
         records={
             key: None if bytes(raw) == _NULL else bytes(raw) for key, raw in found.records.items()
         },
-        told=[journal.from_object(event) for event in found.told],
+        told=found.told,
     )
