@@ -17,7 +17,8 @@
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
         .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
-    <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, events.jsonl, daemon.json
+    <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json,
+                                              and events.jsonl for what concerns no one cell
 """
 
 from __future__ import annotations
@@ -188,11 +189,6 @@ class PitPaths:
     def ledger(self) -> Path:
         """The write-ahead record of every decision."""
         return self.private / "ledger.jsonl"
-
-    @property
-    def events(self) -> Path:
-        """The journal of what concerns no single cell."""
-        return self.private / "events.jsonl"
 
     @property
     def events(self) -> Path:
