@@ -110,8 +110,8 @@ def build() -> App:
     for noun in nouns.values():
         app.command(noun)
     for words, verb in VERBS.items():
-        noun, _, name = words.rpartition(" ")
-        place = nouns[noun] if noun else app
+        first, _, name = words.rpartition(" ")
+        place = nouns[first] if first else app
         code = f"{__package__}.{verb.code}"
         epilogue = f"Example: {verb.example}\n\n{EPILOGUE}"
         place.command(code, name=name, help=verb.what, help_epilogue=epilogue)

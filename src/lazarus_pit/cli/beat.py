@@ -10,9 +10,5 @@ from lazarus_pit import beat as client
 
 
 def beat(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
-    """Send a heartbeat from inside a cell.
-
-    Args:
-        words: see ``lazarus beat --help``.
-    """
+    """Send a heartbeat from inside a cell."""
     return client.main(list(words))

@@ -8,10 +8,6 @@ from lazarus_pit.cli import app
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
-    """Print the completion script of a shell.
-
-    Args:
-        shell: for which shell.
-    """
+    """Print the completion script of a shell."""
     print(app.build().generate_completion(prog_name="lazarus", shell=shell))
     return 0

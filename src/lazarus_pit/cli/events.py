@@ -33,7 +33,9 @@ class Source(NamedTuple):
 
 
 def events(
-    what: str | None = None,
+    what: Annotated[
+        str | None, Parameter(help="A cell or CELL/AGENT; everything where left out.")
+    ] = None,
     /,
     *,
     follow: Follow = False,
@@ -41,15 +43,7 @@ def events(
     json: Json = False,
     place: Place = HERE,
 ) -> int:
-    """Show what happened.
-
-    Args:
-        what: a cell, or CELL/AGENT; everything where it is left out.
-        follow: go on with what comes.
-        lines: how many of the latest.
-        json: one object a line.
-        place: where.
-    """
+    """Show what happened."""
     if lines < 0:
         raise UsageError(f"--lines: found {lines}, expected 0 or more")
     pit = place.pit()

@@ -11,30 +11,25 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.events import Count, Follow
 from lazarus_pit.cli.follow import LogTail, Wakeup
 from lazarus_pit.cli.names import find_agent
-from lazarus_pit.cli.place import HERE, Json, Place
+from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.errors import UsageError
+
+Raw = Annotated[
+    bool, Parameter(negative="", help="The bytes as they are; a terminal obeys what is in them.")
+]
 
 
 def logs(
-    agent: str,
+    agent: AgentName,
     /,
     *,
     follow: Follow = False,
     lines: Count = 50,
-    raw: Annotated[bool, Parameter(negative="")] = False,
+    raw: Raw = False,
     json: Json = False,
     place: Place = HERE,
 ) -> int:
-    """Show what an agent printed.
-
-    Args:
-        agent: CELL/AGENT, or the agent's name where that is unique.
-        follow: go on with what comes, over rotations.
-        lines: how many of the latest.
-        raw: the bytes as they are; a terminal obeys what is in them.
-        json: one object a line.
-        place: where.
-    """
+    """Show what an agent printed; followed over rotations of the log."""
     if lines < 0:
         raise UsageError(f"--lines: found {lines}, expected 0 or more")
     if raw and json:
@@ -49,7 +44,7 @@ def logs(
     return 0
 
 
-def _tell(agent: str, lines: list[bytes], *, raw: bool, json: bool) -> None:
+def _tell(agent: AgentName, lines: list[bytes], *, raw: bool, json: bool) -> None:
     for line in lines:
         if raw:
             sys.stdout.buffer.write(line + b"\n")

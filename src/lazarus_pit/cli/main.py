@@ -13,12 +13,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 75 (docs/reference/cli.md)."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["beat"]:
-        from lazarus_pit import beat  # noqa: PLC0415 - each door loads only what is behind it
+        from lazarus_pit.beat import main as beat  # noqa: PLC0415 - what is behind this door alone
 
-        sys.exit(beat.main(words[1:]))
-    from lazarus_pit.cli import app  # noqa: PLC0415 - see above
+        sys.exit(beat(words[1:]))
+    from lazarus_pit.cli.app import run  # noqa: PLC0415 - see above
 
-    sys.exit(app.run(words))
+    sys.exit(run(words))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from lazarus_pit import config as configuration
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.provision import Owner, agent_owner
+from lazarus_pit.cli import say
 from lazarus_pit.config import Config
 
 WHERE = Group("Where", sort_key=90)
@@ -28,10 +30,14 @@ class Place:
         """Read the configuration; ``--root`` wins over it.
 
         Raises:
-            ConfigError: it says what it may not, or the file that was named is not there.
+            ConfigError: it says what it may not.
         """
         found = configuration.load(self.config)
-        return replace(found, root=self.root.absolute()) if self.root else found
+        if self.config is not None and not found.found:
+            say.complain(f"{self.config}: there is no such file; every setting is at its default")
+        if self.root is None:
+            return found
+        return replace(found, cells=replace(found.cells, root=str(self.root.absolute())))
 
     def pit(self) -> PitPaths:
         """Return the paths below the root."""
@@ -39,4 +45,13 @@ class Place:
 
 
 HERE = Place()
+AgentName = Annotated[
+    str, Parameter(help="CELL/AGENT, or the agent's name alone where that is unique.")
+]
+CellName = Annotated[str, Parameter(help="Its UUID, the beginning of it, or its name.")]
 Json = Annotated[bool, Parameter(negative="", help="Say it in JSON (docs/reference/cli.md).")]
+
+
+def owner_of(config: Config) -> Owner:
+    """Return whom the agents of this configuration run as."""
+    return agent_owner(config.isolation.uid, config.isolation.gid)

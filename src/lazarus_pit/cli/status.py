@@ -16,12 +16,7 @@ NEEDS_A_PERSON = ("escalated", "awaiting")
 
 
 def status(*, json: Json = False, place: Place = HERE) -> int:
-    """Show the cells and agents that are watched. Changes nothing; works without the daemon.
-
-    Args:
-        json: say it in JSON.
-        place: where.
-    """
+    """Show the cells and agents that are watched. Changes nothing; works without the daemon."""
     pit = place.pit()
     pulse = feel(pit)
     cells = [cell for cell in see_cells(pit) if cell.is_watched or cell.manifest is None]

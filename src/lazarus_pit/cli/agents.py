@@ -1,0 +1,95 @@
+"""``lazarus stop``, ``start``, ``revive``: what people want of one agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.store import update_manifest
+from lazarus_pit.cli import say
+from lazarus_pit.cli.follow import journal_end
+from lazarus_pit.cli.names import FoundAgent, find_agent
+from lazarus_pit.cli.place import HERE, AgentName, Place
+from lazarus_pit.cli.view import see_cell
+from lazarus_pit.cli.waiting import DOWN, UP, WAIT, NoWait, Wait, await_daemon
+from lazarus_pit.core.model import CellStatus, Desired, Phase
+from lazarus_pit.errors import RefusedError
+from lazarus_pit.formats.manifest import Manifest, Member, with_member
+from lazarus_pit.formats.state import Health
+
+
+def stop(
+    agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
+) -> int:
+    """Stop an agent. It stays stopped, over restarts of the daemon too, until it is started."""
+    found = find_agent(place.pit(), agent)
+    health = _health(found)
+    offset = journal_end(found.paths.events)
+    _want(found, lambda member: replace(member, desired=Desired.STOP))
+    if health is not None and health.phase in (Phase.STOPPED, Phase.EXITED):
+        say.line(f"{found.name} was not running; it stays stopped")
+        return 0
+    return 0 if no_wait else await_daemon(found.paths, offset, [found.name], DOWN, wait)
+
+
+def start(
+    agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
+) -> int:
+    """Start an agent that was stopped, has finished, or was given up."""
+    found = find_agent(place.pit(), agent)
+    health = _health(found)
+    phase = health.phase if health else ""
+    if phase in (Phase.STARTING, Phase.RUNNING, Phase.HELD) and not _is_stopping(found):
+        say.line(f"{found.name} runs already (pid {health.pid if health else '?'})")
+        return 0
+    # Who has finished or was given up comes back by a person's word alone: a revive by hand.
+    by_hand = 1 if phase in (Phase.EXITED, Phase.ESCALATED, Phase.AWAITING) else 0
+    return _run(found, by_hand, wait=wait, no_wait=no_wait)
+
+
+def revive(
+    agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
+) -> int:
+    """Give an agent a new life now: attempts and holds are cleared, a living one is replaced."""
+    return _run(find_agent(place.pit(), agent), 1, wait=wait, no_wait=no_wait)
+
+
+def _run(found: FoundAgent, by_hand: int, *, wait: float, no_wait: bool) -> int:
+    if found.manifest.status is CellStatus.FROZEN:
+        raise RefusedError(
+            f"the cell of {found.name} is frozen: `lazarus thaw {found.paths.uuid[:8]}` first"
+        )
+    offset = journal_end(found.paths.events)
+    _want(
+        found,
+        lambda member: replace(member, desired=Desired.RUN, request=member.request + by_hand),
+    )
+    return 0 if no_wait else await_daemon(found.paths, offset, [found.name], UP, wait)
+
+
+def _want(found: FoundAgent, change: Callable[[Member], Member]) -> None:
+    """Write down what people want of an agent that can be started at all."""
+
+    def changed(old: Manifest) -> Manifest:
+        provision.refuse_ended(old)
+        member = old.member(found.name)
+        if member is None or not member.command:
+            raise RefusedError(
+                f"nobody said how {found.name} starts: `lazarus spawn {found.paths.uuid[:8]} "
+                f"{found.name} -- PROGRAM …`"
+            )
+        return with_member(old, change(member))
+
+    update_manifest(found.paths, changed)
+
+
+def _health(found: FoundAgent) -> Health | None:
+    state = see_cell(found.paths).state
+    return state.agent_health.get(found.name) if state else None
+
+
+def _is_stopping(found: FoundAgent) -> bool:
+    member = found.manifest.member(found.name)
+    return member is not None and member.desired is Desired.STOP

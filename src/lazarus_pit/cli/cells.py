@@ -1,0 +1,180 @@
+"""``lazarus cells``, ``lazarus cell create``, ``lazarus cell show``."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.listing import list_cells
+from lazarus_pit.cli import say
+from lazarus_pit.cli.names import find_cell, see_found
+from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of
+from lazarus_pit.cli.status import HEAD, cell_object, row
+from lazarus_pit.cli.view import CellView, see_cells
+from lazarus_pit.core.model import CellStatus
+from lazarus_pit.errors import FormatError, UsageError
+from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network
+from lazarus_pit.formats.names import is_agent_name
+from lazarus_pit.formats.proposal import MAX_BYTES, Proposal, parse_proposal
+
+NAME_LENGTH = 40
+"""Letters of a cell's name that is made from its title."""
+
+
+def cells(*, json: Json = False, place: Place = HERE) -> int:
+    """List every cell, archived and unreadable ones too."""
+    pit = place.pit()
+    found = see_cells(pit)
+    if json:
+        say.as_json({"root": str(pit.root), "cells": [cell_object(cell) for cell in found]})
+        return 0
+    if not found:
+        say.line(f"no cell below {pit.root}")
+    for cell in found:
+        say.line(listing_line(cell))
+    return 0
+
+
+def listing_line(cell: CellView) -> str:
+    """Return ``<uuid>: <status> … <mission>`` (contract 2.7)."""
+    if cell.manifest is None:
+        return say.clean(f"{cell.uuid}: unreadable … {cell.problem}", 300)
+    members = say.count(len(cell.manifest.agents), "member")
+    name = f"{cell.manifest.name}, " if cell.manifest.name else ""
+    return say.clean(f"{cell.uuid}: {cell.status} ({name}{members}) … {cell.manifest.mission}", 300)
+
+
+def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
+    """Show one cell."""
+    view = see_found(find_cell(place.pit(), cell))
+    if json:
+        say.as_json(cell_object(view))
+        return 0
+    manifest = view.manifest
+    facts = {"cell": view.uuid, "status": view.status, "path": view.path, "problem": view.problem}
+    if manifest is not None:
+        facts |= {
+            "name": manifest.name or "",
+            "mission": manifest.mission,
+            "created": f"{manifest.created_at} by {manifest.created_by}",
+            "repository": manifest.repo or "",
+            "issue": f"#{manifest.gitea_issue}" if manifest.gitea_issue else "",
+            "rules": _words(manifest.rules),
+        }
+    for name, value in facts.items():
+        if value:
+            say.line(f"{name + ':':12}{say.clean(value)}")
+    if view.agents:
+        for text in say.table(HEAD, [row(agent) for agent in view.agents]):
+            say.line(text)
+    return 0
+
+
+def _words(rules: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in rules.items())
+
+
+def create(
+    *,
+    name: Annotated[str | None, Parameter(help="A short name to call it by.")] = None,
+    mission: Annotated[str, Parameter(help="What it is for, in a sentence.")] = "",
+    from_proposal: Annotated[
+        Path | None, Parameter(help="A filled-in mission proposal to make it from.")
+    ] = None,
+    repo: Annotated[str | None, Parameter(help="The repository, owner/name.")] = None,
+    issue: Annotated[int | None, Parameter(help="The number of the mission's issue.")] = None,
+    by: Annotated[str | None, Parameter(help="Who creates it; the user where left out.")] = None,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Create a mission cell and print its UUID."""
+    config = place.settings()
+    proposal = _read_proposal(from_proposal) if from_proposal else None
+    if proposal is None and not mission:
+        raise UsageError("cell create: expected --mission TEXT or --from-proposal FILE")
+    taken = {listed.manifest.name for listed in list_cells(config.root) if listed.manifest}
+    wanted = Manifest(
+        uuid=provision.new_uuid(),
+        status=CellStatus.ACTIVE,
+        mission=mission or (proposal.title if proposal else ""),
+        name=_cell_name(name, proposal, taken),
+        created_by=by or getpass.getuser(),
+        repo=repo,
+        gitea_issue=issue,
+    )
+    if proposal is not None:
+        wanted = fill_in(wanted, proposal)
+    paths = provision.create_cell(config.root, wanted, owner_of(config))
+    if json:
+        say.as_json({"uuid": wanted.uuid, "name": wanted.name, "path": str(paths.cell)})
+        return 0
+    say.line(wanted.uuid)
+    say.complain(f"cell {wanted.name or wanted.uuid[:8]} created at {paths.cell}")
+    for note in _unheeded(proposal) if proposal else []:
+        say.complain(note)
+    return 0
+
+
+def _read_proposal(path: Path) -> Proposal:
+    data = read_hostile(path, MAX_BYTES)
+    if data is None:
+        raise UsageError(f"--from-proposal: {path}: there is no such file")
+    try:
+        return parse_proposal(data)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def _cell_name(wanted: str | None, proposal: Proposal | None, taken: set[str | None]) -> str | None:
+    """Check the name that was asked for, or make one of the title if that is free."""
+    if wanted is None:
+        made = re.sub(r"[^a-z0-9]+", "-", proposal.title.lower()) if proposal else ""
+        made = made[:NAME_LENGTH].strip("-")
+        return made if made and made not in taken else None
+    if not is_agent_name(wanted):
+        raise UsageError(
+            f"--name: found {say.clean(wanted, 80)!r}, expected 1 to 64 of a-z 0-9 . _ -"
+        )
+    if wanted in taken:
+        raise UsageError(f"--name: there is a cell {wanted!r} already, expected a new name")
+    return wanted
+
+
+def fill_in(wanted: Manifest, proposal: Proposal) -> Manifest:
+    """Return the manifest with what the proposal says; the whole of it is kept beside."""
+    network = Network.HOST if proposal.isolation.external_network else Network.NONE
+    members = tuple(
+        Member(
+            name=invited.name,
+            role=invited.role,
+            kind=Kind.HUMAN if invited.human else Kind.AGENT,
+            network=network,
+        )
+        for invited in proposal.agents
+    )
+    attempts = proposal.configuration.max_revive_attempts
+    return msgspec.structs.replace(
+        wanted,
+        agents=members,
+        rules={} if attempts is None else {"max_revive_attempts": attempts},
+        found={"proposal": msgspec.to_builtins(proposal)},
+    )
+
+
+def _unheeded(proposal: Proposal) -> list[str]:
+    """Say which wishes of a proposal are only written down."""
+    wishes = {
+        "max duration": proposal.configuration.max_duration,
+        "checkpoint interval": proposal.configuration.checkpoint_interval,
+        "auto-archive on close": proposal.configuration.auto_archive,
+        "read-only access to homes (all are absent)": proposal.isolation.read_only_homes,
+    }
+    unheeded = [name for name, wish in wishes.items() if wish]
+    return [f"kept in cell.json, not acted on: {', '.join(unheeded)}"] if unheeded else []

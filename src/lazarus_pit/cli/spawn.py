@@ -1,0 +1,132 @@
+"""``lazarus spawn``: an agent joins a cell, or an invited one is told how to start."""
+
+from __future__ import annotations
+
+import json as jsons
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from msgspec.structs import replace
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.store import update_manifest
+from lazarus_pit.cli import say
+from lazarus_pit.cli.follow import journal_end
+from lazarus_pit.cli.names import find_cell
+from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
+from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
+from lazarus_pit.core.model import CellStatus, Desired, Role
+from lazarus_pit.errors import FormatError, RefusedError, UsageError
+from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network, with_member
+from lazarus_pit.formats.names import is_agent_name
+from lazarus_pit.formats.rules import RULES, check_rule
+
+Several = Parameter(negative="")
+RoleWord = Literal["developer", "reviewer", "observer", "coordinator"]
+
+
+def spawn(
+    cell: CellName,
+    name: Annotated[
+        str, Parameter(help="What to call it; an invited member is told how to start.")
+    ],
+    /,
+    *argv: Annotated[str, Parameter(help="The program and its arguments, after --.")],
+    role: Annotated[RoleWord | None, Parameter(help="What it may do.")] = None,
+    policy: Annotated[
+        Literal["auto", "ask", "never"] | None, Parameter(help="Who decides that it is revived.")
+    ] = None,
+    network: Annotated[
+        Literal["none", "host"] | None, Parameter(help="Which network it sees.")
+    ] = None,
+    liveness: Annotated[
+        Literal["heartbeat", "process"] | None, Parameter(help="What shows that it lives.")
+    ] = None,
+    env: Annotated[
+        tuple[str, ...], Several, Parameter(help="NAME=VALUE for its environment.")
+    ] = (),
+    rule: Annotated[
+        tuple[str, ...], Several, Parameter(help="NAME=VALUE, a rule of its own.")
+    ] = (),
+    wait: Wait = WAIT,
+    no_wait: NoWait = False,
+    place: Place = HERE,
+) -> int:
+    """Start an agent in a cell: its program and arguments follow ``--``."""
+    if not is_agent_name(name):
+        raise UsageError(f"NAME: found {say.clean(name, 80)!r}, expected 1 to 64 of a-z 0-9 . _ -")
+    if not argv:
+        raise UsageError(f"spawn: expected a program, `lazarus spawn {cell} {name} -- PROGRAM …`")
+    config = place.settings()
+    shortcuts = {"revive_policy": policy, "liveness": liveness}
+    rules = {key: value for key, value in shortcuts.items() if value} | _rules(rule)
+    given: dict[str, Any] = {
+        "command": tuple(argv),
+        "env": _environment(env),
+        "rules": rules,
+        **({"role": Role(role)} if role else {}),
+        **({"network": Network(network)} if network else {}),
+    }
+    paths, manifest = find_cell(place.pit(), cell)
+    if manifest.status is CellStatus.FROZEN:
+        raise RefusedError(f"cell {cell} is frozen: `lazarus thaw {cell}` first")
+    offset = journal_end(paths.events)
+    if manifest.member(name) is None:
+        member = Member(name=name, **{"role": Role.DEVELOPER, **given})
+        provision.add_member(paths, member, owner_of(config))
+    else:
+        _instruct(paths, name, given)
+    return 0 if no_wait else await_daemon(paths, offset, [name], UP, wait)
+
+
+def _instruct(paths: CellPaths, name: str, given: dict[str, Any]) -> None:
+    """Tell a member that was invited how it starts."""
+
+    def change(old: Manifest) -> Manifest:
+        provision.refuse_ended(old)
+        member = old.member(name)
+        if member is None or member.kind is Kind.HUMAN:
+            raise RefusedError(f"{name} is a person, not a program")
+        if member.command:
+            raise RefusedError(
+                f"{name} is there already, as {' '.join(member.command)!r}: "
+                f"`lazarus start {name}` or `lazarus revive {name}`"
+            )
+        rules = {**member.rules, **given["rules"]}
+        return with_member(old, replace(member, **{**given, "rules": rules}, desired=Desired.RUN))
+
+    update_manifest(paths, change)
+
+
+def _pairs(flag: str, words: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"{flag}: found {say.clean(word, 80)!r}, expected NAME=VALUE")
+        pairs.append((name, value))
+    return pairs
+
+
+def _environment(words: tuple[str, ...]) -> dict[str, str]:
+    return dict(_pairs("--env", words))
+
+
+def _rules(words: tuple[str, ...]) -> dict[str, Any]:
+    """Read rules as the manifest has them: numbers and lists are JSON, anything else is a text."""
+    rules: dict[str, Any] = {}
+    for name, value in _pairs("--rule", words):
+        if name not in RULES:
+            known = ", ".join(RULES)
+            raise UsageError(f"--rule: found {say.clean(name, 80)!r}, expected one of {known}")
+        try:
+            found = jsons.loads(value)
+        except ValueError:
+            found = value
+        try:
+            check_rule(name, found)
+        except FormatError as error:
+            raise UsageError(f"--rule: {error}") from None
+        rules[name] = found
+    return rules

@@ -1,0 +1,94 @@
+"""``lazarus why``: the readings and decisions behind an agent's state, and what comes next."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cli import outlook, say
+from lazarus_pit.cli.follow import JournalTail
+from lazarus_pit.cli.names import FoundAgent, find_agent
+from lazarus_pit.cli.place import HERE, AgentName, Json, Place
+from lazarus_pit.cli.pulse import feel, headline
+from lazarus_pit.cli.sentences import timed
+from lazarus_pit.cli.status import agent_object
+from lazarus_pit.cli.view import see_cell
+from lazarus_pit.core.model import Rules
+from lazarus_pit.errors import FormatError
+from lazarus_pit.formats.journal import Event, to_object
+from lazarus_pit.formats.manifest import rules_of
+
+DECISIONS = 12
+"""How many of the latest decisions are told."""
+CHATTER = ("heartbeat",)
+"""Events that decide nothing."""
+
+
+def why(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> int:
+    """Explain an agent's state: the readings, the decision, what comes next."""
+    config = place.settings()
+    pit = PitPaths(config.root)
+    found = find_agent(pit, agent)
+    member = found.manifest.member(found.name)
+    if member is None:
+        raise FormatError(f"{found.paths.manifest}: {found.name} has just left")
+    seen = next(a for a in see_cell(found.paths).agents if a.name == found.name)
+    rules = rules_of(found.manifest, member, config.rules)
+    pulse = feel(pit)
+    decisions = _decisions(pit, found)
+    label = f"{found.manifest.name or found.paths.uuid[:8]}/{found.name}"
+    told = outlook.foretell(label, seen, rules, time.time(), up=pulse.up)
+    if json:
+        whole = {"cell": found.paths.uuid, "daemon_up": pulse.up, "agent": agent_object(seen)}
+        say.as_json({**whole, **_as_object(rules, decisions, told)})
+        return 0
+    lines = [
+        headline(pit, pulse),
+        "",
+        f"{label} is {outlook.standing(seen, time.time())}",
+        *(f"  {line}" for line in outlook.readings(seen, time.time())),
+        "",
+        "How it came to this:",
+        *(f"  {timed(event)}" for event in decisions or []),
+        *([] if decisions else ["  nothing has been decided about it yet"]),
+        "",
+        "What comes next:",
+        *(f"  {line}" for line in told.coming),
+        "",
+        "What changes it:",
+        *(f"  {line}" for line in told.commands),
+    ]
+    for line in lines:
+        say.line(line)
+    return 0
+
+
+def _decisions(pit: PitPaths, found: FoundAgent) -> list[Event]:
+    """Return the latest events about this agent, and those about the pit's eyes since the first."""
+    own = deque(
+        (
+            event
+            for event in JournalTail(found.paths.events).read()
+            if event.agent == found.name and event.event not in CHATTER
+        ),
+        maxlen=DECISIONS,
+    )
+    if not own:
+        return []
+    first = own[0].ts
+    pits = [event for event in JournalTail(pit.events).read() if event.ts >= first]
+    return sorted([*own, *pits[-DECISIONS:]], key=lambda event: event.ts)
+
+
+def _as_object(rules: Rules, decisions: list[Event], told: outlook.Outlook) -> dict[str, Any]:
+    return {
+        "rules": msgspec.to_builtins(rules),
+        "decisions": [to_object(event) for event in decisions],
+        "next": list(told.coming),
+        "next_decision": told.at,
+        "commands": list(told.commands),
+    }
