@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -56,10 +56,14 @@ class Gateway:
 
 
 @contextmanager
-def running(*flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+def running(
+    *flags: str,
+    environment: Mapping[str, str] | None = None,
+    health: Sequence[str] = ("--health-port", "0"),
+) -> Iterator[Gateway]:
     """Run a gateway on ports that the system picks, and end it."""
     with subprocess.Popen(
-        [*GATEWAY, "--port", "0", "--health-port", "0", *flags],
+        [*GATEWAY, "--port", "0", *health, *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **(environment or {})},
@@ -111,12 +115,12 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
 class Raw:
     """A socket to the gateway that is read frame by frame."""
 
-    def __init__(self, port: int, *, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1", receive_buffer: int = 0) -> None:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
         self.rest = b""
 
     def __enter__(self) -> Self:
