@@ -15,7 +15,7 @@ from lazarus_pit.formats import text
 
 MAX_BYTES = 4096
 
-_Count = Annotated[int, Meta(ge=0, lt=2**63)]
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # Far beyond any clock, yet small enough for every sum that is made of it.
 _Unix = Annotated[float, Meta(ge=0, le=1e12)]
 
