@@ -1,0 +1,124 @@
+"""Copy, while a cell stands still, what changed since it was read: the pause is this long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lazarus_pit.cells.checkpoint.below import Chain
+from lazarus_pit.cells.checkpoint.compose import Draft, write_all
+from lazarus_pit.cells.checkpoint.members import Member, read_member
+from lazarus_pit.cells.checkpoint.pieces import CHUNK
+from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, links_of
+
+GRAIN_NS = 20_000_000
+"""The kernel's clock for ctime ticks as rarely as every 10 ms: what is younger changes unseen."""
+_IN_MEMORY = 64 << 20
+
+
+class Held(NamedTuple):
+    """A member as it was under the freeze: in memory, or from ``offset`` on in the spill."""
+
+    member: Member
+    kept: list[bytes]
+    offset: int
+
+
+class Captured:
+    """The captured members; ``spill`` opens a nameless file for what is too much for memory."""
+
+    def __init__(self, spill: Callable[[], int]) -> None:
+        self._spill = spill
+        self._file = -1
+        self._end = 0
+        self._in_memory = 0
+        self._held: dict[str, Held] = {}
+        self.left_out: list[LeftOut] = []
+
+    @property
+    def paths(self) -> Collection[str]:
+        """What was captured."""
+        return self._held.keys()
+
+    def take(self, root: int, entries: list[Entry], links: dict[str, str]) -> None:
+        """Copy these entries. One that cannot be read is left out, and said so."""
+        with Chain(root) as chain:
+            for path, state in entries:
+                try:
+                    self._hold(path, read_member(chain, path, state, links.get(path, "")))
+                except OSError as error:
+                    why = os.strerror(error.errno or 0).lower()
+                    self.left_out.append(LeftOut(path, f"could not be read: {why}"))
+
+    def member(self, path: str, _state: os.stat_result, _link: str) -> Member:
+        """Give a captured member back (the ``Fresh`` of the frozen pass)."""
+        held = self._held[path]
+        data = iter(held.kept) if held.offset < 0 else self._read_back(held)
+        return held.member._replace(data=data)
+
+    def _hold(self, path: str, member: Member) -> None:
+        if member.size <= CHUNK and self._in_memory + member.size <= _IN_MEMORY:
+            self._in_memory += member.size
+            self._held[path] = Held(member, list(member.data), -1)
+            return
+        if self._file < 0:
+            self._file = self._spill()
+        offset = self._end
+        for chunk in member.data:
+            write_all(self._file, chunk)
+            self._end += len(chunk)
+        self._held[path] = Held(member, [], offset)
+
+    def _read_back(self, held: Held) -> Iterator[bytes]:
+        for at in range(0, held.member.size, CHUNK):
+            size = min(CHUNK, held.member.size - at)
+            yield os.pread(self._file, size, held.offset + at)
+
+
+def changed(
+    tree: list[Entry], draft: Draft, torn: Collection[str], mapped: Collection[int], since_ns: int
+) -> list[Entry]:
+    """Find the entries that the live pass does not hold as they are now.
+
+    ``torn``: could not be read then; ``mapped``: inodes that frozen processes may change through
+    memory; ``since_ns``: when the live pass began (Unix time, nanoseconds).
+    """
+    links = links_of(tree)
+    rows = draft.rows
+    young = since_ns - GRAIN_NS
+    found = []
+    for entry in tree:
+        path, state = entry
+        row = rows.get(path)
+        ctime = state.st_ctime_ns
+        if (
+            row is None
+            or row.ctime_ns != ctime
+            or row.inode != state.st_ino
+            or ctime > young
+            or state.st_ino in mapped
+            or path in torn
+            or (state.st_nlink > 1 and row.link != links.get(path, ""))
+        ):
+            found.append(entry)
+    return found
+
+
+def mapped_inodes(pids: Collection[int]) -> set[int]:
+    """Find the inodes that these processes have mapped shared and writable.
+
+    A store to a page that is dirty already moves no timestamp.
+    """
+    inodes = set()
+    for pid in pids:
+        try:
+            maps = Path(f"/proc/{pid}/maps").read_bytes()
+        except OSError:
+            continue  # It has ended: it stores nothing any more.
+        for line in maps.splitlines():
+            fields = line.split(None, 5)
+            if fields[1][1:2] == b"w" and fields[1][3:4] == b"s" and fields[4] != b"0":
+                inodes.add(int(fields[4]))
+    return inodes

@@ -1,0 +1,144 @@
+"""The two members that describe a checkpoint, first in every archive.
+
+``.lazarus/checkpoint.json`` says what it is; ``.lazarus/checkpoint.mtree`` lists every entry with
+its size and sha256 in the mtree format (mtree(5)), which ``bsdtar`` and ``mtree`` read too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+import msgspec
+
+from lazarus_pit.cells.checkpoint import tar
+from lazarus_pit.cells.checkpoint.index import Row
+from lazarus_pit.cells.checkpoint.scan import Entry
+from lazarus_pit.cells.checkpoint.untar import Stream, next_member, printable
+from lazarus_pit.errors import FormatError
+
+ABOUT = ".lazarus/checkpoint.json"
+LIST = ".lazarus/checkpoint.mtree"
+FORMAT = 1
+_MOST_ABOUT = 64 << 20
+_MOST_LIST = 1 << 30
+_ODD = re.compile(rb"[^!\"$-)+->@-Z\]-~]")
+_SIZE = re.compile(rb"(?:^| )size=(\d{1,19})(?: |$)")
+
+
+class Omission(msgspec.Struct, frozen=True):
+    """An entry that is not in the checkpoint."""
+
+    path: str
+    """As text; bytes that are not UTF-8 are shown as ``\\xNN``."""
+    why: str
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint says about itself."""
+
+    format: int = FORMAT
+    created_at: str
+    """RFC 3339, UTC."""
+    parts: tuple[str, ...]
+    """The paths of the cell that it holds."""
+    note: str = ""
+    entries: int = 0
+    bytes: int = 0
+    """Sum of the sizes of its files."""
+    pause_seconds: float = 0.0
+    """How long the agents stood still for it."""
+    left_out: tuple[Omission, ...] = ()
+
+
+class Preface(msgspec.Struct, frozen=True):
+    """Both members: what the checkpoint is, and its list as lines by name."""
+
+    about: About
+    lines: dict[bytes, bytes]
+
+
+def escape(path: str) -> bytes:
+    """Write a path as mtree does: odd bytes as a backslash and three octal digits."""
+    return _ODD.sub(lambda odd: b"\\%03o" % odd[0][0], os.fsencode(path))
+
+
+def name_of(path: str) -> bytes:
+    """Write the name that begins an entry's line."""
+    return b"./" + escape(path.rstrip("/"))
+
+
+def attributes(mode: int, mtime_ns: int, size: int, digest: bytes, *, sparse: bool) -> bytes:
+    """Write what follows the name; ``mode`` has the type bits, ``size`` is that when unpacked.
+
+    A sparse file's sha256 is that of its map and data as stored: holes may be endless.
+    """
+    whole, rest = divmod(abs(mtime_ns), 1_000_000_000)
+    sign = b"-" if mtime_ns < 0 else b""
+    state = b"mode=%04o time=%b%d.%09d" % (mode & 0o7777, sign, whole, rest)
+    if stat.S_ISDIR(mode):
+        return b"type=dir " + state
+    sha256 = digest.hex().encode()
+    if stat.S_ISLNK(mode):
+        return b"type=link %b sha256=%b" % (state, sha256)
+    word = b"storedsha256" if sparse else b"sha256"
+    return b"type=file %b size=%d %b=%b" % (state, size, word, sha256)
+
+
+def list_of(tree: list[Entry], rows: dict[str, Row]) -> bytes:
+    """Write the list of a checkpoint."""
+    lines = [b"#mtree"]
+    for path, state in tree:
+        row = rows[path]
+        row = rows[row.link] if row.link else row
+        said = attributes(
+            state.st_mode, state.st_mtime_ns, state.st_size, row.digest, sparse=row.sparse
+        )
+        lines.append(b"%b %b" % (name_of(path), said))
+    return b"\n".join(lines) + b"\n"
+
+
+def preface_of(about: About, listed: bytes, seconds: int) -> bytes:
+    """Make both members; ``seconds`` since 1970 is their time."""
+    said = msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n"
+    return b"".join(
+        [
+            tar.plain_head(ABOUT, len(said), seconds) + said + tar.padding(len(said)),
+            tar.plain_head(LIST, len(listed), seconds) + listed + tar.padding(len(listed)),
+        ]
+    )
+
+
+def read_preface(stream: Stream) -> Preface:
+    """Read both members. Raises ``FormatError`` where this is no checkpoint of ours."""
+    try:
+        about = msgspec.json.decode(_member(stream, ABOUT, _MOST_ABOUT), type=About)
+    except msgspec.MsgspecError as error:
+        raise FormatError(f"{ABOUT}: {error}") from None
+    if about.format != FORMAT:
+        raise FormatError(f"{ABOUT}: a checkpoint of format {about.format}, expected {FORMAT}")
+    lines = {}
+    for line in _member(stream, LIST, _MOST_LIST).split(b"\n"):
+        name, space, rest = line.partition(b" ")
+        if space:
+            lines[name] = rest
+    return Preface(about, lines)
+
+
+def size_of(said: bytes) -> int:
+    """Read the size out of a line's attributes; 0 for what has none. Raises ``FormatError``."""
+    found = _SIZE.search(said)
+    return int(found[1]) if found else 0
+
+
+def _member(stream: Stream, name: str, most: int) -> bytes:
+    found = next_member(stream)
+    if found is None or found.path != name or found.kind != tar.REGULAR:
+        what = "nothing" if found is None else printable(found.path)
+        raise FormatError(f"not a checkpoint: found {what}, expected {name}")
+    if found.size > most:
+        raise FormatError(f"{name}: {found.size:,} bytes; at most {most:,} are allowed")
+    said = stream.read(found.size)
+    stream.read(-found.size % tar.BLOCK)
+    return said

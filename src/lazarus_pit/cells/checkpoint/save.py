@@ -1,0 +1,247 @@
+"""Take a checkpoint: read while the agents run, stop them only for what changed meanwhile.
+
+The order is that of live migration: scan and compress; freeze; scan again and copy what changed;
+thaw; compress that, assemble, check, sync, and only then give the archive its name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from lazarus_pit.cells.checkpoint import index, manifest, shelf
+from lazarus_pit.cells.checkpoint.assemble import assemble, publish
+from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain
+from lazarus_pit.cells.checkpoint.capture import GRAIN_NS, Captured, changed, mapped_inodes
+from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means
+from lazarus_pit.cells.checkpoint.members import Member, emptied, read_member
+from lazarus_pit.cells.checkpoint.pieces import DamagedError
+from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, foreign_links, links_of, scan
+from lazarus_pit.cells.checkpoint.untar import printable
+from lazarus_pit.errors import StoreError
+
+PARTS = (".lazarus/home", "bus", "cell.json", "workspace")
+
+
+class Freezer(Protocol):
+    """Whoever can make the cell's agents stand still."""
+
+    def freeze(self) -> tuple[int, ...]:
+        """Stop every process of the cell and return their ids. Raises ``WorldError``."""
+
+    def thaw(self) -> None:
+        """Let them go on; harmless where nothing is frozen."""
+
+
+Report = Callable[[str, float], None]
+"""Told a stage's name and the share of it that is done, from 0 to 1."""
+
+
+class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="save"):
+    """Which cell to save where."""
+
+    cell: str
+    """The cell's directory."""
+    store: str
+    """The directory for the archive, on any filesystem; agents cannot write there."""
+    parts: tuple[str, ...] = PARTS
+    """What of the cell is saved."""
+    note: str = ""
+    jobs: int = 2
+    """Processes that read and compress."""
+    room: int = 0
+    """Bytes that must be free in the store before anything begins."""
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True, tag="saved"):
+    """A checkpoint that was taken. Sizes in bytes, times in seconds."""
+
+    name: str
+    archive: str
+    size: int
+    entries: int
+    captured: int
+    """Entries copied while the cell stood still."""
+    pause_seconds: float
+    wall_seconds: float
+    incremental: bool
+    left_out: tuple[manifest.Omission, ...]
+
+
+class Frame(NamedTuple):
+    """The cell as it stood under the freeze."""
+
+    tree: list[Entry]
+    captured: Captured
+    left_out: list[LeftOut]
+    unsure: set[int]
+    thawed_ns: int
+    pause: float
+
+
+def save(request: SaveRequest, freezer: Freezer, report: Report) -> Saved:
+    """Take a checkpoint. Raises ``WorldError`` and ``RefusedError``; then nothing has changed.
+
+    A rotten piece in the archive that would be reused is never copied: all is then read anew.
+    """
+    began = time.monotonic()
+    try:
+        with shelf.locked(Path(request.store)) as store:
+            shelf.room(store, request.room)
+            try:
+                with shelf.base_of(Path(request.store)) as base:
+                    run = Run(request, store, freezer, report)
+                    return run.take(base, began)
+            except DamagedError:
+                return Run(request, store, freezer, report).take(None, began)
+    except OSError as error:
+        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        raise StoreError(f"{request.store}: no checkpoint was taken: {what}") from error
+
+
+class Run:
+    """One attempt at a checkpoint."""
+
+    def __init__(self, request: SaveRequest, store: int, freezer: Freezer, report: Report) -> None:
+        self._request = request
+        self._store = store
+        self._freezer = freezer
+        self._report = report
+        self._root = -1
+
+    def take(self, base: shelf.Base | None, began: float) -> Saved:
+        """Run all the steps. Raises ``DamagedError`` and ``OSError``."""
+        with ExitStack() as stack:
+            self._root = os.open(self._request.cell, OPEN_DIRECTORY)
+            stack.callback(os.close, self._root)
+            spills: list[int] = []
+            stack.callback(lambda: [*map(os.close, spills)])
+
+            def spill() -> int:
+                spills.append(shelf.nameless(self._store))
+                return spills[-1]
+
+            draft, torn, since = self._live_pass(base, spill)
+            frame = self._frozen_pass(draft, torn, since, Captured(spill))
+            final = self._compose("compress", frame.tree, draft, frame.captured, spill)
+            return self._finish(final, frame, began, incremental=base is not None)
+
+    def _live_pass(
+        self, base: shelf.Base | None, spill: Callable[[], int]
+    ) -> tuple[Draft, set[str], int]:
+        self._report("scan", 0)
+        since = time.time_ns()
+        tree = scan(self._root, self._request.parts).tree
+        torn: set[str] = set()
+        if base is None:
+            prior = Draft({}, [], [])
+        else:
+            prior = Draft(base.table.rows, base.table.segments, [base.archive])
+        with Chain(self._root) as chain:
+
+            def fresh(path: str, state: os.stat_result, link: str) -> Member:
+                try:
+                    return read_member(chain, path, state, link)
+                except OSError:  # The frozen pass will see what has become of it.
+                    torn.add(path)
+                    return emptied(path, state)
+
+            means = Means(spill, self._request.jobs, lambda done: self._report("read", done))
+            draft = Composer(tree, prior, fresh, ()).compose(means)
+        return draft, torn, since
+
+    def _frozen_pass(self, draft: Draft, torn: set[str], since: int, captured: Captured) -> Frame:
+        self._report("freeze", 0)
+        began = time.monotonic()
+        try:
+            pids = self._freezer.freeze()
+            mapped = mapped_inodes(pids)
+            found = scan(self._root, self._request.parts)
+            owners = frozenset({os.fstat(self._root).st_uid, *self._part_owners(found.tree)})
+            foreign = foreign_links(found.tree, owners)
+            refused = {one.path for one in foreign}
+            tree = [entry for entry in found.tree if entry[0] not in refused]
+            todo = changed(tree, draft, torn, mapped, since)
+            captured.take(self._root, todo, links_of(tree))
+            thawed = time.time_ns()
+        finally:
+            self._freezer.thaw()
+        pause = time.monotonic() - began
+        lost = {one.path for one in captured.left_out}
+        tree = [entry for entry in tree if entry[0] not in lost]
+        left_out = [*found.left_out, *foreign, *captured.left_out]
+        return Frame(tree, captured, left_out, mapped, thawed, pause)
+
+    def _part_owners(self, tree: list[Entry]) -> set[int]:
+        parts = {part.rstrip("/") for part in self._request.parts}
+        return {state.st_uid for path, state in tree if path.rstrip("/") in parts}
+
+    def _compose(
+        self,
+        stage: str,
+        tree: list[Entry],
+        prior: Draft,
+        captured: Captured,
+        spill: Callable[[], int],
+    ) -> Draft:
+        means = Means(spill, self._request.jobs, lambda done: self._report(stage, done))
+        return Composer(tree, prior, captured.member, captured.paths).compose(means)
+
+    def _finish(self, final: Draft, frame: Frame, began: float, *, incremental: bool) -> Saved:
+        self._report("assemble", 0)
+        about = self._about(frame)
+        seconds = frame.thawed_ns // 1_000_000_000
+        listed = manifest.list_of(frame.tree, final.rows)
+        archive = assemble(self._store, final, manifest.preface_of(about, listed, seconds))
+        with closing(os.fdopen(archive.fd, "rb")):
+            name = shelf.name_of(frame.thawed_ns)
+            self._report("publish", 0)
+            publish(self._store, name + shelf.ARCHIVE, archive)
+        sure = archive.table._replace(rows=_sure(archive.table.rows, frame))
+        shelf.write_whole(self._store, name + shelf.INDEX, index.encode(sure))
+        return Saved(
+            name=name,
+            archive=str(Path(self._request.store) / (name + shelf.ARCHIVE)),
+            size=archive.table.archive_size,
+            entries=len(frame.tree),
+            captured=len(frame.captured.paths),
+            pause_seconds=frame.pause,
+            wall_seconds=time.monotonic() - began,
+            incremental=incremental,
+            left_out=about.left_out,
+        )
+
+    def _about(self, frame: Frame) -> manifest.About:
+        when = datetime.fromtimestamp(frame.thawed_ns / 1e9, UTC)
+        sizes = [state.st_size for _, state in frame.tree if stat.S_ISREG(state.st_mode)]
+        return manifest.About(
+            created_at=f"{when:%Y-%m-%dT%H:%M:%SZ}",
+            parts=self._request.parts,
+            note=self._request.note,
+            entries=len(frame.tree),
+            bytes=sum(sizes),
+            pause_seconds=round(frame.pause, 6),
+            left_out=tuple(
+                manifest.Omission(printable(one.path), one.why) for one in frame.left_out
+            ),
+        )
+
+
+def _sure(rows: dict[str, index.Row], frame: Frame) -> dict[str, index.Row]:
+    """Forget the state of what may have changed after the thaw within one tick of the clock."""
+    young = frame.thawed_ns - GRAIN_NS
+    return {
+        path: row._replace(ctime_ns=index.NEVER_SAME)
+        if row.ctime_ns > young or row.inode in frame.unsure
+        else row
+        for path, row in rows.items()
+    }
