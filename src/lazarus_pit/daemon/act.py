@@ -45,17 +45,25 @@ class Hands:
         exits: Exits,
         offer: Callable[[Key, Fact], None],
     ) -> None:
-        """Start agents in ``sandbox``, watch them end through ``exits``, answer through ``offer``."""
+        """Start agents in ``sandbox``, watch their ends through ``exits``, answer by ``offer``."""
         self._sandbox = sandbox
         self._launches = launches
         self._exits = exits
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._moving: dict[Key, asyncio.Task[None]] = {}
+        self._handlers: dict[type[Order], Callable[[Any, Agent], None]] = {
+            Spawn: self._spawn,
+            Kill: self._kill,
+            Freeze: self._freeze,
+            Thaw: self._thaw,
+            LookAt: self._look,
+            Ask: self._ask,
+        }
 
     def act(self, order: Order, agent: Agent) -> None:
         """Begin to carry one order out. It may be asked twice."""
-        HANDLERS[type(order)](self, order, agent)
+        self._handlers[type(order)](order, agent)
 
     def close(self) -> None:
         """Let go of what is under way; nothing that lives is touched."""
@@ -143,13 +151,3 @@ class Hands:
     def _life(self, order: Order, agent: Agent) -> Life | None:
         generation, life = self._exits.lives.get(order.key, (0, None))
         return life if generation == order.generation else agent.life
-
-
-HANDLERS: dict[type[Order], Callable[[Hands, Any, Agent], None]] = {
-    Spawn: Hands._spawn,
-    Kill: Hands._kill,
-    Freeze: Hands._freeze,
-    Thaw: Hands._thaw,
-    LookAt: Hands._look,
-    Ask: Hands._ask,
-}

@@ -25,7 +25,8 @@ class Adoption(NamedTuple):
     agents: list[Agent]
     facts: list[tuple[Key, Fact]]
     strays: list[Life]
-    """Living remains of older generations: to be destroyed, or there would be two copies."""
+    """Living remains of other generations: to be destroyed before the first turn, or there would
+    be two copies."""
 
 
 def adopt(
@@ -39,30 +40,33 @@ def adopt(
         ended: lives that left a trace of having begun and are gone, with how they ended.
         now: the instant at which the new daemon looks.
     """
+    records = {record.key: record for record in recorded}
+    for key, _ in living:
+        records.setdefault(key, Agent(key=key, since=now, due=now))
+    newest: dict[Key, int] = {}
+    for key, generation in (*living, *ended):
+        newest[key] = max(generation, newest.get(key, 0))
     agents: list[Agent] = []
     facts: list[tuple[Key, Fact]] = []
-    newest: dict[Key, int] = {}
-    for key, generation in living:
-        newest[key] = max(generation, newest.get(key, 0))
-    strays = [life for (key, generation), life in living.items() if generation < newest[key]]
-    for record in recorded:
-        found = newest.get(record.key, 0)
-        behind = found > record.generation
-        agent = _caught_up(record, found, now) if behind else record
-        here = (agent.key, agent.generation)
-        if here in living and may_live(agent):
-            facts.append((agent.key, Adopted(generation=agent.generation, life=living[here])))
-        elif found:
-            strays.append(living[agent.key, found])
-        if here not in living and may_live(agent) and (agent.life is not None or here in ended):
-            exit_ = ended.get(here, Exit(note="unseen"))
-            facts.append((agent.key, Exited(generation=agent.generation, exit=exit_)))
+    for key, record in records.items():
+        found = newest.get(key, 0)
+        agent = _caught_up(record, found, now) if found > record.generation else record
         agents.append(agent)
+        here = (key, agent.generation)
+        if not may_live(agent):
+            continue
+        if here in living:
+            facts.append((key, Adopted(generation=agent.generation, life=living[here])))
+        elif agent.life is not None or here in ended:
+            exit_ = ended.get(here, Exit(note="unseen"))
+            facts.append((key, Exited(generation=agent.generation, exit=exit_)))
+    kept = {(key, fact.generation) for key, fact in facts if isinstance(fact, Adopted)}
+    strays = [life for here, life in living.items() if here not in kept]
     return Adoption(agents, facts, strays)
 
 
 def _caught_up(agent: Agent, generation: int, now: Instant) -> Agent:
-    """The records are behind: a later life than the last one written down is running."""
+    """The records are behind: a later life than the last one written down has begun."""
     return replace(
         agent,
         phase=Phase.STARTING,
@@ -73,5 +77,6 @@ def _caught_up(agent: Agent, generation: int, now: Instant) -> Agent:
         started=now,
         vitals=health.fresh(now),
         queued=False,
+        frozen_at=0.0,
         hold=None,
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from lazarus_pit.cells import provision
+from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.ledger import Ledger, open_ledger
 from lazarus_pit.config import Config
@@ -18,7 +20,9 @@ from lazarus_pit.core.events import Adopted, Fact
 from lazarus_pit.core.fleet import restamp
 from lazarus_pit.core.model import Exit, Key, Life
 from lazarus_pit.daemon.adopt import adopt
+from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.journal import Event
+from lazarus_pit.formats.names import is_cell_uuid
 from lazarus_pit.linux import cgroup, procfs
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.sandboxes import choose, lives, status
@@ -26,6 +30,9 @@ from lazarus_pit.sandboxes.base import Sandbox
 from lazarus_pit.sandboxes.living import find_living
 
 log = logging.getLogger(__name__)
+
+LEAP = 1000
+"""Generations skipped after damage to the ledger: more than can have been lost with it."""
 
 
 class Awakened(NamedTuple):
@@ -50,16 +57,20 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
         WorldError: the ledger cannot be opened, or no sandbox works and none was waived.
     """
     pit = PitPaths(config.root)
-    tree, note = cgroup.find_tree(_tree_name(config.root))
+    tree, note = cgroup.find_tree(tree_name(config.root))
     if tree is None:
         log.warning("no cgroup for agents: %s; using pid namespaces and signals", note)
     chosen = choose.choose(tree, unsafe_no_sandbox=unsafe_no_sandbox)
-    replayed = open_ledger(config.root, procfs.boot_id())
-    for report in replayed.reports:
-        log.warning("%s", report)
+    for reason in chosen.notes:
+        log.warning("sandbox: %s", reason)
+    opened = open_ledger(config.root, procfs.boot_id())
     now = time.monotonic()
-    recorded = _records(replayed.ledger, now)
+    recorded = _records(opened.ledger, now)
     living = _living(config, pit, tree)
+    for report in opened.reports:
+        log.warning("%s", report)
+    if opened.reports:
+        recorded = _leapt(pit, recorded, living, now)
     ended = _ended(pit, recorded, living)
     adoption = adopt(recorded, living, ended, now)
     for stray in adoption.strays:
@@ -72,8 +83,8 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
     }
     return Awakened(
         pit=pit,
-        ledger=replayed.ledger,
-        owed=list(replayed.owed),
+        ledger=opened.ledger,
+        owed=opened.owed,
         agents=adoption.agents,
         facts=adoption.facts,
         adopted=kept,
@@ -84,13 +95,13 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
     )
 
 
-def _tree_name(root: Path) -> str:
+def tree_name(root: Path) -> str:
     """One tree of cgroups a root; two roots must not see each other's agents."""
     return str(root.resolve()).strip("/").replace("/", "-") or "root"
 
 
 def _records(ledger: Ledger, now: float) -> list[Agent]:
-    """Return what was persisted, fit for this boot; a record that cannot be read is told, not fatal."""
+    """Return what was persisted, fit for this boot; an unreadable record is told, not fatal."""
     agents: list[Agent] = []
     boot = procfs.boot_id()
     for key, entry in ledger.entries.items():
@@ -103,10 +114,35 @@ def _records(ledger: Ledger, now: float) -> list[Agent]:
     return agents
 
 
+def _leapt(
+    pit: PitPaths, recorded: list[Agent], living: dict[tuple[Key, int], Life], now: float
+) -> list[Agent]:
+    """After damage to the ledger: no generation may be used twice, so those of the dead leap ahead.
+
+    An agent whose record is lost is known again from its cell's ``state.json``.
+    """
+    known = {agent.key: agent for agent in recorded}
+    for uuid in filter(is_cell_uuid, os.listdir(pit.root)):
+        try:
+            state = store.read_state(pit.cell(uuid))
+        except (FormatError, StoreError) as error:
+            log.warning("%s", error)
+            continue
+        for name, health in (state.agent_health if state else {}).items():
+            key = f"{uuid}/{name}"
+            before = known.get(key) or Agent(key=key, since=now, due=now)
+            known[key] = replace(before, generation=max(before.generation, health.generation))
+    alive = {key for key, _ in living}
+    return [
+        agent if agent.key in alive else replace(agent, generation=agent.generation + LEAP)
+        for agent in known.values()
+    ]
+
+
 def _living(config: Config, pit: PitPaths, tree: Tree | None) -> dict[tuple[Key, int], Life]:
     """Find every life of this root; what has lost its main process is destroyed on the way."""
-    uid = provision.agent_uid(config)
-    uids = frozenset() if uid is None else frozenset({uid})
+    owner = provision.agent_owner(config.isolation.uid, config.isolation.gid)
+    uids = frozenset({owner.uid})
     found = find_living(tree, lambda u, a, g: str(pit.cell(u).status(a, g)), uids)
     alive: dict[tuple[Key, int], Life] = {}
     for (uuid, agent, generation), life in found.items():
@@ -136,5 +172,7 @@ def _ended(
         trace = pit.cell(uuid).status(name, agent.generation)
         if trace.exists():
             code = status.read(str(trace)).exit_code
-            ended[here] = lives.exit_from_shell_code(code) if code is not None else Exit(note="unseen")
+            ended[here] = (
+                lives.exit_from_shell_code(code) if code is not None else Exit(note="unseen")
+            )
     return ended

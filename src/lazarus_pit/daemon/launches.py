@@ -38,15 +38,15 @@ class Launches:
         """
         cell, member = self._roster.member(key)
         paths, name = cell.paths, member.name
-        provision.prepare_member(paths, name, self._config)
+        owner = provision.agent_owner(self._config.isolation.uid, self._config.isolation.gid)
+        provision.make_member(paths, member, owner)
         for stale in (paths.beat(name), paths.status(name, generation)):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
                 stale.unlink()
         _rotate(paths.log(name))
         store.publish_manifest(paths, cell.manifest)
         self._senses.attend(key, paths, name, generation)
         self._offsets[key] = clock_offset()
-        uid = provision.agent_uid(self._config)
         return Launch(
             key=key,
             uuid=paths.uuid,
@@ -64,8 +64,8 @@ class Launches:
             pub_dir=str(paths.published(name)),
             log_file=str(paths.log(name)),
             status_file=str(paths.status(name, generation)),
-            uid=uid,
-            gid=uid,
+            uid=owner.uid if os.geteuid() == 0 else None,
+            gid=owner.gid if os.geteuid() == 0 else None,
         )
 
     def began(self, key: Key, *, awaits_output: bool) -> None:
@@ -79,7 +79,9 @@ class Launches:
         Files of the workspace speak for an agent only where no other agent can write them.
         """
         cell, member = self._roster.member(key)
-        writers = [m.name for m in cell.manifest.agents if m.command and m.role is not Role.OBSERVER]
+        writers = [
+            m.name for m in cell.manifest.agents if m.command and m.role is not Role.OBSERVER
+        ]
         alone = writers == [member.name]
         now = clock_offset()
         return Sights(
@@ -95,5 +97,3 @@ def _rotate(log: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if log.stat(follow_symlinks=False).st_size > LOG_LIMIT:
             os.replace(log, log.with_suffix(".log.1"))
-
-

@@ -57,7 +57,7 @@ def _ages(life: Life, sights: Sights, *, computing: bool | None) -> Look:
 
 
 def clock_offset() -> float:
-    """Return wall clock minus monotonic clock in seconds: it moves when somebody steps the clock."""
+    """Return wall clock minus monotonic clock in seconds: it moves when the clock is stepped."""
     return time.time() - time.monotonic()
 
 

@@ -17,6 +17,9 @@ from lazarus_pit.core.events import (
     ObserverDoubted,
     ObserverSaw,
     Order,
+    Spawn,
+    Spawned,
+    SpawnFailed,
     Told,
 )
 from lazarus_pit.core.fleet import Fleet, Turn
@@ -69,7 +72,7 @@ class Loop:
         self._drain(now)
         self.fleet.tick(now)
         turn = self.fleet.take()
-        if turn.changed or turn.told:
+        if turn.changed or turn.told or self.store_fault:
             self._persist(turn)
         for order in turn.orders:
             agent = self.fleet.agents.get(order.key)
@@ -78,9 +81,15 @@ class Loop:
         return self.fleet.wake()
 
     def repeat_owed(self) -> None:
-        """Act on what is owed from before this daemon began."""
+        """Act on what is owed from before this daemon began.
+
+        A start that the first turn ordered anew, and whose outcome waits in the inbox, is not
+        ordered again: its failure would be believed of the second.
+        """
+        answered = {key for key, fact in self.inbox if isinstance(fact, Spawned | SpawnFailed)}
         for order in self.fleet.owed():
-            self.hands.act(order, self.fleet.agents[order.key])
+            if not (isinstance(order, Spawn) and order.key in answered):
+                self.hands.act(order, self.fleet.agents[order.key])
 
     def _drain(self, now: Instant) -> None:
         fleet = self.fleet

@@ -28,9 +28,23 @@ log = logging.getLogger(__name__)
 PENDING_LIMIT = 1000
 """Journal lines a cell that are kept in memory while its disk refuses them; the ledger has all."""
 LOUD = frozenset(
-    "agent_died agent_hung agent_stalled agent_escalated agent_start_failed agent_fence_stuck "
-    "heartbeat_stale heartbeat_unreadable manifest_unreadable root_unreadable observer_doubted "
-    "revival_storm store_failed approval_requested approval_expired".split()
+    {
+        "agent_died",
+        "agent_hung",
+        "agent_stalled",
+        "agent_escalated",
+        "agent_start_failed",
+        "agent_fence_stuck",
+        "heartbeat_stale",
+        "heartbeat_unreadable",
+        "manifest_unreadable",
+        "root_unreadable",
+        "observer_doubted",
+        "revival_storm",
+        "store_failed",
+        "approval_requested",
+        "approval_expired",
+    }
 )
 """Events that are warnings in the daemon's log."""
 

@@ -40,7 +40,7 @@ class Roster:
     """All cells of one root."""
 
     def __init__(self, root: Path, rules: Rules, tell: Callable[[Told], None]) -> None:
-        """Read nothing yet; ``rules`` are the configuration's, under the cells' and members' own."""
+        """Read nothing yet; ``rules`` are the configuration's, below the cells' and members'."""
         self.root = root
         self.cells: dict[str, Cell] = {}
         self._rules = rules
@@ -147,5 +147,3 @@ def _desired(manifest: Manifest, member: Member) -> Desired:
     if member.desired == Desired.STOP:
         return Desired.STOP
     return Desired.FREEZE if manifest.status is CellStatus.FROZEN else Desired.RUN
-
-

@@ -111,7 +111,9 @@ class Daemon:
         """Take over what runs, hear what ended, begin what is due."""
         self.watch.add(Kind.ROOT, "", str(self.pit.root))
         self._enlist(self.roster.sweep())
-        named = {f"{uuid}/{name}" for uuid, cell in self.roster.cells.items() for name in cell.enlisted}
+        named = {
+            f"{uuid}/{name}" for uuid, cell in self.roster.cells.items() for name in cell.enlisted
+        }
         unread = self.roster.unreadable()
         for key in self.fleet.agents:
             if key not in named and key.partition("/")[0] not in unread:
@@ -171,7 +173,7 @@ class Daemon:
             self._wake = None
         if self.loop.inbox or self.fleet.turn.told or wake <= now:
             self._turn_soon()
-        elif wake < now + self.config.poll_interval:
+        elif wake < now + self.config.cells.poll_interval:
             self._wake = self._aio.call_at(wake, self._turn)
         if self.recorder.dirty and self._flush is None:
             self._flush = self._aio.call_later(STATE_SECONDS, self._write_states)
@@ -220,10 +222,10 @@ class Daemon:
     # ------------------------------------------------------------ the safety net
 
     async def _sweeps(self) -> None:
-        """Every ``poll_interval``: look at the root again, doubt the clocks, renew what people read."""
+        """Every ``poll_interval``: look at the root, doubt the clocks, renew what people read."""
         while True:
-            self._next_sweep = time.monotonic() + self.config.poll_interval
-            await asyncio.sleep(self.config.poll_interval)
+            self._next_sweep = time.monotonic() + self.config.cells.poll_interval
+            await asyncio.sleep(self.config.cells.poll_interval)
             self._doubt_clocks()
             self._enlist(self.roster.sweep())
             for kind, what in list(self.watch.refused):
@@ -324,14 +326,14 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool) -> None:
 
 
 def _log_to(config: Config) -> None:
-    """Log to a file, or to standard output for ``-``; one line an event, control characters escaped.
+    """Log to a file, or to standard output for ``-``: one line an event.
 
     Raises:
         WorldError: the log file cannot be opened.
     """
     handler: logging.Handler
     try:
-        if str(config.log_file) == "-":
+        if config.log_file is None:
             handler = logging.StreamHandler(sys.stdout)
         else:
             config.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -339,7 +341,7 @@ def _log_to(config: Config) -> None:
     except OSError as error:
         raise WorldError(f"{config.log_file}: cannot be opened: {error.strerror}") from None
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=config.log_level, handlers=[handler], force=True)
+    logging.basicConfig(level=config.daemon.log_level, handlers=[handler], force=True)
     logging.raiseExceptions = False  # A full disk under the log is no reason to stop watching.
 
 

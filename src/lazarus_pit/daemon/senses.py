@@ -136,7 +136,10 @@ class Senses:
             return
         attended.shown, attended.published = beat.status, now
         shown = replace(
-            beat, agent=attended.name, cell_uuid=attended.paths.uuid, timestamp=beat.timestamp or now
+            beat,
+            agent=attended.name,
+            cell_uuid=attended.paths.uuid,
+            timestamp=beat.timestamp or now,
         )
         with contextlib.suppress(StoreError):
             store.publish_heartbeat(attended.paths, attended.name, shown)

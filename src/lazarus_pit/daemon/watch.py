@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from enum import StrEnum
 
-from lazarus_pit.core.model import Key
 from lazarus_pit.linux import inotify
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,7 @@ class Watch:
         loop.add_reader(self._queue.fd, self._readable)
 
     def add(self, kind: Kind, what: str, path: str) -> bool:
-        """Watch a directory, or for ``OUTPUT`` a file until it first grows; False: polled instead."""
+        """Watch a directory, or for ``OUTPUT`` a file until it grows; False: it is polled."""
         masks = {
             Kind.ROOT: inotify.IN_MOVED_TO | inotify.IN_CREATE,
             Kind.MANIFEST: WRITTEN,
