@@ -1,20 +1,15 @@
-"""``lazarus``: the verbs in one table, and every error turned into one line and an exit code."""
+"""``lazarus``: the verbs in one table; the code of each is loaded when it is used."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from cyclopts import App, CycloptsError
 
 from lazarus_pit import __version__
-from lazarus_pit.cli import say
-from lazarus_pit.errors import LazarusError, UsageError
-
-USAGE, FAILED, WORLD, INTERRUPTED = 2, 1, 75, 130
-"""Exit codes beside 0."""
+from lazarus_pit.cli.guard import guarded
+from lazarus_pit.errors import UsageError
 
 
 class Verb(NamedTuple):
@@ -120,32 +115,14 @@ def build() -> App:
 
 def run(words: Sequence[str]) -> int:
     """Do what was typed and return the exit code. Nothing escapes as a traceback."""
-    try:
-        return _run(words)
-    except CycloptsError as error:
-        say.complain(f"{say.clean(error)} (see `lazarus --help`)")
-        return USAGE
-    except UsageError as error:
-        say.complain(say.clean(error))
-        return error.exit_code
-    except LazarusError as error:
-        say.complain(say.clean(error))
-        return error.exit_code
-    except BrokenPipeError:
-        # Whoever read has seen enough; what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except OSError as error:
-        say.complain(say.clean(f"{error.filename or 'the machine refused'}: {error.strerror}"))
-        return WORLD
+    return guarded(lambda: _run(hoist(words)))
 
 
 def _run(words: Sequence[str]) -> int:
-    result = build()(
-        hoist(words), exit_on_error=False, print_error=False, result_action="return_value"
-    )
+    try:
+        result = build()(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise UsageError(f"{error} (see `lazarus --help`)") from None
     return result if isinstance(result, int) else 0
 
 
