@@ -171,9 +171,13 @@ class Raw:
             pass
         return not self.rest
 
-    def _take(self, size: int) -> bytes:
+    def read_ahead(self, size: int) -> None:
+        """Read until so many bytes wait in ``rest``."""
         while len(self.rest) < size:
             self._more()
+
+    def _take(self, size: int) -> bytes:
+        self.read_ahead(size)
         taken, self.rest = self.rest[:size], self.rest[size:]
         return taken
 

@@ -44,6 +44,7 @@ LIMIT_FLAGS: tuple[tuple[str, str, str], ...] = (
     ("--ring-messages", "ring_messages", "messages a room remembers for slow and late clients"),
     ("--ring-bytes", "ring_bytes", "bytes a room remembers"),
     ("--hub-bytes", "hub_bytes", "bytes that all rooms remember together"),
+    ("--handshake-seconds", "handshake_seconds", "patience with an opening request"),
     ("--ping-seconds", "ping_seconds", "silence after which a client is pinged"),
     ("--pong-seconds", "pong_seconds", "patience for its answer"),
     ("--stuck-seconds", "stuck_seconds", "patience with a client that reads nothing"),
