@@ -59,7 +59,8 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The gravest finding that people were told of since it was last fine."""
 
     due: Instant = 0.0
-    """BACKOFF: when the next start may happen. AWAITING: when the request expires."""
+    """BACKOFF: when the next start may happen. AWAITING: when the request expires. FENCING: when
+    people were told that it does not die."""
     queued: bool = False
     """BACKOFF: the start is due and waits for its turn in the fleet."""
     free: bool = True
@@ -78,6 +79,8 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """FENCING: patience has ended; the order is now to kill the whole life."""
     frozen_at: Instant = 0.0
     """When deadlines were suspended; 0 while they run."""
+    thawing: bool = False
+    """Time runs again, but nobody has yet confirmed that the life moves."""
     look_sent: Instant = 0.0
     look: Look | None = None
     """The latest fresh look, and when it was taken."""
@@ -105,10 +108,10 @@ def owed(agent: Agent) -> list[Order]:
     at: dict[str, Any] = {"key": agent.key, "generation": agent.generation}
     orders: list[Order] = []
     match agent.phase:
-        case Phase.STARTING if agent.life is None:
+        case Phase.STARTING if agent.life is None and not agent.frozen_at:
             orders.append(Spawn(**at))
         case Phase.FENCING:
-            if agent.frozen_at:
+            if agent.frozen_at or agent.thawing:
                 orders.append(Thaw(**at))
             orders.append(Kill(**at, force=agent.forced))
         case Phase.AWAITING:
@@ -125,20 +128,21 @@ def owed(agent: Agent) -> list[Order]:
 def _owed_freeze(agent: Agent, at: dict[str, Any]) -> list[Order]:
     if agent.life is None:
         return []
-    return [Freeze(**at)] if agent.frozen_at else []
+    if agent.frozen_at:
+        return [Freeze(**at)]
+    return [Thaw(**at)] if agent.thawing else []
 
 
 def wake(agent: Agent) -> Instant:
     """When time alone will next matter to this agent. Every wait has an end here."""
     if agent.frozen_at and agent.phase is not Phase.FENCING:
         return NEVER
-    rules = agent.rules
     match agent.phase:
         case Phase.BACKOFF:
             wants = agent.desired is Desired.RUN and not agent.queued
             return agent.due if wants else NEVER
         case Phase.STARTING:
-            return _look_or(agent, agent.since + rules.start_timeout)
+            return _look_or(agent, ready_by(agent))
         case Phase.RUNNING:
             return _wake_running(agent)
         case Phase.HELD:
@@ -179,9 +183,21 @@ def _wake_running(agent: Agent) -> Instant:
         instants.append(health.stale_at(vitals, rules))
     if agent.warned is not Finding.STALLED or rules.on_stall is OnStall.REVIVE:
         instants.append(_look_or(agent, health.stalled_at(vitals, rules)))
-    if agent.attempts or agent.failures:
-        instants.append(agent.started + rules.stable_after)
+    if agent.warned is Finding.FINE and not agent.look_sent:
+        instants.append(stable_at(agent))
     return min(instants)
+
+
+def ready_by(agent: Agent) -> Instant:
+    """When a start must have shown that it works; the time until the process exists is extra."""
+    return max(agent.since, agent.started) + agent.rules.start_timeout
+
+
+def stable_at(agent: Agent) -> Instant:
+    """When this life, if nothing is wrong with it, has proven stable; never if it need not."""
+    if agent.attempts or agent.failures:
+        return agent.started + agent.rules.stable_after
+    return NEVER
 
 
 def needs_beats(agent: Agent) -> bool:

@@ -15,6 +15,7 @@ from lazarus_pit.core.model import (
     HoldKind,
     Instant,
     Phase,
+    Restart,
     RevivePolicy,
     Verdict,
 )
@@ -28,6 +29,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
         agent,
         life=None,
         frozen_at=0.0,
+        thawing=False,
         last_exit=fact.exit,
         died=now,
         status="",
@@ -73,6 +75,8 @@ def _after_death(gone: Agent, fact: Exited, uptime: float, now: Instant) -> Step
     died = tell(dead, "agent_died", reason=reason, exit=str(fact.exit), uptime=round(uptime, 3))
     if not restart.may_retry(fact.exit, rules):
         return escalate(dead, "no_retry_exit_code", now, died)
+    if rules.restart is Restart.NEVER:
+        return escalate(dead, "restart_never", now, died)
     if rules.revive_policy is RevivePolicy.NEVER:
         return escalate(dead, "policy_never", now, died)
     if not lost and restart.exhausted(dead.attempts, rules, now):

@@ -21,7 +21,6 @@ from lazarus_pit.core.events import (
     Dismissed,
     Doubted,
     Enlisted,
-    Exited,
     Fact,
     ObserverBlinded,
     ObserverDoubted,
@@ -59,6 +58,8 @@ def is_durable(before: Agent, after: Agent) -> bool:
         or before.desired is not after.desired
         or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
         or before.frozen_at != after.frozen_at
+        or before.thawing is not after.thawing
+        or before.due != after.due
         or before.reason != after.reason
         or before.warned is not after.warned
     )
@@ -94,8 +95,9 @@ class Fleet:
         match fact:
             case Enlisted():
                 self._dismissed.discard(key)
-                agent = agent or Agent(key=key, rules=fact.rules, since=now, due=now)
-                self.turn.changed.setdefault(key, agent)
+                if agent is None:
+                    agent = Agent(key=key, rules=fact.rules, since=now, due=now)
+                    self.turn.changed[key] = agent
             case Dismissed():
                 self._dismiss(key, now)
                 return
@@ -131,13 +133,17 @@ class Fleet:
 
     def wake(self) -> Instant:
         """When time alone will next matter to anybody."""
-        first = self._heap[0][0] if self._heap else NEVER
-        if self._queue:
-            if len(self._slots) >= self.rules.starts_in_flight:
-                first = min(first, *self._slots.values())
-            elif self._revivals:
-                first = min(first, self._revivals[0] + self.rules.storm_window)
-        return first
+        heap = self._heap
+        while heap and self._armed.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)  # A newer entry stands elsewhere in the heap.
+        first = heap[0][0] if heap else NEVER
+        if not self._queue:
+            return first
+        if len(self._slots) >= self.rules.starts_in_flight:
+            return min(first, *self._slots.values())
+        if self._storming:
+            return min(first, self._revivals[0] + self.rules.storm_window)
+        return 0.0  # Somebody has just joined the queue; the next tick gives the turn.
 
     def owed(self) -> list[Order]:
         """What the whole fleet owes the world: asked again when a daemon begins."""
@@ -174,7 +180,7 @@ class Fleet:
                 self._enqueue(after)
             else:
                 self.turn.orders.append(order)
-        if isinstance(fact, Exited) and key in self._dismissed:
+        if key in self._dismissed and not may_live(after):
             self._forget(key)
 
     def _dismiss(self, key: Key, now: Instant) -> None:
@@ -303,6 +309,9 @@ def restamp(agent: Agent, now: Instant, *, same_boot: bool) -> Agent:
     """
     if same_boot:
         return agent
+    hold = agent.hold
+    if hold is not None and hold.until < NEVER:
+        hold = replace(hold, until=now + agent.rules.quota_retry)
     return replace(
         agent,
         since=now,
@@ -312,6 +321,7 @@ def restamp(agent: Agent, now: Instant, *, same_boot: bool) -> Agent:
         due=now if agent.phase is Phase.BACKOFF else now + agent.rules.approval_timeout,
         attempts=tuple(now for _ in agent.attempts),
         frozen_at=now if agent.frozen_at else 0.0,
+        hold=hold,
         look=None,
         look_sent=0.0,
         looked=0.0,

@@ -44,6 +44,15 @@ def fresh(now: Instant) -> Vitals:
     return Vitals(beat=now, progress=now, computed=now)
 
 
+def resumed(vitals: Vitals, now: Instant, gap: Seconds = 0.0) -> Vitals:
+    """Return the vitals of a life that is seen again after a gap in which it could not be judged.
+
+    ``gap`` is how long the life itself stood still: what it announced takes so much longer.
+    """
+    busy_until = vitals.busy_until + gap if vitals.busy_until else 0.0
+    return Vitals(beat=now, progress=now, computed=now, busy_until=busy_until, cycle=vitals.cycle)
+
+
 def silent_at(vitals: Vitals, rules: Rules) -> Instant:
     """When silence becomes death: beats and work silent, no announced step, no computing."""
     if rules.liveness is Liveness.PROCESS:
@@ -61,10 +70,14 @@ def stale_at(vitals: Vitals, rules: Rules) -> Instant:
 
 
 def stalled_at(vitals: Vitals, rules: Rules) -> Instant:
-    """When beats without progress become a stall."""
+    """When beats without progress become a stall.
+
+    Without beats it is none: silence is judged by its own rule, which forgives computing.
+    """
     if rules.stall_after <= 0.0:
         return NEVER
-    return max(vitals.progress, vitals.busy_until) + rules.stall_after
+    stalled = max(vitals.progress, vitals.busy_until) + rules.stall_after
+    return stalled if rules.liveness is Liveness.PROCESS or vitals.beat >= stalled else NEVER
 
 
 def weigh(vitals: Vitals, rules: Rules, now: Instant) -> Finding:
@@ -108,3 +121,14 @@ def confirmed(vitals: Vitals, look: Look, now: Instant) -> Vitals:
 def saw_nothing(look: Look) -> bool:
     """Whether the look itself failed: then it is ``unknown``, and no ground for a verdict."""
     return look == Look()
+
+
+def is_ground(look: Look, finding: Finding) -> bool:
+    """Whether a look can carry the verdict that it is about to.
+
+    For a hang it must know if the life computes, or stands still: silent beats and files alone are
+    what a long computation looks like. For a stall it must have seen output or files.
+    """
+    if finding is Finding.STALLED:
+        return look.output_age is not None or look.files_age is not None
+    return look.computing is not None or look.stopped is True

@@ -98,31 +98,31 @@ def _freeze(agent: Agent, now: Instant) -> Step:
     """Suspend every deadline from now on, and make what lives stand still."""
     if agent.frozen_at or not may_live(agent) or agent.phase is Phase.FENCING:
         return Step(agent)
-    return arrive(replace(agent, frozen_at=now, look_sent=0.0))
+    return arrive(replace(agent, frozen_at=now, thawing=False, look_sent=0.0))
 
 
 def _thaw(agent: Agent, now: Instant) -> Agent:
     """Let time run again: what was silent while frozen was silent on our order."""
     if not agent.frozen_at:
         return agent
-    since = agent.since + (now - agent.frozen_at) if agent.phase is Phase.STARTING else agent.since
-    vitals = health.fresh(now)
+    gap = now - agent.frozen_at
     return replace(
         agent,
         frozen_at=0.0,
-        since=since,
-        vitals=replace(vitals, cycle=agent.vitals.cycle),
+        thawing=agent.life is not None,
+        since=agent.since + gap if agent.phase is Phase.STARTING else agent.since,
+        vitals=health.resumed(agent.vitals, now, gap),
         look=None,
     )
 
 
 def _run(agent: Agent, now: Instant, *, asked: bool) -> Step:
-    thawing: tuple[Order, ...] = ()
-    if agent.frozen_at and agent.phase is not Phase.FENCING:
-        thawing = (Thaw(key=agent.key, generation=agent.generation),)
-        agent = _thaw(agent, now)
     if asked:
         return _revive_by_hand(agent, now)
+    thawing: tuple[Order, ...] = ()
+    if agent.frozen_at and agent.phase is not Phase.FENCING:
+        agent = _thaw(agent, now)
+        thawing = tuple(owed(agent))
     if agent.phase is Phase.STOPPED:
         return arrive(schedule(agent, "wanted", now, now, free=True))
     return Step(agent, (), thawing)
@@ -165,7 +165,7 @@ def on_admitted(agent: Agent, _fact: Admitted, now: Instant) -> Step:
 def on_spawned(agent: Agent, fact: Spawned, now: Instant) -> Step:
     """The process exists; where that is proof enough it is ready as well."""
     match agent.phase:
-        case Phase.STARTING:
+        case Phase.STARTING if agent.life is None:
             born = replace(agent, life=fact.life, started=now, vitals=health.fresh(now))
             line = tell(born, "agent_started", pid=fact.life.pid)
             if needs_beats(born):
@@ -195,8 +195,15 @@ def on_adopted(agent: Agent, fact: Adopted, now: Instant) -> Step:
     """A new daemon found this life running: the time nobody looked is not held against it."""
     if not may_live(agent) and agent.phase is not Phase.STARTING:
         return Step(agent)
-    vitals = replace(health.fresh(now), cycle=agent.vitals.cycle)
-    found = replace(agent, life=fact.life, vitals=vitals, look=None, look_sent=0.0)
+    found = replace(
+        agent,
+        life=fact.life,
+        since=now if agent.phase is Phase.STARTING else agent.since,
+        started=agent.started if agent.life else now,
+        vitals=health.resumed(agent.vitals, now),
+        look=None,
+        look_sent=0.0,
+    )
     line = tell(found, "agent_adopted", pid=fact.life.pid)
     if found.phase is Phase.STARTING and not needs_beats(found):
         return ready(found, "process", now, line)
@@ -250,9 +257,12 @@ def on_looked(agent: Agent, fact: Looked, now: Instant) -> Step:
     vitals = health.confirmed(before, fact.look, now)
     seen = replace(agent, vitals=vitals, look=fact.look, looked=now, look_sent=0.0)
     if agent.phase is Phase.STARTING:
-        if vitals.progress > agent.started or vitals.beat > agent.started:
+        # What was there before it began, such as a new log, may seem younger by the look's length.
+        if max(vitals.progress, vitals.beat) > agent.started + health.LOOK_LEAD:
             return ready(seen, "output", now)
         return Step(seen)
+    if not health.is_ground(fact.look, health.weigh(vitals, agent.rules, now)):
+        seen = replace(agent, vitals=vitals)  # What it saw counts; the look is taken again.
     return reassess(seen, now) if agent.warned is not Finding.FINE else Step(seen)
 
 
@@ -270,8 +280,10 @@ def on_frozen(agent: Agent, _fact: Frozen, _now: Instant) -> Step:
 
 def on_thawed(agent: Agent, _fact: Thawed, _now: Instant) -> Step:
     """It moves again; if people want it still by now, freeze it."""
+    if agent.thawing:
+        return Step(replace(agent, thawing=False), (tell(agent, "agent_thawed"),))
     if not agent.frozen_at or agent.phase is Phase.FENCING:
-        return Step(agent, (tell(agent, "agent_thawed"),))
+        return Step(agent)
     return Step(agent, (), (Freeze(key=agent.key, generation=agent.generation),))
 
 

@@ -79,9 +79,7 @@ def release(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     """Let a held agent run again, with its clocks set to now."""
     line = tell(agent, "agent_released", source=source)
     up = enter(agent, Phase.RUNNING, source, now, verdict=Verdict.HEALTHY)
-    return arrive(
-        replace(up, vitals=replace(health.fresh(now), cycle=agent.vitals.cycle)), *told, line
-    )
+    return arrive(replace(up, vitals=health.resumed(agent.vitals, now)), *told, line)
 
 
 def reassess(agent: Agent, now: Instant, *told: Told) -> Step:

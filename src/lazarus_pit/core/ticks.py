@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import Agent, wake
+from lazarus_pit.core.agent import Agent, ready_by, stable_at, wake
 from lazarus_pit.core.events import LookAt, Tick
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import Instant, OnStall, Phase, Verdict
@@ -27,8 +27,7 @@ def _tick_backoff(agent: Agent, _now: Instant) -> Step:
 
 
 def _tick_starting(agent: Agent, now: Instant) -> Step:
-    deadline = agent.since + agent.rules.start_timeout
-    if now < deadline or agent.look is None or now - agent.looked > 2 * health.LOOK_LEAD:
+    if now < ready_by(agent) or agent.look is None or now - agent.looked > 2 * health.LOOK_LEAD:
         return _look(agent, now)
     line = tell(
         agent, "agent_start_failed", why=f"not ready within {agent.rules.start_timeout:g} s"
@@ -45,7 +44,7 @@ def _tick_running(agent: Agent, now: Instant) -> Step:
     """Weigh the evidence: warn, look again, or condemn with the readings it rests on."""
     rules = agent.rules
     finding = health.weigh(agent.vitals, rules, now)
-    if finding is Finding.STALE and agent.warned is Finding.FINE:
+    if agent.warned is Finding.FINE and now >= health.stale_at(agent.vitals, rules):
         line = tell(
             agent,
             "heartbeat_stale",
@@ -63,7 +62,7 @@ def _tick_running(agent: Agent, now: Instant) -> Step:
     if finding is Finding.STALLED and agent.warned is not Finding.STALLED and looked:
         line = tell(agent, "agent_stalled", **readings(agent, now))
         return Step(replace(agent, verdict=Verdict.DEGRADED, warned=Finding.STALLED), (line,))
-    if (agent.attempts or agent.failures) and now >= agent.started + rules.stable_after:
+    if finding is Finding.FINE and now >= stable_at(agent):
         stable = replace(agent, attempts=(), failures=0)
         return Step(stable, (tell(agent, "agent_stable"),))
     return _look(agent, now)
@@ -91,8 +90,11 @@ def _tick_held(agent: Agent, now: Instant) -> Step:
 
 def _tick_fencing(agent: Agent, now: Instant) -> Step:
     """Patience is over: from now on the whole life is killed, again and again until it is gone."""
-    told = (tell(agent, "agent_fence_stuck", reason=agent.reason),) if agent.forced else ()
-    return arrive(replace(agent, since=now, forced=True), *told)
+    stuck = replace(agent, since=now, forced=True)
+    if not agent.forced or agent.due:
+        return arrive(stuck)
+    line = tell(agent, "agent_fence_stuck", reason=agent.reason)
+    return arrive(replace(stuck, due=now), line)
 
 
 def _tick_awaiting(agent: Agent, now: Instant) -> Step:
