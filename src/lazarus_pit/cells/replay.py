@@ -64,6 +64,8 @@ def read(data: bytes) -> Reading:
         apply(entries, found.records, found.boot)
         told.extend(found.told)
         turn, end = found.turn, position
+    if data and not end:  # Even an empty ledger begins with a whole line.
+        return Reading(0, {}, [], 0, "not one whole line")
     return Reading(turn, entries, told, end, gap or _damage(bad, len(lines), fragment))
 
 
