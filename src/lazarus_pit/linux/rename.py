@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import signal
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
+from lazarus_pit.linux.syscalls import checked, libc
+
 _RENAME_EXCHANGE = 2
+_PR_SET_PDEATHSIG = 1
 
 
 def exchange(first_fd: int, first: str, second_fd: int, second: str) -> None:
@@ -14,22 +16,16 @@ def exchange(first_fd: int, first: str, second_fd: int, second: str) -> None:
 
     Each name lies directly below its directory descriptor. Raises ``OSError``.
     """
-    done = _LIBC.renameat2(
-        first_fd, os.fsencode(first), second_fd, os.fsencode(second), _RENAME_EXCHANGE
-    )
-    if done != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), first, None, second)
+    names = os.fsencode(first), os.fsencode(second)
+    done = libc.renameat2(first_fd, names[0], second_fd, names[1], _RENAME_EXCHANGE)
+    checked(done, f"exchange {first!r}")
 
 
 def sync_filesystem(fd: int) -> None:
     """Write out everything of the filesystem that ``fd`` lies on (``syncfs(2)``)."""
-    if _LIBC.syncfs(fd) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    checked(libc.syncfs(fd), "syncfs")
 
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that forked it ends (``prctl(2)``)."""
-    pr_set_pdeathsig, sigkill = 1, 9
-    _LIBC.prctl(pr_set_pdeathsig, sigkill, 0, 0, 0)
+    checked(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "die with the parent")

@@ -66,7 +66,7 @@ class Bare:
             except OSError as error:
                 raise SpawnError(f"{self.scratch}: {error}") from error
         standing = self._furniture
-        path = (standing.host_bin, *os.environ.get("PATH", os.defpath).split(":"))
+        path = (standing.host_bin, *_search_path(launch))
         places = outside(launch, path, os.path.dirname(standing.package))
         fault = program.why_not(launch.argv, path, {}, launch.workspace)
         if fault:
@@ -81,3 +81,9 @@ class Bare:
                 return spawn.plain(child, bed.standard, launch.workspace)
         taken = [*steps.join(bed.leaf), *steps.become(launch.uid, launch.gid)]
         return spawn.forked(child, bed.standard, [*taken, steps.go_to(launch.workspace)])
+
+
+def _search_path(launch: Launch) -> list[str]:
+    """Ours for the agent who is us; another user may not even see what is in it."""
+    same = launch.uid is None or launch.uid == os.geteuid()
+    return (os.environ.get("PATH", os.defpath) if same else os.defpath).split(":")

@@ -19,6 +19,8 @@ from lazarus_pit.sandboxes import status
 
 _FREEZE_TIMEOUT = 2.0
 """Seconds until everything must stand still."""
+_STOP_TIMEOUT = 0.2
+"""The same where what does not is killed anyway."""
 
 
 def is_alive(life: Life) -> bool:
@@ -112,6 +114,7 @@ def destroy(life: Life) -> None:
     if life.cgroup:
         cgroup.kill(life.cgroup)
         return
+    _hold_still(life)
     with _opened(members(life)) as fds:
         for fd in fds.values():
             pidfd.send_signal(fd, signal.SIGKILL)
@@ -192,6 +195,22 @@ def exit_from_shell_code(code: int) -> Exit:
     """Bubblewrap reports a signal as shells do, as 128 and its number."""
     is_signal = 128 < code <= 128 + signal.SIGRTMAX
     return Exit(signal=code - 128) if is_signal else Exit(code=code)
+
+
+def _hold_still(life: Life) -> None:
+    """Stop everything, so that nothing is forked between the look and the kill.
+
+    Bubblewrap's monitor too: killed before its first child is known, it would leave one behind.
+    What cannot be stopped in time, in the middle of a disk's answer, is killed as it is.
+    """
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while time.monotonic() < deadline:
+        moving = [pid for pid in members(life) if procfs.state(pid) not in procfs.STOPPED]
+        if not moving:
+            return
+        with _opened(moving) as fds:
+            for fd in fds.values():
+                pidfd.send_signal(fd, signal.SIGSTOP)
 
 
 def _is_bubblewraps(pid: int, life: Life) -> bool:
