@@ -59,12 +59,14 @@ def squeeze(raw: bytes) -> bytes:
 def unfold(fd: int, piece: Piece) -> bytes:
     """Read and decompress one piece. Raises ``DamagedError``."""
     packed = os.pread(fd, piece.size, piece.offset)
+    if isal_zlib.crc32(packed) != piece.crc:
+        raise DamagedError(f"the piece at byte {piece.offset} has a wrong checksum")
     try:
         raw = isal_zlib.decompressobj(-15).decompress(packed, piece.raw_size + 1)
     except IsalError as error:
         raise DamagedError(f"the piece at byte {piece.offset} does not unfold: {error}") from None
     if len(raw) != piece.raw_size or isal_zlib.crc32(raw) != piece.raw_crc:
-        raise DamagedError(f"the piece at byte {piece.offset} has a wrong checksum")
+        raise DamagedError(f"the piece at byte {piece.offset} is not what the index says")
     return raw
 
 

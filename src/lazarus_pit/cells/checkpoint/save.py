@@ -55,6 +55,9 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="save"):
     """The directory for the archive, on any filesystem; agents cannot write there."""
     parts: tuple[str, ...] = PARTS
     """What of the cell is saved."""
+    owners: tuple[int, ...] = ()
+    """The uids of the cell's agents; if empty, the owner of the workspace. A file of anybody else
+    that has names outside the cell is not saved."""
     note: str = ""
     jobs: int = 2
     """Processes that read and compress."""
@@ -166,8 +169,7 @@ class Run:
             pids = self._freezer.freeze()
             mapped = mapped_inodes(pids)
             found = scan(self._root, self._request.parts)
-            owners = frozenset({os.fstat(self._root).st_uid, *self._part_owners(found.tree)})
-            foreign = foreign_links(found.tree, owners)
+            foreign = foreign_links(found.tree, self._owners(found.tree))
             refused = {one.path for one in foreign}
             tree = [entry for entry in found.tree if entry[0] not in refused]
             todo = changed(tree, draft, torn, mapped, since)
@@ -181,9 +183,9 @@ class Run:
         left_out = [*found.left_out, *foreign, *captured.left_out]
         return Frame(tree, captured, left_out, mapped, thawed, pause)
 
-    def _part_owners(self, tree: list[Entry]) -> set[int]:
-        parts = {part.rstrip("/") for part in self._request.parts}
-        return {state.st_uid for path, state in tree if path.rstrip("/") in parts}
+    def _owners(self, tree: list[Entry]) -> frozenset[int]:
+        owners = [state.st_uid for path, state in tree if path == "workspace/"]
+        return frozenset(self._request.owners or owners)
 
     def _compose(
         self,

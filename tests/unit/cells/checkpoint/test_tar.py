@@ -92,7 +92,8 @@ def damaged(at: int, text: bytes, tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("at", "text"), [(124, b"-0000000001"), (124, b"zzzz"), (100, b"rwx"), (136, b"9"), (108, b"-1")]
+    ("at", "text"),
+    [(124, b"-0000000001"), (124, b"zzzz"), (100, b"rwx"), (136, b"9"), (108, b"-1")],
 )
 def test_a_header_with_nonsense_is_refused_by_name(tmp_path: Path, at: int, text: bytes) -> None:
     with pytest.raises(FormatError, match="victim: its header"):
