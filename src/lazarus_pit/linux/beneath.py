@@ -51,6 +51,8 @@ def _walk(directory: int, name: str, flags: int, mode: int) -> int:
     here = os.dup(directory)
     try:
         for part in parts[:-1]:
+            if stat.S_ISLNK(os.stat(part, dir_fd=here, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
             below = os.open(part, os.O_PATH | os.O_DIRECTORY | _SAFE, dir_fd=here)
             os.close(here)
             here = below
