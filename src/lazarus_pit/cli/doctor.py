@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from typing import Annotated
 
 import msgspec
@@ -12,6 +9,7 @@ from cyclopts import Parameter
 
 from lazarus_pit.cli import say
 from lazarus_pit.cli.checks import KERNEL, PLACE, Check, Verdict, failed
+from lazarus_pit.cli.packages import install, may_install
 from lazarus_pit.cli.place import HERE, Json, Place, owner_of
 from lazarus_pit.cli.walls import try_walls
 from lazarus_pit.errors import ConfigError
@@ -67,9 +65,8 @@ def ensure_bubblewrap() -> int:
     no failure of the set-up: ``lazarus doctor`` and the daemon will say so again.
     """
     bwrap, notes = find_bwrap()
-    if bwrap is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        say.complain("no bubblewrap works here; installing the system's package")
-        _install()
+    if bwrap is None and may_install():
+        install("bubblewrap")
         bwrap, notes = find_bwrap()
     if bwrap is None:
         for note in notes:
@@ -77,13 +74,3 @@ def ensure_bubblewrap() -> int:
         say.complain("install bubblewrap 0.8 or newer (apt install bubblewrap), or allow user")
         say.complain("namespaces; until then agents run only with `lazarus up --unsafe-no-sandbox`")
     return 0
-
-
-def _install() -> None:
-    """Install the system's package; its lists are fetched only if that is what is missing."""
-    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "bubblewrap"]
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (install, ["apt-get", "update", "--quiet"], install):
-        done = subprocess.run(command, env=env, capture_output=True, check=False)
-        if done.returncode == 0 and command is install:
-            return
