@@ -222,10 +222,8 @@ def test_a_program_that_is_not_there_is_said_and_not_retried_for_ever(pit: Pit) 
     cell = pit.cell()
     pit.start()
     pit.spawn(cell, "typo", "/no/such/program", rules={"max_revive_attempts": 2})
-    pit.wait_event(cell, "agent_escalated", "typo")
-    assert "/no/such/program" in cell.log("typo").read_text() + str(
-        [event.data for event in pit.events(cell, agent="typo")]
-    )
+    assert pit.wait_event(cell, "agent_escalated", "typo").data["reason"] == "cannot_start"
+    assert "/no/such/program" in pit.events(cell, "agent_start_failed")[0].data["why"]
 
 
 def test_the_environment_names_the_life(pit: Pit) -> None:

@@ -12,6 +12,7 @@ from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.looks import Sights, clock_offset
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.daemon.senses import Senses
+from lazarus_pit.errors import StoreError
 from lazarus_pit.formats.manifest import Network
 from lazarus_pit.sandboxes.base import Launch
 
@@ -44,7 +45,8 @@ class Launches:
             with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
                 stale.unlink()
         _rotate(paths.log(name))
-        store.publish_manifest(paths, cell.manifest)
+        with contextlib.suppress(StoreError):  # A full disk: an older copy, or none, must do.
+            store.publish_manifest(paths, cell.manifest)
         self._senses.attend(key, paths, name, generation)
         self._offsets[key] = clock_offset()
         return Launch(

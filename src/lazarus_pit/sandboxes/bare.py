@@ -7,8 +7,8 @@ process ended; if nobody was, it is unknown.
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import shlex
 import threading
 
@@ -72,7 +72,7 @@ class Bare:
         if fault:
             raise SpawnError(f"{launch.key}: {fault}", fatal=True)
         file = program.find(launch.argv[0], path, launch.workspace)
-        return Program(launch.argv, environment(launch, places, getpass.getuser()), file)
+        return Program(launch.argv, environment(launch, places, _user_name(launch)), file)
 
     def _start(self, launch: Launch, child: Program, bed: birth.Bed) -> int:
         """Without steps in the child, posix_spawn will do."""
@@ -87,3 +87,12 @@ def _search_path(launch: Launch) -> list[str]:
     """Ours for the agent who is us; another user may not even see what is in it."""
     same = launch.uid is None or launch.uid == os.geteuid()
     return (os.environ.get("PATH", os.defpath) if same else os.defpath).split(":")
+
+
+def _user_name(launch: Launch) -> str:
+    """Not every user has a name."""
+    uid = os.geteuid() if launch.uid is None else launch.uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -63,7 +63,7 @@ def exit_of(life: Life, fd: int | None = None) -> Exit | None:
         if report.exit_code is not None:
             return exit_from_shell_code(report.exit_code)
         if ended.code is not None:
-            return Exit(code=ended.code, note="the sandbox could not be set up: see the log")
+            return _exit_of_monitor(ended.code, began=report.child_pid is not None)
     return ended
 
 
@@ -211,6 +211,13 @@ def _hold_still(life: Life) -> None:
         with _opened(moving) as fds:
             for fd in fds.values():
                 pidfd.send_signal(fd, signal.SIGSTOP)
+
+
+def _exit_of_monitor(code: int, *, began: bool) -> Exit:
+    """Without a report the monitor's own exit repeats the agent's, unless nothing ever began."""
+    if code == 1 and not began:
+        return Exit(code=code, note="or the sandbox could not be set up: see the log")
+    return exit_from_shell_code(code)
 
 
 def _is_bubblewraps(pid: int, life: Life) -> bool:

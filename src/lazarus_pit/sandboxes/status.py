@@ -6,15 +6,18 @@ line is our own. The agent cannot reach the file, so it is believed, but read wi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
 from msgspec import Struct
 
 from lazarus_pit.linux import procfs
+from lazarus_pit.linux.reserve import reserve
 
 _LIMIT = 16_384
 """Bytes; bubblewrap writes some 300."""
+_RESERVE = 1024
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -71,11 +74,22 @@ def parse(text: bytes) -> Report:
 def create(path: str) -> int:
     """Open an empty status file for appending and return its descriptor.
 
+    Bubblewrap ends the life when it cannot write its status. So the space is reserved first, and on
+    a full disk the status goes to memory: the life runs, and its end is seen as long as this daemon
+    is there to see it.
+
     Raises:
         OSError: it cannot be made there.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)
+    fd = os.open(path, flags, 0o600)
+    try:
+        reserve(fd, 0, _RESERVE)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            os.close(fd)
+            return os.memfd_create("status", os.MFD_CLOEXEC)
+    return fd
 
 
 def identity_line(pid: int, start_time: int) -> bytes:
