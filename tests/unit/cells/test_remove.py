@@ -1,0 +1,100 @@
+"""Removing what a stranger has made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lazarus_pit.cells.remove import remove_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def dig(top: Path, depth: int) -> None:
+    """Make directories nested deeper than any path can say."""
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("down", dir_fd=fd)
+        below = os.open("down", os.O_RDONLY, dir_fd=fd)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=below))
+        os.close(fd)
+        fd = below
+    os.close(fd)
+
+
+def test_no_depth_is_too_great(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    dig(tree, 1200)
+    (tree / ".removing-1").mkdir()  # A name that the remover itself would like to use.
+    (tree / ".removing-1" / "x").touch()
+    remove_tree(tree)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_fifos_and_sockets_go_and_nothing_is_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    tree = tmp_path / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    for place in (tree, tree / "a", tree / "a" / "b"):
+        (place / "to-directory").symlink_to(outside)
+        (place / "to-file").symlink_to(outside / "precious")
+        (place / "to-itself").symlink_to("to-itself")
+        os.mkfifo(place / "fifo")
+    remove_tree(tree)
+    assert not tree.exists()
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        remove_tree(link)
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+
+
+def test_directories_without_any_permission_go_too(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a" / "b" / "c").mkdir(parents=True)
+    (tree / "a" / "b" / "file").touch()
+    for path in (tree / "a" / "b", tree / "a"):
+        path.chmod(0)
+    remove_tree(tree)
+    assert not tree.exists()
+
+
+def test_the_last_name_goes_last(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("a", "cell.json", "z"):
+        (tree / name).touch()
+    remove_tree(tree, last="cell.json")
+    assert not tree.exists()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a directory")
+def test_what_is_mounted_inside_is_left_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "precious").touch()
+    tree = tmp_path / "tree"
+    (tree / "a" / "mounted").mkdir(parents=True)
+    (tree / "cell.json").touch()
+    mounted = str(tree / "a" / "mounted")
+    made = subprocess.run(["mount", "--bind", str(home), mounted], check=False, capture_output=True)
+    if made.returncode != 0:
+        pytest.skip(f"no mounts here: {made.stderr.decode().strip()}")
+    try:
+        with pytest.raises(OSError, match=r"something is mounted there|busy"):
+            remove_tree(tree, last="cell.json")
+        assert (home / "precious").exists()
+        assert (tree / "cell.json").exists()
+    finally:
+        subprocess.run(["umount", "--lazy", mounted], check=True)
+    remove_tree(tree, last="cell.json")
+    assert (home / "precious").exists()
