@@ -1,6 +1,6 @@
-"""The Nexus gateway beside plain hubs: throughput, latency, processor time, memory, a stalled reader.
+"""The Nexus gateway beside plain hubs: fan-out, latency, processor time, memory, a stalled reader.
 
-    python -m bench.gateway [--seconds 3] [--runs 3] [--subscribers 10,100,1000] [--json FILE]
+    python -m bench.gateway [--seconds 3] [--runs 3] [--subscribers 10,100,1000] [--realtime]
 
 The hub has one core and the clients have another. All hubs take their turn in every run, so that
 whatever else the machine does falls on all of them; figures are medians over the runs. npm ``ws``
@@ -28,6 +28,7 @@ from bench.gateway_rivals import commands
 OURS = "nexus-gateway"
 RATES = {10: 200.0, 100: 50.0, 1000: 10.0}
 """Messages a second at which latency is measured, by the number of subscribers."""
+CORES = sorted(os.sched_getaffinity(0))
 IDLE_CLIENTS = 1000
 START_SECONDS = 20.0
 
@@ -36,7 +37,7 @@ Figures = dict[str, float]
 
 
 @contextmanager
-def hub(name: str) -> Iterator[tuple[int, int]]:
+def hub(name: str, *, realtime: bool) -> Iterator[tuple[int, int]]:
     """Run a hub on the first core; give its port and pid."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -44,8 +45,7 @@ def hub(name: str) -> Iterator[tuple[int, int]]:
         commands(port)[name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        if len(CORES) > 1:
-            os.sched_setaffinity(process.pid, {CORES[0]})
+        place(process.pid, CORES[0], realtime=realtime)
         end = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -61,33 +61,38 @@ def hub(name: str) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-CORES = sorted(os.sched_getaffinity(0))
+def place(pid: int, core: int, *, realtime: bool) -> None:
+    """Give a process a core of its own where there are two, and let nobody else on it if asked."""
+    if len(CORES) > 1:
+        os.sched_setaffinity(pid, {core})
+    if realtime:
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
 
 
-def measure(name: str, sizes: list[int], seconds: float) -> Figures:
+def measure(name: str, sizes: list[int], seconds: float, *, realtime: bool) -> Figures:
     """Measure one hub once in everything."""
     found: Figures = {}
     for size in sizes:
-        with hub(name) as (port, pid):
+        with hub(name, realtime=realtime) as (port, pid):
             crowd = load.Crowd(port, size)
             fan = load.fanout(crowd, pid, seconds)
             found[f"{size}: delivered/s"] = fan.delivered_per_second
             found[f"{size}: CPU us each"] = fan.cpu_us
             crowd.close()
-        with hub(name) as (port, pid):
+        with hub(name, realtime=realtime) as (port, pid):
             crowd = load.Crowd(port, size)
             slow = load.lag(crowd, pid, RATES.get(size, 10.0), seconds)
             found[f"{size}: paced p50 ms"] = slow.p50_ms
             found[f"{size}: paced p99 ms"] = slow.p99_ms
             found[f"{size}: paced CPU us each"] = slow.cpu_us
             crowd.close()
-    with hub(name) as (port, pid):
+    with hub(name, realtime=realtime) as (port, pid):
         load.Crowd(port, 10).close()
         before = load.resident(pid)
         crowd = load.Crowd(port, IDLE_CLIENTS)
         found["KiB per connection"] = (load.resident(pid) - before) / IDLE_CLIENTS / 1024
         crowd.close()
-    with hub(name) as (port, pid):
+    with hub(name, realtime=realtime) as (port, pid):
         stalled = load.stall(port, pid, max(8.0, 2 * seconds))
         found["stalled reader: others' worst second %"] = 100 * stalled.worst_second
         found["stalled reader: grown MiB"] = stalled.grown_mib
@@ -115,17 +120,17 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=3.0)
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("--subscribers", default="10,100,1000")
+    options.add_argument("--realtime", action="store_true", help="needs root; others must wait")
     options.add_argument("--json", type=Path)
     asked = options.parse_args()
     sizes = [int(size) for size in asked.subscribers.split(",")]
     names = list(commands(0))
     runs: dict[str, list[Figures]] = {name: [] for name in names}
-    if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[1]})
+    place(0, CORES[-1], realtime=asked.realtime)
     for run in range(asked.runs):
         for name in names:
             print(f"run {run + 1} of {asked.runs}: {name}", file=sys.stderr)
-            runs[name].append(measure(name, sizes, asked.seconds))
+            runs[name].append(measure(name, sizes, asked.seconds, realtime=asked.realtime))
     report = {
         name: {key: median(one[key] for one in all_runs) for key in all_runs[0]}
         for name, all_runs in runs.items()

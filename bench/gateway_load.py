@@ -63,6 +63,7 @@ class Crowd:
             self.received[sock.fileno()] = 0
             self.poll.register(sock, select.EPOLLIN)
         self.publisher = enter(port)
+        self.buffer = bytearray(256 * KIB)
 
     def close(self) -> None:
         for sock in (*self.subscribers.values(), self.publisher):
@@ -72,9 +73,9 @@ class Crowd:
     def read(self, timeout: float) -> list[tuple[int, int]]:
         """Read what has arrived; say of which descriptors how many bytes."""
         found = []
-        for descriptor, _ in self.poll.poll(max(0.0, timeout), 256):
+        for descriptor, _ in self.poll.poll(max(0.0, timeout), 1024):
             try:
-                got = len(self.subscribers[descriptor].recv(256 * KIB))
+                got = self.subscribers[descriptor].recv_into(self.buffer)
             except BlockingIOError:
                 continue
             if not got:

@@ -1,4 +1,4 @@
-"""The hubs that the gateway is measured beside: each the shortest that its library's guide suggests.
+"""The hubs that the gateway is measured beside: the shortest that each library's guide suggests.
 
     python -m bench.gateway_rivals NAME PORT
 
