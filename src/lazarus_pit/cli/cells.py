@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.listing import list_cells
 from lazarus_pit.cli import say
 from lazarus_pit.cli.names import find_cell, see_found
-from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of
+from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.status import HEAD, cell_object, row
 from lazarus_pit.cli.view import CellView, see_cells
 from lazarus_pit.core.model import CellStatus
@@ -105,7 +104,7 @@ def create(
         status=CellStatus.ACTIVE,
         mission=mission or (proposal.title if proposal else ""),
         name=_cell_name(name, proposal, taken),
-        created_by=by or getpass.getuser(),
+        created_by=by or who(),
         repo=repo,
         gitea_issue=issue,
     )

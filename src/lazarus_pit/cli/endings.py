@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
-from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
+from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.pulse import feel
 from lazarus_pit.cli.view import see_cell
 from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon
@@ -37,7 +36,7 @@ def archive(
     found = find_cell(place.pit(), cell)
     offset = journal_end(found.paths.events)
     agents = _with_lives(found.paths)
-    provision.move_cell(found.paths, CellStatus.ARCHIVED, by=getpass.getuser())
+    provision.move_cell(found.paths, CellStatus.ARCHIVED, by=who())
     say.line(f"cell {cell} is archived")
     return 0 if no_wait else await_daemon(found.paths, offset, agents, DOWN, wait)
 
@@ -69,7 +68,7 @@ def destroy(
             raise RefusedError(
                 f"cell {cell} is {manifest.status}: `lazarus cell archive {cell}` first, or --force"
             )
-        provision.move_cell(paths, CellStatus.ARCHIVED, by=getpass.getuser())
+        provision.move_cell(paths, CellStatus.ARCHIVED, by=who())
     _await_the_end(config, paths, wait, force=force)
     provision.destroy_cell(paths)
     say.line(f"cell {cell} is destroyed")

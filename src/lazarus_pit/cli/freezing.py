@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-
 from lazarus_pit.cells import provision
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
-from lazarus_pit.cli.place import HERE, CellName, Place
+from lazarus_pit.cli.place import HERE, CellName, Place, who
 from lazarus_pit.cli.view import see_cell
 from lazarus_pit.cli.waiting import MOVING, STILL, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus
@@ -36,7 +34,7 @@ def _move(cell: str, to: CellStatus, *, wait: float, no_wait: bool, place: Place
         for agent in see_cell(found.paths).agents
         if agent.health is not None and agent.health.pid is not None
     ]
-    provision.move_cell(found.paths, to, by=getpass.getuser())
+    provision.move_cell(found.paths, to, by=who())
     say.line(f"cell {cell} is {to.value}")
     if no_wait:
         return 0

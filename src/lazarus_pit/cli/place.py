@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -55,3 +57,11 @@ Json = Annotated[bool, Parameter(negative="", help="Say it in JSON (docs/referen
 def owner_of(config: Config) -> Owner:
     """Return whom the agents of this configuration run as."""
     return agent_owner(config.isolation.uid, config.isolation.gid)
+
+
+def who() -> str:
+    """Return the name of whoever types, for the record; a number where there is no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -21,7 +21,7 @@ def _reason(data: Data) -> str:
 
 
 DEATHS: Mapping[str, str] = {
-    "exited": "it ended by itself",
+    "exited": "its process ended",
     "hung": "it had gone silent and was ended",
     "stalled": "it got nothing done and was ended",
     "start_timeout": "it was not ready in time and was ended",
