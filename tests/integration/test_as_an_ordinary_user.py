@@ -1,0 +1,26 @@
+"""What holds under root must hold for an ordinary user too: the same tests, run as one."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import ordinary_user
+
+SUITES = [
+    ["tests/contract/test_sandboxes.py", "tests/integration/test_lives.py"],
+    ["tests/unit/linux"],
+]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not ordinary_user.can_run(), reason="needs root, unshare and setpriv")
+@pytest.mark.parametrize("suite", SUITES, ids=["lives", "linux"])
+def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
+    done = ordinary_user.run(
+        [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=110
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "no writable cgroup v2" not in done.stdout, "the delegated cgroup was not found"
