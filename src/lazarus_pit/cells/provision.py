@@ -41,7 +41,7 @@ TRANSITIONS: Mapping[CellStatus, tuple[CellStatus, ...]] = {
 }
 """From where to where a cell may go; anything else is refused."""
 
-_EVENTS: Mapping[CellStatus, str] = {
+EVENTS: Mapping[CellStatus, str] = {
     CellStatus.ACTIVE: "cell_thawed",
     CellStatus.FROZEN: "cell_frozen",
     CellStatus.ARCHIVED: "cell_archived",
@@ -236,7 +236,7 @@ def move_cell(paths: CellPaths, to: CellStatus, by: str = "") -> Manifest:
         return replace(old, status=to)
 
     written = update_manifest(paths, move)
-    append_events(paths.events, [_event(_EVENTS[to], **({"by": by} if by else {}))], durable=True)
+    append_events(paths.events, [_event(EVENTS[to], **({"by": by} if by else {}))], durable=True)
     return written
 
 
