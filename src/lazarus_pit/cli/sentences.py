@@ -59,6 +59,7 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "cell_frozen": lambda _: "people froze the cell",
     "cell_thawed": lambda _: "people thawed the cell",
     "cell_archived": lambda _: "the cell was archived",
+    "cell_destroyed": lambda _: "the cell is being removed",
     "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
     "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
     "agent_left": lambda _: "left the cell",
