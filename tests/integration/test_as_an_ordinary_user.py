@@ -11,12 +11,13 @@ import ordinary_user
 SUITES = [
     ["tests/contract/test_sandboxes.py", "tests/integration/test_lives.py"],
     ["tests/unit/linux"],
+    ["tests/integration/test_daemon_lives.py", "-k", "sig or detached or environment or freezing"],
 ]
 
 
 @pytest.mark.root
 @pytest.mark.skipif(not ordinary_user.can_run(), reason="needs root, unshare and setpriv")
-@pytest.mark.parametrize("suite", SUITES, ids=["lives", "linux"])
+@pytest.mark.parametrize("suite", SUITES, ids=["lives", "linux", "daemon"])
 def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
     done = ordinary_user.run(
         [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=110
