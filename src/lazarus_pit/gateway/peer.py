@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import cast
 
 from websockets.exceptions import InvalidMessage
@@ -20,13 +18,10 @@ from websockets.http11 import Request
 from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
-from lazarus_pit.gateway.door import Door, Entry, Refusal, admit
-from lazarus_pit.gateway.hub import Hub, Seat, encode
-from lazarus_pit.gateway.limits import Limits, Pace
-
-READ_BYTES = 16 * 1024
-"""The most that is read of one client before the next has its turn, and so the most that one can
-run into debt with its pace."""
+from lazarus_pit.gateway.door import Entry, Refusal, admit
+from lazarus_pit.gateway.hub import Seat, encode
+from lazarus_pit.gateway.limits import Pace
+from lazarus_pit.gateway.shared import Shared
 
 SPARE_CONNECTIONS = 64
 """Connections beyond the limit of clients that are still told why they are turned away."""
@@ -38,30 +33,11 @@ log = logging.getLogger("lazarus_pit.gateway")
 _quiet = logging.getLogger("websockets.server")
 
 
-class Common:
-    """What all clients share."""
-
-    def __init__(self, hub: Hub, door: Door, limits: Limits) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.hub = hub
-        self.door = door
-        self.limits = limits
-        self.peers: set[Peer] = set()
-        self.deserted = asyncio.Event()
-        self.deserted.set()
-        self.seated = 0  # Clients that were let in.
-        self.addresses: Counter[str] = Counter()
-        self.assembling = 0  # Bytes of unfinished messages.
-        # One buffer serves everybody: what was read is taken out before the next read.
-        self.buffer = memoryview(bytearray(READ_BYTES))
-
-
 class Peer(asyncio.BufferedProtocol):
     """A connection to the WebSocket port, from the accept to the last byte."""
 
     __slots__ = (
         "address",
-        "common",
         "deadline",
         "heard",
         "held",
@@ -72,6 +48,7 @@ class Peer(asyncio.BufferedProtocol):
         "pong",
         "proto",
         "seat",
+        "shared",
         "text",
         "throttled",
         "transport",
@@ -81,11 +58,11 @@ class Peer(asyncio.BufferedProtocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, common: Common) -> None:
-        now = common.loop.time()
-        self.common = common
-        self.proto = ServerProtocol(max_size=common.limits.message_bytes, logger=_quiet)
-        self.pace = Pace(common.limits, now)
+    def __init__(self, shared: Shared) -> None:
+        now = shared.loop.time()
+        self.shared = shared
+        self.proto = ServerProtocol(max_size=shared.limits.message_bytes, logger=_quiet)
+        self.pace = Pace(shared.limits, now)
         self.address = ""
         self.seat: Seat | None = None
         self.parts: bytearray | None = None  # The fragments of a message that is not yet whole.
@@ -93,7 +70,7 @@ class Peer(asyncio.BufferedProtocol):
         self.held = 0  # Bytes of an unfinished message, or of the opening request.
         self.heard = now  # When it last said anything.
         self.pinged = 0.0  # When it was asked whether it is there; 0: nothing is asked.
-        self.deadline = now + common.limits.handshake_seconds
+        self.deadline = now + shared.limits.handshake_seconds
         self.writable = True
         self.waiting_since = 0.0  # Since when nothing has left our buffer for it.
         self.left = 0  # What was in that buffer then.
@@ -107,40 +84,33 @@ class Peer(asyncio.BufferedProtocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=0)
         self.address = str((transport.get_extra_info("peername") or ("?",))[0])
-        self.common.addresses[self.address] += 1
-        self.common.peers.add(self)
-        self.common.deserted.clear()
-        if len(self.common.peers) > self.common.limits.clients + SPARE_CONNECTIONS:
-            self.common.hub.tally.clients_refused += 1
+        self.shared.comes(self, self.address)
+        if len(self.shared.peers) > self.shared.limits.clients + SPARE_CONNECTIONS:
+            self.shared.hub.tally.clients_refused += 1
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; whatever was wrong with it harms nobody else."""
         del exc
-        common = self.common
+        shared = self.shared
         self._vacate()
-        common.peers.discard(self)
-        if not common.peers:
-            common.deserted.set()
-        common.assembling -= self.held
-        common.addresses[self.address] -= 1
-        if not common.addresses[self.address]:
-            del common.addresses[self.address]
+        shared.goes(self, self.address)
+        shared.assembling -= self.held
         broken = self.proto.parser_exc
         if broken is not None and not isinstance(broken, EOFError):
-            common.hub.tally.protocol_errors += 1
+            shared.hub.tally.protocol_errors += 1
             log.info("%s broke the protocol: %s", self.address, broken)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Lend the transport the buffer that all clients share."""
         del sizehint
-        return self.common.buffer
+        return self.shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has arrived."""
-        self.heard = self.common.loop.time()
+        self.heard = self.shared.loop.time()
         self.pinged = 0.0
-        self.proto.receive_data(bytes(self.common.buffer[:nbytes]))
+        self.proto.receive_data(bytes(self.shared.buffer[:nbytes]))
         events = self.proto.events_received()
         for event in events:
             if isinstance(event, Frame):
@@ -156,18 +126,18 @@ class Peer(asyncio.BufferedProtocol):
         if wait and not self.throttled and not self.transport.is_closing():
             self.throttled = True
             self.transport.pause_reading()
-            self.common.loop.call_later(wait, self._unthrottle)
+            self.shared.loop.call_later(wait, self._unthrottle)
 
     def eof_received(self) -> None:
         """Let the transport close: a half-open WebSocket is of no use."""
         self.proto.receive_eof()
         self._emit()
-        self.deadline = min(self.deadline, self.common.loop.time() + self._close_seconds)
+        self.deadline = min(self.deadline, self.shared.loop.time() + self._close_seconds)
 
     def pause_writing(self) -> None:
         """Stop handing out to a client whose kernel buffer is full."""
         self.writable = False
-        self.waiting_since = self.common.loop.time()
+        self.waiting_since = self.shared.loop.time()
         self.left = self.transport.get_write_buffer_size()
         if self.seat is not None:
             self.seat.ready = False
@@ -180,13 +150,13 @@ class Peer(asyncio.BufferedProtocol):
             self.pong = b""
         if self.seat is not None:
             self.seat.ready = self.writable
-            self.common.hub.serve(self.seat, {})
+            self.shared.hub.serve(self.seat, {})
 
     # ------------------------------------------------------------ the clock speaks
 
     def sweep(self, now: float) -> None:
         """Once a second: end what takes too long, ask the silent whether they are there."""
-        limits, tally = self.common.limits, self.common.hub.tally
+        limits, tally = self.shared.limits, self.shared.hub.tally
         if now >= self.deadline:
             self.transport.abort()
         elif not self.writable:
@@ -224,8 +194,8 @@ class Peer(asyncio.BufferedProtocol):
 
     def _knock(self, request: Request) -> None:
         """Let a client in, or tell it why not."""
-        common, proto = self.common, self.proto
-        answer = self._crowded() or admit(common.door, request.path, request.headers)
+        shared, proto = self.shared, self.proto
+        answer = shared.crowded(self.address) or admit(shared.door, request.path, request.headers)
         if isinstance(answer, Refusal):
             response = proto.reject(answer.status, f"{answer.why}\n")
             if answer.status is HTTPStatus.UNAUTHORIZED:
@@ -239,25 +209,13 @@ class Peer(asyncio.BufferedProtocol):
             self._emit()  # The answer goes before the first message.
             self._take_seat(answer)
         else:
-            common.hub.tally.clients_refused += 1
+            shared.hub.tally.clients_refused += 1
             log.info("%s refused: %s", self.address, bytes(response.body).decode().strip())
-
-    def _crowded(self) -> Refusal | None:
-        limits = self.common.limits
-        if self.common.seated >= limits.clients:
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{limits.clients} clients are enough")
-        here = self.common.addresses[self.address]
-        if here > limits.clients_per_address and not is_loopback(self.address):
-            return Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{limits.clients_per_address} clients from {self.address} are enough",
-            )
-        return None
 
     def _take_seat(self, entry: Entry) -> None:
         self.deadline = NEVER
-        self.common.seated += 1
-        self.seat = self.common.hub.join(
+        self.shared.seated += 1
+        self.seat = self.shared.hub.join(
             entry.room, self.transport.write, replay=entry.replay, notices=entry.notices
         )
         self.seat.ready = self.writable
@@ -287,26 +245,26 @@ class Peer(asyncio.BufferedProtocol):
                 self._fail(CloseCode.INVALID_DATA, "text that is not UTF-8")
                 return
         opcode = Opcode.TEXT if self.text else Opcode.BINARY
-        self.common.hub.publish(self.seat, encode(opcode, payload))
+        self.shared.hub.publish(self.seat, encode(opcode, payload))
 
     # ------------------------------------------------------------ the small print
 
     @property
     def _close_seconds(self) -> float:
-        return self.common.limits.close_seconds
+        return self.shared.limits.close_seconds
 
     def _account(self, nbytes: int) -> None:
         """Keep count of what unfinished messages and opening requests occupy, and bound it."""
-        common, limits, opening = self.common, self.common.limits, self.proto.state is CONNECTING
+        shared, limits, opening = self.shared, self.shared.limits, self.proto.state is CONNECTING
         held = self.held + nbytes if opening else len(self.proto.reader.buffer)
         held += len(self.parts or b"")
         if held == self.held:
             return
-        common.assembling += held - self.held
+        shared.assembling += held - self.held
         self.held = held
         if opening and held > limits.head_bytes:
             self.transport.abort()
-        elif not opening and held and common.assembling > limits.assembly_bytes:
+        elif not opening and held and shared.assembling > limits.assembly_bytes:
             self._fail(CloseCode.TRY_AGAIN_LATER, "too many unfinished messages")
 
     def _fail(self, code: CloseCode, reason: str) -> None:
@@ -328,26 +286,18 @@ class Peer(asyncio.BufferedProtocol):
             self.transport.write(data)
         if self.proto.state is not OPEN:
             self._vacate()
-            self.deadline = min(self.deadline, self.common.loop.time() + self._close_seconds)
+            self.deadline = min(self.deadline, self.shared.loop.time() + self._close_seconds)
         if chunks[-1] == b"":
             self.transport.write_eof()
 
     def _vacate(self) -> None:
         if self.seat is not None:
-            self.common.hub.leave(self.seat)
-            self.common.seated -= 1
+            self.shared.hub.leave(self.seat)
+            self.shared.seated -= 1
             self.seat = None
 
     def _unthrottle(self) -> None:
         self.throttled = False
-        self.heard = self.common.loop.time()
+        self.heard = self.shared.loop.time()
         if not self.transport.is_closing():
             self.transport.resume_reading()
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is one of this machine's own loopback."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -19,8 +19,9 @@ from lazarus_pit.errors import LazarusError, UsageError
 from lazarus_pit.gateway.health import HealthPeer
 from lazarus_pit.gateway.hub import Hub
 from lazarus_pit.gateway.options import Options, read_options
-from lazarus_pit.gateway.peer import Common, Peer, is_loopback, log
+from lazarus_pit.gateway.peer import Peer, log
 from lazarus_pit.gateway.ports import fit_descriptors, listen
+from lazarus_pit.gateway.shared import Shared, is_loopback
 
 SWEEP_SECONDS = 1.0
 FAREWELL_SECONDS = 0.8
@@ -63,7 +64,7 @@ async def serve(options: Options) -> None:
 
     limits = fit_descriptors(options.limits)
     hub = Hub(limits, lambda room: loop.call_soon(hub.flush, room))
-    common = Common(hub, options.door, limits)
+    shared = Shared(hub, options.door, limits)
     started = loop.time()
     askers: set[HealthPeer] = set()
 
@@ -72,14 +73,14 @@ async def serve(options: Options) -> None:
             "status": "ok",
             "service": "nexus-gateway",
             "uptime_seconds": round(loop.time() - started, 3),
-            "connected_clients": common.seated,
+            "connected_clients": shared.seated,
             "ws_port": port,
             "ts": time.time(),
             "rooms": len(hub.rooms),
             **structs.asdict(hub.tally),
         }
 
-    servers = [await loop.create_server(lambda: Peer(common), sock=s) for s in listeners]
+    servers = [await loop.create_server(lambda: Peer(shared), sock=s) for s in listeners]
     servers += [
         await loop.create_server(lambda: HealthPeer(askers, facts, loop), sock=s)
         for s in health_listeners
@@ -89,10 +90,10 @@ async def serve(options: Options) -> None:
         f"health on http://{_shown(options.health_host)}:{health_port}/health",
         flush=True,
     )
-    await _sweep_until(stop, common)
+    await _sweep_until(stop, shared)
     for server in servers:
         server.close()
-    await _say_farewell(common, askers)
+    await _say_farewell(shared, askers)
 
 
 def _insist_on_token(options: Options, listeners: list[socket.socket]) -> None:
@@ -111,22 +112,22 @@ def _insist_on_token(options: Options, listeners: list[socket.socket]) -> None:
     log.warning("token and messages travel in clear on %s", ", ".join(open_to))
 
 
-async def _sweep_until(stop: asyncio.Event, common: Common) -> None:
+async def _sweep_until(stop: asyncio.Event, shared: Shared) -> None:
     while not stop.is_set():
         try:
             await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
         except TimeoutError:
-            now = common.loop.time()
-            for peer in list(common.peers):
+            now = shared.loop.time()
+            for peer in list(shared.peers):
                 peer.sweep(now)
 
 
-async def _say_farewell(common: Common, askers: set[HealthPeer]) -> None:
-    for peer in list(common.peers):
+async def _say_farewell(shared: Shared, askers: set[HealthPeer]) -> None:
+    for peer in list(shared.peers):
         peer.farewell()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(common.deserted.wait(), FAREWELL_SECONDS)
-    for peer in list(common.peers):
+        await asyncio.wait_for(shared.deserted.wait(), FAREWELL_SECONDS)
+    for peer in list(shared.peers):
         peer.transport.abort()
     for asker in list(askers):
         asker.transport.abort()
