@@ -78,7 +78,7 @@ def make_hostile(root: Path) -> list[str]:
     """Fill a workspace with all that breaks savers; return what cannot be saved."""
     chance = random.Random(5)
     (root / "plain").mkdir(parents=True)
-    for number in range(300):
+    for number in range(120):
         (root / "plain" / f"f{number:03}.txt").write_bytes(chance.randbytes(chance.randrange(3000)))
     (root / "empty").mkdir()
     (root / "nothing").touch()

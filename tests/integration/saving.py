@@ -1,4 +1,4 @@
-"""Work with the checkpoint worker as the daemon does: a process, an event loop, a freezer."""
+"""Take and restore checkpoints: here, or in a worker process as the daemon does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from lazarus_pit.cells.checkpoint import run
+from lazarus_pit.cells.checkpoint import save as saving
 from lazarus_pit.cells.checkpoint.restore import Restored, RestoreRequest
+from lazarus_pit.cells.checkpoint.restore import restore as restore_here
 from lazarus_pit.cells.checkpoint.save import Saved, SaveRequest
-from lazarus_pit.cells.checkpoint.undo import UndoRequest, Undone
+from lazarus_pit.cells.checkpoint.undo import Undone, UndoRequest
+from lazarus_pit.cells.checkpoint.undo import undo as undo_here
 from lazarus_pit.cells.checkpoint.unpack import Unpacked, UnpackRequest
+from lazarus_pit.cells.checkpoint.unpack import unpack as unpack_here
 from lazarus_pit.cells.checkpoint.verify import Verified, VerifyRequest
-from lazarus_pit.cells.checkpoint.worker import Order, Progress, Request
+from lazarus_pit.cells.checkpoint.verify import verify as verify_here
+from lazarus_pit.cells.checkpoint.worker import Order, Request
 
 
 def make_cell(root: Path) -> Path:
@@ -26,38 +31,43 @@ def make_cell(root: Path) -> Path:
 
 def work(request: Request, freezer: run.Freezer | None = None) -> Any:
     """Have a worker process do it and wait."""
-    stages: list[Progress] = []
-    return asyncio.run(run.run(Order(request=request), freezer or run.Still(), stages.append))
+    order = Order(request=request)
+    return asyncio.run(run.run(order, freezer or run.Still(), lambda _: None))
 
 
-def save(cell: Path, freezer: run.Freezer | None = None, **more: Any) -> Saved:
-    request = SaveRequest(cell=str(cell), store=str(cell / "checkpoints"), **more)
-    saved = work(request, freezer)
-    assert isinstance(saved, Saved)
-    return saved
+class _Nobody:
+    """The freezer of a cell without processes."""
+
+    def freeze(self) -> tuple[int, ...]:
+        return ()
+
+    def thaw(self) -> None:
+        pass
+
+
+def quiet(_stage: str, _done: float) -> None:
+    """Hear no progress."""
+
+
+def save(cell: Path, store: Path | None = None, **more: Any) -> Saved:
+    request = SaveRequest(cell=str(cell), store=str(store or cell / "checkpoints"), jobs=1, **more)
+    return saving.save(request, _Nobody(), quiet)
 
 
 def verify(archive: str | Path) -> Verified:
-    verified = work(VerifyRequest(archive=str(archive)))
-    assert isinstance(verified, Verified)
-    return verified
+    return verify_here(VerifyRequest(archive=str(archive), jobs=1))
 
 
 def unpack(archive: str | Path, target: Path, **more: Any) -> Unpacked:
-    unpacked = work(UnpackRequest(archive=str(archive), target=str(target), **more))
-    assert isinstance(unpacked, Unpacked)
-    return unpacked
+    request = UnpackRequest(archive=str(archive), target=str(target), jobs=1, **more)
+    return unpack_here(request, quiet)
 
 
 def restore(cell: Path, archive: str | Path, staging: Path) -> Restored:
-    request = RestoreRequest(cell=str(cell), archive=str(archive), staging=str(staging))
-    restored = work(request)
-    assert isinstance(restored, Restored)
-    return restored
+    request = RestoreRequest(cell=str(cell), archive=str(archive), staging=str(staging), jobs=1)
+    return restore_here(request, quiet)
 
 
 def undo(cell: Path, archive: str | Path) -> Undone:
     staging = str(cell / ".lazarus" / "undo")
-    undone = work(UndoRequest(cell=str(cell), archive=str(archive), staging=staging))
-    assert isinstance(undone, Undone)
-    return undone
+    return undo_here(UndoRequest(cell=str(cell), archive=str(archive), staging=staging), quiet)

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from integration.saving import make_cell, restore, save, undo, unpack, verify
+from integration.saving import make_cell, restore, save, undo, unpack, verify, work
 from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.checkpoint.diff import DiffRequest, diff
-from lazarus_pit.errors import FormatError, RefusedError
+from lazarus_pit.cells.checkpoint.restore import RestoreRequest
+from lazarus_pit.cells.checkpoint.save import SaveRequest
+from lazarus_pit.cells.checkpoint.undo import UndoRequest
+from lazarus_pit.cells.checkpoint.unpack import UnpackRequest
+from lazarus_pit.cells.checkpoint.verify import VerifyRequest
+from lazarus_pit.errors import FormatError, RefusedError, UsageError
 from trees import make_hostile, picture
 
 SPARSE_DEPTH = 250
@@ -70,6 +75,22 @@ def test_a_hostile_workspace_comes_back_exactly(cell: Path, tmp_path: Path) -> N
     assert not verify(alone).indexed
     unpack(alone, tmp_path / "streamed")
     assert picture(tmp_path / "streamed" / "workspace") == picture(cell / "workspace")
+
+
+def test_several_processes_share_the_work(cell: Path, tmp_path: Path) -> None:
+    make_hostile(cell / "workspace")
+    saved = work(SaveRequest(cell=str(cell), store=str(cell / "checkpoints"), jobs=3))
+    assert work(VerifyRequest(archive=saved.archive)).indexed
+    work(UnpackRequest(archive=saved.archive, target=str(tmp_path / "copy"), jobs=3))
+    assert picture(tmp_path / "copy" / "workspace") == picture(cell / "workspace")
+    staging = str(cell / ".lazarus" / "staging")
+    work(RestoreRequest(cell=str(cell), archive=saved.archive, staging=staging))
+    (cell / "workspace" / "large.bin").unlink()
+    work(UndoRequest(cell=str(cell), archive=saved.archive, staging=staging + "2"))
+    assert picture(tmp_path / "copy" / "workspace") == picture(cell / "workspace")
+    assert work(DiffRequest(old=saved.archive, new=saved.archive)).differences == ()
+    with pytest.raises(UsageError, match="nowhere"):
+        work(VerifyRequest(archive="nowhere"))
 
 
 def test_ordinary_tar_opens_it(cell: Path, tmp_path: Path) -> None:
@@ -141,7 +162,7 @@ def test_undo_touches_only_what_differs(cell: Path) -> None:
     undone = undo(cell, saved.archive)
     assert picture(cell / "workspace") == before
     assert (cell / "workspace" / "plain" / "f100.txt").stat().st_ctime_ns == untouched
-    assert undone.kept > 250
+    assert undone.kept > 100
     assert (cell / "workspace" / "a-fifo").exists()
     assert not (cell / ".lazarus" / "undo").exists()
     nothing = undo(cell, saved.archive)
@@ -200,7 +221,7 @@ def test_a_planted_link_to_a_foreign_file_is_not_saved(cell: Path, tmp_path: Pat
     assert not (tmp_path / "copy" / "workspace" / "innocent").exists()
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.3, 0.999])
 def test_one_rotten_byte_is_found_and_never_copied_on(cell: Path, share: float) -> None:
     make_hostile(cell / "workspace")
     saved = save(cell)

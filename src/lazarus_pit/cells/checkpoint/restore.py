@@ -24,7 +24,7 @@ from lazarus_pit.cells.checkpoint.save import PARTS, Report
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
 from lazarus_pit.cells.checkpoint.unpack import UnpackRequest, unpack
 from lazarus_pit.errors import FormatError, StoreError
-from lazarus_pit.linux.rename import exchange
+from lazarus_pit.linux.rename import exchange, sync_filesystem
 
 WORK = (".lazarus/home", "workspace")
 """What a restore puts back: the work. Messages that came since and the manifest stay."""
@@ -101,7 +101,7 @@ def recover(cell: Path, staging: Path) -> bool:
         for part, inode in intent.parts.items():
             if not os.path.lexists(cell / part) or _inode(cell / part) != inode:
                 _exchange(here, there, part)
-        os.sync()
+        sync_filesystem(here)
         (staging / _INTENT).unlink()
     finally:
         os.close(here)

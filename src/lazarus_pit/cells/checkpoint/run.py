@@ -51,12 +51,14 @@ async def run(order: Order, freezer: Freezer, tell: Tell, longest_freeze: float 
     try:
         await talk.say(order)
         outcome = await talk.listen()
+        await process.wait()
     finally:
         if talk.frozen:
             await asyncio.shield(freezer.thaw())
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     return outcome
 
 

@@ -195,6 +195,7 @@ class Run:
         captured: Captured,
         spill: Callable[[], int],
     ) -> Draft:
+        self._report(stage, 0)
         means = Means(spill, self._request.jobs, lambda done: self._report(stage, done))
         return Composer(tree, prior, captured.member, captured.paths).compose(means)
 

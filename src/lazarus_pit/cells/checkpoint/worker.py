@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -133,17 +134,17 @@ def main() -> int:
     """Do one piece of work and leave: 0 done, 1 failed (and said why)."""
     parent = Parent(sys.stdin.buffer, sys.stdout.buffer)
     gc.disable()  # Nothing here makes cycles, and there are millions of tuples to look through.
+    last: Message
     try:
         order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
         parent.thaw_files = order.thaw_files
-        parent.say(Done(outcome=_perform(order.request, parent)))
-    except BrokenPipeError:
-        return 1
+        last = Done(outcome=_perform(order.request, parent))
     except (LazarusError, OSError, msgspec.MsgspecError) as error:
         name = type(error).__name__ if isinstance(error, LazarusError) else "WorldError"
-        parent.say(Failed(error=name, text=str(error)))
-        return 1
-    return 0
+        last = Failed(error=name, text=str(error))
+    with suppress(BrokenPipeError):  # Nobody is there to be told.
+        parent.say(last)
+    return 0 if isinstance(last, Done) else 1
 
 
 def _perform(request: Request, parent: Parent) -> Outcome:
@@ -165,4 +166,4 @@ _ACTS: dict[type, Callable[[Any, Report], Outcome]] = {
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sys.exit(main())
+    os._exit(main())  # A parent that is gone must not make the end of the output an error.
