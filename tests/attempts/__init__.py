@@ -1,0 +1,1 @@
+"""Attempts to get out of a sandbox, run inside as an agent would run them."""

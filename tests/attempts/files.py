@@ -1,0 +1,205 @@
+"""Writing and reading outside, and through what was given."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+
+from attempts.registry import Facts, attempt, opened
+
+
+def wrote(path: str) -> bool:
+    """Append to a file."""
+    with open(path, "a") as file:
+        file.write("x")
+    return True
+
+
+@attempt
+def write_outside(facts: Facts) -> object:
+    return wrote(f"{facts['outside']}/new")
+
+
+@attempt
+def overwrite_outside(facts: Facts) -> object:
+    return wrote(facts["secret"])
+
+
+@attempt
+def rename_outside(facts: Facts) -> object:
+    os.rename(facts["secret"], facts["secret"] + ".moved")
+    os.rename(facts["secret"] + ".moved", facts["secret"])
+    return True
+
+
+@attempt
+def chmod_outside(facts: Facts) -> object:
+    os.chmod(facts["secret"], 0o640)
+    return True
+
+
+@attempt
+def utime_outside(facts: Facts) -> object:
+    os.utime(facts["secret"], (1, 1))
+    return True
+
+
+@attempt
+def hardlink_outside(facts: Facts) -> object:
+    os.link(facts["secret"], "stolen")
+    return os.path.exists("stolen")
+
+
+@attempt
+def write_through_a_link(facts: Facts) -> object:
+    os.symlink(facts["outside"], "way-out")
+    return wrote("way-out/through-link")
+
+
+@attempt
+def lock_outside(facts: Facts) -> object:
+    with open(facts["secret"]) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+
+
+@attempt
+def write_usr(_: Facts) -> object:
+    return opened("/usr", os.O_TMPFILE | os.O_RDWR)
+
+
+@attempt
+def write_etc_passwd(_: Facts) -> object:
+    return opened("/etc/passwd", os.O_WRONLY | os.O_APPEND)
+
+
+@attempt
+def write_root_directory(_: Facts) -> object:
+    return opened("/", os.O_TMPFILE | os.O_RDWR)
+
+
+@attempt
+def write_the_manifest(facts: Facts) -> object:
+    return opened(facts["manifest"], os.O_WRONLY | os.O_APPEND)
+
+
+@attempt
+def replace_the_manifest(facts: Facts) -> object:
+    return opened(os.path.dirname(facts["manifest"]), os.O_TMPFILE | os.O_RDWR)
+
+
+@attempt
+def write_own_inbox(facts: Facts) -> object:
+    return opened(facts["inbox"], os.O_TMPFILE | os.O_RDWR)
+
+
+@attempt
+def write_our_programs(_: Facts) -> object:
+    return opened("/lazarus/bin/lazarus", os.O_WRONLY | os.O_APPEND)
+
+
+@attempt
+def write_our_package(_: Facts) -> object:
+    return opened("/lazarus/lib/lazarus_pit/beat.py", os.O_WRONLY | os.O_APPEND)
+
+
+@attempt
+def write_device_directory(_: Facts) -> object:
+    return opened("/dev", os.O_TMPFILE | os.O_RDWR)
+
+
+@attempt
+def read_outside(facts: Facts) -> object:
+    with open(facts["secret"]) as file:
+        return "hunter2" in file.read()
+
+
+@attempt
+def list_the_cell(facts: Facts) -> object:
+    return os.listdir(facts["cell"])
+
+
+@attempt
+def read_another_agents_beat(facts: Facts) -> object:
+    return opened(facts["others_beat"], os.O_RDONLY)
+
+
+@attempt
+def write_another_agents_beat(facts: Facts) -> object:
+    return opened(facts["others_beat"], os.O_WRONLY | os.O_APPEND)
+
+
+@attempt
+def read_own_status_file(facts: Facts) -> object:
+    return opened(facts["status"], os.O_RDONLY)
+
+
+@attempt
+def read_the_log_directory(facts: Facts) -> object:
+    return os.listdir(os.path.dirname(facts["status"]))
+
+
+@attempt
+def read_shadow(_: Facts) -> object:
+    return os.path.exists("/etc/shadow")
+
+
+@attempt
+def read_host_keys(_: Facts) -> object:
+    return os.path.exists("/etc/ssh")
+
+
+@attempt
+def see_the_hosts_run(_: Facts) -> object:
+    return os.listdir("/run")
+
+
+@attempt
+def see_the_hosts_var(_: Facts) -> object:
+    return os.path.exists("/var/lib") or os.path.exists("/var/log")
+
+
+@attempt
+def see_sys(_: Facts) -> object:
+    return os.path.exists("/sys/kernel")
+
+
+@attempt
+def walk_up_from_the_workspace(facts: Facts) -> object:
+    fd = os.open(".", os.O_RDONLY)
+    for _ in range(12):
+        os.chdir("..")
+    names = set(os.listdir("."))
+    os.fchdir(fd)
+    return os.path.basename(facts["cell"]) in names or "boot" in names
+
+
+@attempt
+def token_in_environment(_: Facts) -> object:
+    return "PIT_TEST_TOKEN" in os.environ
+
+
+@attempt
+def token_in_inits_environment(_: Facts) -> object:
+    with open("/proc/1/environ", "rb") as file:
+        return b"PIT_TEST_TOKEN" in file.read()
+
+
+@attempt
+def leaked_directory(facts: Facts) -> object:
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            if fd > 2 and os.path.basename(facts["secret"]) in os.listdir(fd):
+                return True
+    return False
+
+
+@attempt
+def open_the_inits_files(_: Facts) -> object:
+    return [opened(f"/proc/1/fd/{fd}", os.O_RDONLY) for fd in os.listdir("/proc/1/fd")]
+
+
+@attempt
+def walk_out_through_init(facts: Facts) -> object:
+    return opened(f"/proc/1/root{facts['secret']}", os.O_RDONLY)
