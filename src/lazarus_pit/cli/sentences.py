@@ -107,6 +107,9 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "approval_denied": lambda d: f"{clean(d.get('by') or 'a person', 80)} declined the revive",
     "approval_expired": lambda _: "nobody answered in time",
     # the pit itself
+    "rules_unknown": lambda d: (
+        f"cell.json names rules that do not exist: {clean(d.get('names', '?'), 200)}"
+    ),
     "manifest_unreadable": lambda d: f"cell.json cannot be read: {_why(d)}",
     "root_unreadable": lambda d: f"the root directory cannot be read: {_why(d)}",
     "observer_doubted": lambda d: f"the pit doubts its own eyes ({_why(d)}); verdicts wait",

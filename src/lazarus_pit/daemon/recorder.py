@@ -38,6 +38,7 @@ LOUD = frozenset(
         "heartbeat_stale",
         "heartbeat_unreadable",
         "manifest_unreadable",
+        "rules_unknown",
         "root_unreadable",
         "observer_doubted",
         "revival_storm",
@@ -138,7 +139,7 @@ class Recorder:
             self._pending.setdefault(event.cell or "", []).append(event)
         for uuid, lines in list(self._pending.items()):
             try:
-                journal.append_events(self._journal(uuid), lines)
+                journal.drain_events(self._journal(uuid), lines)
             except (StoreError, FormatError) as error:
                 log.debug("journal of %s is behind: %s", uuid or "the pit", error)
                 del lines[:-PENDING_LIMIT]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.listing import odd_rules
 from lazarus_pit.cells.store import read_manifest
 from lazarus_pit.core.events import Dismissed, Enlisted, Fact, Told
 from lazarus_pit.core.model import CellStatus, Desired, Key, Rules
@@ -81,6 +82,8 @@ class Roster:
             self._tell(Told(event="manifest_unreadable", key=f"{uuid}/", data={"why": str(error)}))
             return []
         self._unreadable.pop(uuid, None)
+        if odd := odd_rules(manifest):
+            self._tell(Told(event="rules_unknown", key=f"{uuid}/", data={"names": odd}))
         if known is None and manifest.status not in (CellStatus.ACTIVE, CellStatus.FROZEN):
             return []  # Archived before we came: passed over (contract 2.4).
         cell = known or Cell(paths, manifest, stamp)
