@@ -60,10 +60,11 @@ def running(
     *flags: str,
     environment: Mapping[str, str] | None = None,
     health: Sequence[str] = ("--health-port", "0"),
+    before: Sequence[str] = (),
 ) -> Iterator[Gateway]:
     """Run a gateway on ports that the system picks, and end it."""
     with subprocess.Popen(
-        [*GATEWAY, "--port", "0", *health, *flags],
+        [*before, *GATEWAY, "--port", "0", *health, *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **(environment or {})},

@@ -85,6 +85,17 @@ def test_clients_beyond_the_limit_are_told_so_and_may_come_later() -> None:
             assert gateway.health()["connected_clients"] == 1
 
 
+def test_where_open_files_are_few_fewer_clients_are_accepted() -> None:
+    before = ("sh", "-c", 'ulimit -n 390; exec "$@"', "sh")
+    with running(before=before) as gateway, ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(connect(gateway.url))
+        with pytest.raises(InvalidStatus) as caught:
+            connect(gateway.url)
+        assert status_of(caught) == 503
+        assert gateway.health()["connected_clients"] == 6
+
+
 def test_a_message_that_is_too_long_ends_its_sender_alone() -> None:
     with (
         running("--max-message-bytes", "1000") as gateway,
