@@ -105,15 +105,12 @@ def last_seq(path: Path) -> int:
 def unwritten(root: Path, told: Iterable[Event], *, durable: bool = False) -> list[Event]:
     """Return those of the told events that their journals do not have, by the journals' own count.
 
-    Events of cells that are gone are owed to nobody.
+    Events of cells that are gone are owed to nobody; a journal that cannot be read has nothing.
 
     Args:
         root: where the cells are.
         told: events with their ``seq``; those without a cell belong to the pit's own journal.
-        durable: make what the journals do have durable.
-
-    Raises:
-        StoreError: a journal may not be read or made durable.
+        durable: make what the journals do have durable; where that fails, it counts as missing.
     """
     by_cell: dict[str | None, dict[int, Event]] = {}
     for event in told:
@@ -123,12 +120,20 @@ def unwritten(root: Path, told: Iterable[Event], *, durable: bool = False) -> li
         path = PitPaths(root).events if uuid is None else CellPaths(root, uuid).events
         if not path.parent.is_dir():
             continue
+        last = _last_safe(path, durable=durable)
+        owed.extend(event for seq, event in events.items() if seq > last)
+    return owed
+
+
+def _last_safe(path: Path, *, durable: bool) -> int:
+    """Return the last count that a journal is sure to keep; one bad journal stops no daemon."""
+    try:
         if durable and path.exists():
             with _opened(path) as fd:
                 os.fdatasync(fd)
-        last = last_seq(path)
-        owed.extend(event for seq, event in events.items() if seq > last)
-    return owed
+        return last_seq(path)
+    except StoreError:
+        return 0
 
 
 @contextmanager

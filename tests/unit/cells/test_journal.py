@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,16 @@ def test_only_events_that_a_journal_lacks_are_owed(tmp_path: Path) -> None:
     journal.append_events(pit.events, [event(1)])
     owed = journal.unwritten(tmp_path, told, durable=True)
     assert [(e.cell, e.seq) for e in owed] == [(UUID, 3), (None, 2)]
+
+
+@pytest.mark.timeout(10)
+def test_a_journal_that_is_none_is_owed_everything_and_stops_nobody(tmp_path: Path) -> None:
+    cell = CellPaths(tmp_path, UUID)
+    cell.logs.mkdir(parents=True)
+    os.mkfifo(cell.events)
+    told = [event(n, cell=UUID) for n in (1, 2)]
+    for durable in (False, True):
+        assert journal.unwritten(tmp_path, told, durable=durable) == told
 
 
 def test_an_event_that_cannot_be_written_leaves_the_journal_alone(tmp_path: Path) -> None:
