@@ -171,9 +171,12 @@ def resident(pid: int) -> int:
 
 
 def stall(port: int, pid: int, seconds: float) -> Stall:
-    """Let twenty read and one not: messages of 16 KiB at 300 a second."""
+    """Let twenty read and one not: messages of 16 KiB at 300 a second.
+
+    Each second, what was sent until a moment ago must have arrived; what has not is missing.
+    """
     out, arriving = message(16 * KIB)
-    rate = 300
+    rate, moment = 300, 0.1
     crowd = Crowd(port, 20)
     stalled = enter(port, receive_buffer=4096)
     before, halfway = resident(pid), 0
@@ -184,8 +187,9 @@ def stall(port: int, pid: int, seconds: float) -> Stall:
     try:
         while (now := time.monotonic()) - began < seconds:
             if now - mark >= 1.0:
-                shares.append(got / (20 * arriving * rate * (now - mark)))
-                got, mark = 0, now
+                missing = (now - moment - began) * rate - got / (20 * arriving)
+                shares.append(1 - min(1.0, max(0.0, missing / rate)))
+                mark = now
                 halfway = halfway or (resident(pid) if now - began > seconds / 2 else 0)
             following = began + sent / rate
             if now >= following:
