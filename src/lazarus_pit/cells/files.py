@@ -12,11 +12,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.linux.rename import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+_HERE = -100
+"""``AT_FDCWD``: paths are taken as they stand."""
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -121,13 +124,30 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
                 write_all(fd, data)
                 if durable:
                     os.fsync(fd)
-            temporary.rename(path)
+            if durable or not _swapped(temporary, path):
+                temporary.rename(path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
         if durable:
             sync_directory(path.parent)
+
+
+def _swapped(new: Path, path: Path) -> bool:
+    """Put a new file in the place of an old one by exchanging them; ``False``: rename it instead.
+
+    A rename over a file makes ext4 write the new one back at once (``auto_da_alloc`` in ext4(5)),
+    which may take milliseconds. Where nothing need be durable that would be waited for in vain.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        exchange(_HERE, str(new), _HERE, str(path))
+    except OSError:  # No old one, or a file system that cannot exchange.
+        return False
+    new.unlink()
+    return True
 
 
 def sync_directory(path: Path) -> None:

@@ -14,6 +14,7 @@ from lazarus_pit.formats import heartbeat, manifest, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from lazarus_pit.cells.layout import CellPaths
     from lazarus_pit.formats.heartbeat import Heartbeat
@@ -111,8 +112,8 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
-def publish_manifest(paths: CellPaths, current: Manifest) -> None:
-    """Show the manifest to each agent that has a place for it: a copy that it cannot lock.
+def publish_manifest(paths: CellPaths, current: Manifest, to: str | None = None) -> None:
+    """Show the manifest to each agent that has a place for it, or to one: a copy it cannot lock.
 
     Environments are left out: what one agent was given is not for the others.
 
@@ -120,9 +121,18 @@ def publish_manifest(paths: CellPaths, current: Manifest) -> None:
         StoreError: a copy could not be written.
     """
     data = manifest.encode(manifest.without_env(current))
-    for member in current.agents:
-        if paths.published(member.name).is_dir():
-            replace_file(paths.published_manifest(member.name), data, durable=False)
+    for name in [member.name for member in current.agents] if to is None else [to]:
+        copy = paths.published_manifest(name)
+        if copy.parent.is_dir() and not _holds(copy, data):
+            replace_file(copy, data, durable=False)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file holds just these bytes already: to read is far cheaper than to replace."""
+    try:
+        return read_hostile(path, len(data)) == data
+    except (FormatError, StoreError):
+        return False
 
 
 def read_heartbeat(paths: CellPaths, agent: str) -> Heartbeat | None:

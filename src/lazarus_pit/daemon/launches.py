@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from lazarus_pit.cells import provision, store
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.looks import Sights, clock_offset
-from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.errors import StoreError
-from lazarus_pit.formats.manifest import Network
+from lazarus_pit.formats.manifest import Member, Network
 from lazarus_pit.sandboxes.base import Launch
 
 LOG_LIMIT = 64 * 1024 * 1024
 """Bytes of an agent's log from which a new life begins a new one; one old log is kept."""
+
+
+class _Plan(NamedTuple):
+    """What all lives of one agent have in common, as long as its manifest is the same."""
+
+    stamp: Stamp
+    beat: str
+    statuses: str
+    launch: Launch
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether nothing has changed, and what was made is still there."""
+        launch = self.launch
+        made = (
+            launch.home,
+            launch.heartbeat_dir,
+            launch.inbox,
+            launch.outbox,
+            launch.pub_dir,
+            self.statuses,
+        )
+        return self.stamp == cell.stamp and all(os.path.isdir(path) for path in made)
 
 
 class Launches:
@@ -29,6 +53,7 @@ class Launches:
         self._roster = roster
         self._senses = senses
         self._offsets: dict[Key, float] = {}
+        self._plans: dict[Key, _Plan] = {}
 
     def prepare(self, key: Key, generation: int) -> Launch:
         """Make everything ready for one life and return how it begins.
@@ -38,25 +63,33 @@ class Launches:
             OSError: a directory or file of the cell could not be made.
         """
         cell, member = self._roster.member(key)
+        plan = self._plans.get(key)
+        if plan is None or not plan.holds(cell):
+            plan = self._plans[key] = self._plan(key, cell, member)
+        status = str(cell.paths.status(member.name, generation))
+        for stale in (plan.beat, status):
+            with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
+                os.unlink(stale)
+        _rotate(plan.launch.log_file)
+        self._senses.attend(key, cell.paths, member.name, generation)
+        self._offsets[key] = clock_offset()
+        return replace(plan.launch, generation=generation, status_file=status)
+
+    def _plan(self, key: Key, cell: Cell, member: Member) -> _Plan:
+        """Work out what all lives of an agent have in common, and make what is to stand there."""
         paths, name = cell.paths, member.name
         owner = provision.agent_owner(self._config.isolation.uid, self._config.isolation.gid)
         provision.make_member(paths, member, owner)
-        for stale in (paths.beat(name), paths.status(name, generation)):
-            with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
-                stale.unlink()
-        _rotate(paths.log(name))
         with contextlib.suppress(StoreError):  # A full disk: an older copy, or none, must do.
-            store.publish_manifest(paths, cell.manifest)
-        self._senses.attend(key, paths, name, generation)
-        self._offsets[key] = clock_offset()
-        return Launch(
+            store.publish_manifest(paths, cell.manifest, to=name)
+        launch = Launch(
             key=key,
             uuid=paths.uuid,
             agent=name,
             role=member.role,
-            generation=generation,
+            generation=0,
             argv=member.command,
-            env={**member.env, "NOTIFY_SOCKET": "/mission/.lazarus/pub/notify.sock"},
+            env=member.env,
             network="host" if member.network is Network.HOST else "none",
             workspace=str(paths.workspace),
             home=str(paths.home(name)),
@@ -65,10 +98,11 @@ class Launches:
             outbox=str(paths.outbox(name)),
             pub_dir=str(paths.published(name)),
             log_file=str(paths.log(name)),
-            status_file=str(paths.status(name, generation)),
+            status_file="",
             uid=owner.uid if os.geteuid() == 0 else None,
             gid=owner.gid if os.geteuid() == 0 else None,
         )
+        return _Plan(cell.stamp, str(paths.beat(name)), str(paths.statuses(name)), launch)
 
     def began(self, key: Key, *, awaits_output: bool) -> None:
         """Attend to the first output of a life that has still to show that it is ready."""
@@ -94,8 +128,8 @@ class Launches:
         )
 
 
-def _rotate(log: Path) -> None:
+def _rotate(log: str) -> None:
     """Put a large log aside before a new life adds to it."""
     with contextlib.suppress(FileNotFoundError):
-        if log.stat(follow_symlinks=False).st_size > LOG_LIMIT:
-            os.replace(log, log.with_suffix(".log.1"))
+        if os.lstat(log).st_size > LOG_LIMIT:
+            os.replace(log, f"{log}.1")

@@ -349,4 +349,7 @@ class _OneLine(logging.Formatter):
     """What agents say stays on one line and moves no cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().format(record))
+        text = super().format(record)
+        if text.isprintable():
+            return text
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

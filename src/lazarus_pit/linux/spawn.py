@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import gc
 import os
 import resource
+import select
 import signal
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
+from lazarus_pit.linux import cgroup
+from lazarus_pit.linux.fork import fork_into
 from lazarus_pit.linux.syscalls import libc
 
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
@@ -27,6 +31,8 @@ _ROOM = 512
 _RESETTABLE = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 _ABOVE = 64
 """Descriptors are first moved above this number, so that none is overwritten before its turn."""
+_PATIENCE = 30
+"""Seconds until a child must have become its program."""
 _ENOUGH = 4096
 """Bytes of a child's last words that are read."""
 
@@ -109,11 +115,13 @@ def _strings(values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
     return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
 
 
-def forked(program: Program, descriptors: Sequence[int], steps: Sequence[Step]) -> int:
+def forked(
+    program: Program, descriptors: Sequence[int], steps: Sequence[Step], leaf: str = ""
+) -> int:
     """Fork, take the steps in the child, become the program, and return the child's pid.
 
     ``descriptors`` become 0, 1, 2 and so on after the last step; all others are closed. The child
-    is in a session of its own from the beginning.
+    is in a session of its own from the beginning, and born in the cgroup ``leaf``, if one is given.
 
     Raises:
         StepError: a step, or the execution itself, failed; the child is gone.
@@ -121,23 +129,43 @@ def forked(program: Program, descriptors: Sequence[int], steps: Sequence[Step]) 
     ear, mouth = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _RESETTABLE)
     try:
-        pid = os.fork()
+        pid, missed = _fork(leaf)
         if pid == 0:
-            _become(program, descriptors, steps, mouth)
+            _become(program, descriptors, [*missed, *steps], mouth)
     except BaseException:
         os.close(ear)
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(mouth)
-    with open(ear, "rb") as file:
-        words = file.read(_ENOUGH)
+    words = _last_words(pid, ear)
     if words:
         os.waitpid(pid, 0)
         number, _, rest = words.decode(errors="replace").partition(" ")
         step, _, reason = rest.partition("\n")
         raise StepError(int(number), step, reason)
     return pid
+
+
+def _fork(leaf: str) -> tuple[int, list[Step]]:
+    """Fork into a cgroup, or where the kernel cannot, fork and say what the child has to do."""
+    if not leaf:
+        return os.fork(), []
+    try:
+        return fork_into(leaf), []
+    except OSError:
+        return os.fork(), [Step("join the cgroup", lambda: cgroup.enter(leaf))]
+
+
+def _last_words(pid: int, ear: int) -> bytes:
+    """Hear what the child says before it is the program: nothing, if all went well."""
+    with open(ear, "rb") as file:
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        if poll.poll(_PATIENCE * 1000):
+            return file.read(_ENOUGH)
+    os.kill(pid, signal.SIGKILL)
+    return b"%d child\nnot the program after %d s" % (errno.ETIMEDOUT, _PATIENCE)
 
 
 def _become(

@@ -7,10 +7,14 @@ process ended; if nobody was, it is unknown.
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import shlex
+import shutil
+import subprocess
 import threading
+import time
 
 from lazarus_pit.core.model import Life
 from lazarus_pit.errors import SpawnError
@@ -19,11 +23,15 @@ from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.spawn import Program
 from lazarus_pit.sandboxes import birth, furniture, program, status, steps
 from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
 from lazarus_pit.sandboxes.furniture import Furniture
 
 _moving = threading.Lock()
 """Held while this process is in a leaf: whatever it started meanwhile would be born there."""
+
+_ROW_SECONDS = 0.01
+"""Births that follow one another faster than this are in a row."""
 
 
 class Bare:
@@ -36,6 +44,8 @@ class Bare:
         self.scratch = scratch
         self.tree = tree
         self._furniture: Furniture | None = None
+        self._setpriv = _find_setpriv()
+        self._latest = 0.0
         spawn.close_on_exec()
 
     def spawn(self, launch: Launch) -> Life:
@@ -60,6 +70,7 @@ class Bare:
         ]
 
     def _program(self, launch: Launch) -> Program:
+        hand.refuse_without_namespaces(launch, self.name)
         if self._furniture is None:
             try:
                 self._furniture = furniture.build(self.scratch, os.geteuid(), os.getegid())
@@ -75,12 +86,40 @@ class Bare:
         return Program(launch.argv, environment(launch, places, _user_name(launch)), file)
 
     def _start(self, launch: Launch, child: Program, bed: birth.Bed) -> int:
-        """Without steps in the child, posix_spawn will do."""
-        if launch.uid is None or launch.uid == os.geteuid():
+        """Fork into the leaf for one life; of many in a row, give birth while visiting it.
+
+        A visit is the cheaper way in the midst of others, but the first one in a while waits for a
+        grace period of the kernel's. A child that shares our memory cannot become another user, so
+        there setpriv(1) does it.
+        """
+        same = launch.uid is None or launch.uid == os.geteuid()
+        rare = time.monotonic() - self._latest > _ROW_SECONDS
+        try:
+            if (rare and bed.leaf) or not (same or self._setpriv):
+                taken = [*steps.become(launch.uid, launch.gid), steps.go_to(launch.workspace)]
+                return spawn.forked(child, bed.standard, taken, bed.leaf)
+            child = child if same else _as_user(child, self._setpriv, launch)
             with _moving, cgroup.visiting(self.tree, bed.leaf):
                 return spawn.plain(child, bed.standard, launch.workspace)
-        taken = [*steps.join(bed.leaf), *steps.become(launch.uid, launch.gid)]
-        return spawn.forked(child, bed.standard, [*taken, steps.go_to(launch.workspace)])
+        finally:
+            self._latest = time.monotonic()
+
+
+def _find_setpriv() -> str:
+    """Where util-linux's setpriv is; another's of that name may not know what we ask for."""
+    found = shutil.which("setpriv", path=os.defpath) if os.geteuid() == 0 else None
+    if found is None:
+        return ""
+    tried = [found, "--reuid", "0", "--regid", "0", "--clear-groups", "--", "/bin/true"]
+    works = subprocess.run(tried, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+    return found if works.returncode == 0 else ""
+
+
+def _as_user(child: Program, setpriv: str, launch: Launch) -> Program:
+    """The same program by way of one that gives up root first."""
+    uid, gid = str(launch.uid), str(launch.uid if launch.gid is None else launch.gid)
+    become = (setpriv, "--reuid", uid, "--regid", gid, "--clear-groups", "--", child.file)
+    return Program((*become, *child.argv[1:]), child.env)
 
 
 def _search_path(launch: Launch) -> list[str]:
@@ -90,8 +129,12 @@ def _search_path(launch: Launch) -> list[str]:
 
 
 def _user_name(launch: Launch) -> str:
+    return _name_of(os.geteuid() if launch.uid is None else launch.uid)
+
+
+@functools.cache
+def _name_of(uid: int) -> str:
     """Not every user has a name."""
-    uid = os.geteuid() if launch.uid is None else launch.uid
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
