@@ -161,9 +161,10 @@ def test_no_descriptor_of_ours_is_passed_on(sandbox: Sandbox, nest: Nest, tmp_pa
 
 
 def test_signals_are_as_by_default(sandbox: Sandbox, nest: Nest) -> None:
+    script = "grep Sig[BI] /proc/self/status; exec sleep 1000"
     previous = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with begun(sandbox, nest.launch("grep", "Sig[BI]", "/proc/self/status")):
+        with begun(sandbox, nest.launch("sh", "-c", script)):
             until(lambda: "SigIgn" in nest.said())
     finally:
         signal.signal(signal.SIGCHLD, previous)

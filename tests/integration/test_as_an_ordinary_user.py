@@ -10,17 +10,18 @@ import ordinary_user
 
 SUITES = [
     ["tests/contract/test_sandboxes.py", "tests/integration/test_lives.py"],
-    ["tests/unit/linux"],
+    ["tests/unit/linux", "tests/integration/escapes"],
     ["tests/integration/test_daemon_lives.py", "-k", "sig or detached or environment or freezing"],
 ]
 
 
 @pytest.mark.root
+@pytest.mark.timeout(320)
 @pytest.mark.skipif(not ordinary_user.can_run(), reason="needs root, unshare and setpriv")
-@pytest.mark.parametrize("suite", SUITES, ids=["lives", "linux", "daemon"])
+@pytest.mark.parametrize("suite", SUITES, ids=["lives", "escapes", "daemon"])
 def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
     done = ordinary_user.run(
-        [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=110
+        [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=300
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
