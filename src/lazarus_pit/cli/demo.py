@@ -161,10 +161,17 @@ def _await_more(paths: CellPaths, agent: str, generation: int, before: int) -> N
 
 
 def _git(paths: CellPaths, *words: str) -> list[str]:
-    """Ask the agents' repository, as its owner: what its configuration starts must not be root."""
+    """Ask the agents' repository, as its owner: what its configuration starts must not be root.
+
+    The directory is entered before the user is changed: its owner may not be able to walk there.
+    """
+    guide = paths.workspace / "guide"
+    if not guide.is_dir():
+        return []
     owner = _owner(paths)
     done = subprocess.run(
-        ["git", "-C", str(paths.workspace / "guide"), *words],
+        ["git", "--git-dir=.git", *words],
+        cwd=guide,
         env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_GLOBAL": os.devnull},
         user=owner,
         group=owner,

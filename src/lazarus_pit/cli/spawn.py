@@ -18,6 +18,7 @@ from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus, Desired, Role
 from lazarus_pit.errors import FormatError, RefusedError, UsageError
+from lazarus_pit.formats import allowlist
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network, with_member
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.rules import RULES, check_rule
@@ -38,8 +39,14 @@ def spawn(
         Literal["auto", "ask", "never"] | None, Parameter(help="Who decides that it is revived.")
     ] = None,
     network: Annotated[
-        Literal["none", "host"] | None, Parameter(help="Which network it sees.")
+        Literal["none", "host", "allow"] | None, Parameter(help="Which network it sees.")
     ] = None,
+    allow: Annotated[
+        tuple[str, ...], Several, Parameter(help="HOST[:PORT] that --network allow lets it reach.")
+    ] = (),
+    forward: Annotated[
+        tuple[int, ...], Several, Parameter(help="PORT of this host's loopback to show it.")
+    ] = (),
     liveness: Annotated[
         Literal["heartbeat", "process"] | None, Parameter(help="What shows that it lives.")
     ] = None,
@@ -66,7 +73,7 @@ def spawn(
         "env": _environment(env),
         "rules": rules,
         **({"role": Role(role)} if role else {}),
-        **({"network": Network(network)} if network else {}),
+        **_network(network, allow, forward),
     }
     paths, manifest = find_cell(place.pit(), cell)
     if manifest.status is CellStatus.FROZEN:
@@ -107,6 +114,23 @@ def _pairs(flag: str, words: tuple[str, ...]) -> list[tuple[str, str]]:
             raise UsageError(f"{flag}: found {say.clean(word, 80)!r}, expected NAME=VALUE")
         pairs.append((name, value))
     return pairs
+
+
+def _network(mode: str | None, allow: tuple[str, ...], forward: tuple[int, ...]) -> dict[str, Any]:
+    """Read the network's flags, which must fit each other."""
+    if mode != "allow":
+        for flag, given in (("--allow", allow), ("--forward", forward)):
+            if given:
+                raise UsageError(f"{flag}: expected --network allow with it")
+        return {"network": Network(mode)} if mode else {}
+    try:
+        flag = "--allow"
+        allowlist.parse_rules(allow)
+        flag = "--forward"
+        allowlist.check_forwards(forward)
+    except FormatError as error:
+        raise UsageError(f"{flag}: {error}") from None
+    return {"network": Network.ALLOW, "allow": allow, "forward": forward}
 
 
 def _environment(words: tuple[str, ...]) -> dict[str, str]:

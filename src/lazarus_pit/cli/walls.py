@@ -133,10 +133,8 @@ def _victim(owner: Owner) -> Iterator[subprocess.Popen[bytes]]:
 
 def _some_file_at_home() -> str:
     """Return a file of the person's own home, empty where there is none."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(Path.home()):
-            if entry.is_file(follow_symlinks=False):
-                return entry.path
+    with contextlib.suppress(OSError, RuntimeError), os.scandir(Path.home()) as entries:
+        return next((entry.path for entry in entries if entry.is_file(follow_symlinks=False)), "")
     return ""
 
 
