@@ -50,7 +50,6 @@ def is_durable(before: Agent, after: Agent) -> bool:
     """Whether the change must reach the disk: beats and looks need not, decisions must."""
     return (
         before.phase is not after.phase
-        or before.generation != after.generation
         or before.life is not after.life
         or before.attempts is not after.attempts
         or before.forced != after.forced

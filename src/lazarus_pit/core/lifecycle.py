@@ -288,8 +288,8 @@ def on_thawed(agent: Agent, _fact: Thawed, _now: Instant) -> Step:
 
 
 def on_decided(agent: Agent, fact: Decided, now: Instant) -> Step:
-    """A person's answer, good once, for the death it was asked about."""
-    if agent.phase is not Phase.AWAITING:
+    """A person's answer, good once, in time, for the death it was asked about."""
+    if agent.phase is not Phase.AWAITING or now >= agent.due:
         return Step(agent)
     data = {"by": fact.by, "via": fact.via}
     if fact.approved:

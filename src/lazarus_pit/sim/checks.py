@@ -1,0 +1,220 @@
+"""Promises, checked against the truth of the simulated world, never against the core's belief.
+
+Safety is checked at each event; liveness (``finished``) once the world has been calm for long.
+The accounts of one agent (who may start, how many attempts) are in ``accounts.py``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Decided, Order, Spawn, Told
+from lazarus_pit.core.fleet import Turn
+from lazarus_pit.core.model import Desired, Instant, Key, OnStall, Phase
+from lazarus_pit.sim import ending
+from lazarus_pit.sim.accounts import Account
+from lazarus_pit.sim.program import MUTE, Mode, Program
+
+if TYPE_CHECKING:
+    from lazarus_pit.sim.world import World
+
+LATE = 25.0
+"""How long a sign of life can be on its way, in seconds."""
+
+
+class Checks:
+    """Keeps the accounts and the first broken promise."""
+
+    def __init__(self, world: World) -> None:
+        """Begin with nothing broken."""
+        self.world = world
+        self.broken = ""
+        self.counts: Counter[str] = Counter()
+        self.accounts: dict[Key, Account] = {}
+        self.condemned: set[tuple[Key, int]] = set()
+        self.starts: list[tuple[Instant, Key, int]] = []
+        self.revivals: list[Instant] = []
+
+    def fail(self, promise: str) -> None:
+        """Note the first broken promise; the world stops there."""
+        if not self.broken:
+            self.broken = f"after {self.world.time:.3f} s: {promise}"
+
+    def count(self, what: str) -> None:
+        """Count a happening, for the summary."""
+        self.counts[what] += 1
+
+    def account(self, key: Key) -> Account:
+        """Return the books of one agent."""
+        if key not in self.accounts:
+            self.accounts[key] = Account(self.world, key)
+        return self.accounts[key]
+
+    # ------------------------------------------------------------ the daemon's turns
+
+    def turned(self, idle_turns: int) -> None:
+        """A tick that was due must move the next wake forward."""
+        if idle_turns > 2:
+            self.fail("the same tick is due again and again: a wake does not move forward")
+
+    def inbox(self, length: int) -> None:
+        """The inbox is drained every turn, so it stays within what one stall can gather."""
+        if length > 200 * (1 + len(self.world.people.rules)):
+            self.fail(f"the inbox holds {length} facts")
+
+    def decided(self, turn: Turn) -> None:
+        """Follow what a turn came to, before it is acted on."""
+        for told in turn.told:
+            self.count(told.event)
+            if told.key:
+                self.account(told.key).hear(told)
+                self._hear(told)
+        for key, agent in turn.changed.items():
+            if agent is None:
+                self.accounts.pop(key, None)
+                self.world.people.forget(key)
+            elif agent.generation > self.account(key).generation:
+                self._new_generation(key, agent)
+
+    def _new_generation(self, key: Key, agent: Agent) -> None:
+        """A start was decided: was it allowed, counted, and within the fleet's budget?"""
+        world, account, now = self.world, self.account(key), self.world.time
+        account.begin(agent)
+        rules = world.fleet_rules
+        if agent.revived:
+            self.revivals = [at for at in self.revivals if now - at < rules.storm_window]
+            agents = len(world.daemon.loop.fleet.agents) if world.daemon else 0
+            if len(self.revivals) >= max(rules.storm_floor, int(rules.storm_per_agent * agents)):
+                self.fail(f"{key}: a revival beyond the budget of the fleet")
+            self.revivals.append(now)
+        fleet = world.daemon.loop.fleet.agents if world.daemon else {}
+        self.starts = [
+            start
+            for start in self.starts
+            if now - start[0] < rules.start_slot and self._still_starting(fleet, *start[1:])
+        ]
+        if len(self.starts) >= rules.starts_in_flight:
+            self.fail(f"{key}: more starts in flight than the gate admits")
+        self.starts.append((now, key, agent.generation))
+
+    def _still_starting(self, fleet: dict[Key, Agent], key: Key, generation: int) -> bool:
+        agent = fleet.get(key)
+        if agent is None or agent.generation != generation:
+            return False
+        return agent.phase is Phase.STARTING
+
+    def restarted(self, agents: dict[Key, Agent]) -> None:
+        """The gate and the budget of a new daemon begin anew."""
+        self.starts.clear()
+        self.revivals.clear()
+        for key, agent in agents.items():
+            if agent.generation > self.account(key).generation:
+                self.account(key).roll_back(agent)  # A full disk had kept this life from it.
+
+    def forgot(self, keys: list[Key], told: list[Told]) -> None:
+        """The daemon died with decisions that a full disk had refused: the disk's word holds."""
+        for key in {*keys, *(line.key for line in told if line.key)}:
+            self.account(key).roll_back(self.world.disk.records.get(key))
+
+    def rebooted(self) -> None:
+        """After a boot attempts count from now on, as they stand on the disk."""
+        for key, record in self.world.disk.records.items():
+            self.account(key).reboot(record)
+
+    # ------------------------------------------------------------ orders and what they lead to
+
+    def spawning(self, order: Spawn, agent: Agent) -> None:
+        """A start is about to be carried out for the first time."""
+        key, generation = order.key, order.generation
+        wanted = self.world.wanted(key)
+        if wanted is not Desired.RUN:
+            self.fail(f"{key}: started although people want it to {wanted or 'be gone'}")
+        if self.world.disk.full:
+            return
+        record = self.world.disk.records.get(key)
+        if record is None or record.generation != generation:
+            self.fail(f"{key}: started before generation {generation} was on disk")
+        elif record.attempts != agent.attempts:
+            self.fail(f"{key}: started before its attempt was on disk")
+
+    def failing(self, order: Order, *, fatal: bool) -> None:
+        """A start could not be carried out."""
+        self.account(order.key).failed[order.generation] = fatal
+
+    def born(self, program: Program) -> None:
+        """A life begins: no other of this agent may be left."""
+        self.count("lives")
+        for other in self.world.programs.values():
+            if other.key == program.key and other is not program and not other.gone:
+                self.fail(
+                    f"{program.key}: generation {program.generation} begins while "
+                    f"generation {other.generation} lives"
+                )
+
+    def killing(self, program: Program, agent: Agent) -> None:
+        """A life is to be ended: not if it truly works, computes, waits or announced its step."""
+        life = (program.key, program.generation)
+        if life in self.condemned or program.dying or program.gone:
+            return
+        self.condemned.add(life)
+        self.count(f"killed: {agent.reason}")
+        why = self._wronged(program, agent.reason)
+        if why:
+            self.fail(f"{program.key}: killed as {agent.reason} although {why}")
+
+    def _wronged(self, program: Program, reason: str) -> str:
+        now, rules = self.world.time, program.rules
+        account = self.account(program.key)
+        if reason in ("stop", "operator"):
+            return "" if account.was_asked_to_end(program) else "nobody asked for it"
+        if program.frozen:
+            return "it was frozen on our order"
+        if reason == "start_timeout":
+            soon = now - program.born < rules.start_timeout - 1.0
+            return "its start had time left" if soon else ""
+        if program.mode is Mode.WORKING and now - program.since < LATE:
+            return ""  # It recovered while the news was on its way.
+        if program.mode is Mode.SIGSTOPPED or program.mode is Mode.HUNG:
+            signs = max(program.born, program.output, program.beat)
+            limit = rules.stall_after if reason == "stalled" else rules.resurrect_after
+            return "" if now - signs >= limit - 1.0 else "its silence was young"
+        if program.mode in MUTE:
+            return ""
+        if program.leaped and program.mode not in (Mode.WORKING, Mode.STALLED):
+            return ""  # Its patience was measured in a time that has leaped.
+        if reason == "stalled" and program.mode is Mode.STALLED:
+            late = now - program.progress >= rules.stall_after - 1.0
+            return "" if late and rules.on_stall is OnStall.REVIVE else "that is no ground"
+        return f"it was {program.mode.name.lower()} for {now - program.since:.1f} s"
+
+    # ------------------------------------------------------------ the journal and people
+
+    def _hear(self, told: Told) -> None:
+        if told.event != "heartbeat_stale":
+            return
+        program = self.world.programs.get((told.key, int(told.data["generation"])))
+        if program is None or program.gone or self.world.blind or program.leaped:
+            return
+        silent = self.world.time - program.arrived
+        if silent < program.rules.heartbeat_stale_threshold - 1.0:
+            self.fail(f"{told.key}: called stale {silent:.1f} s after a beat")
+
+    def requested(self, key: Key) -> None:
+        """Somebody asks for a revive by hand."""
+        self.account(key).requests += 1
+
+    def asked(self, key: Key, generation: int, expires: Instant) -> None:
+        """People are asked about the death of one generation."""
+        self.account(key).asked[generation] = expires
+
+    def answered(self, key: Key, fact: Decided) -> None:
+        """An answer reaches the daemon."""
+        if fact.approved:
+            self.account(key).approve(fact.generation)
+
+    def finished(self) -> None:
+        """The world has been calm for long: liveness."""
+        for key in self.world.people.rules:
+            ending.settle(self, key)

@@ -1,0 +1,142 @@
+"""People: they stop, freeze and remove agents, and answer requests late, twice or never."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lazarus_pit.core.events import Decided, Dismissed, Enlisted, Progressed, Told
+from lazarus_pit.core.model import Desired, Instant, Key, Rules, Seconds
+from lazarus_pit.sim.program import Program
+
+if TYPE_CHECKING:
+    from lazarus_pit.sim.world import World
+
+WORRYING = ("agent_hung", "agent_stalled", "agent_escalated", "agent_held", "heartbeat_stale")
+"""Lines in the journal after which somebody may ask for a revive by hand."""
+
+
+class People:
+    """The manifest, which people edit, and the requests that they answer."""
+
+    def __init__(self, world: World, rules: Mapping[Key, Rules]) -> None:
+        """Write the first manifest: everybody shall run."""
+        self.world = world
+        self.rules = rules
+        self.manifest = {
+            key: Enlisted(rules=rule, desired=Desired.RUN) for key, rule in rules.items()
+        }
+        self.touched: dict[Key, Instant] = {}
+        """When people last wanted an agent's life to end."""
+        self.requests: dict[Key, int] = {}
+        self._asked: set[tuple[Key, int]] = set()
+
+    def begin(self) -> None:
+        """Begin to change one's mind about every agent now and then."""
+        for key in self.rules:
+            self._later("flip", key)
+            self._later("request", key)
+
+    def _later(self, rate: str, key: Key) -> None:
+        hourly = self.world.rates[rate]
+        if hourly > 0.0:
+            act = {"flip": self._flip, "request": self._request}[rate]
+            self.world.after(self.world.rng.expovariate(hourly) * 3600.0, partial(act, key))
+
+    def _set(self, key: Key, want: Enlisted | None) -> None:
+        """Write the manifest, and let a daemon that runs read it at once."""
+        if want is None or want.desired is Desired.STOP:
+            self.touched[key] = self.world.time
+        if want is None:
+            del self.manifest[key]
+        else:
+            self.manifest[key] = want
+        if self.world.daemon is not None:
+            self.world.daemon.offer(key, want or Dismissed())
+
+    def _flip(self, key: Key) -> None:
+        rng = self.world.rng
+        if self.world.rates["flip"] == 0.0:
+            return
+        want = self.manifest.get(key)
+        if want is not None and want.desired is Desired.RUN:
+            what = rng.choice((Desired.STOP, Desired.STOP, Desired.FREEZE, Desired.FREEZE, None))
+            self._set(key, replace(want, desired=what) if what else None)
+            for _ in range(rng.choice((1, 1, 1, 3))):
+                self.world.after(rng.uniform(0.01, 1500.0), partial(self._run, key))
+            if rng.random() < 0.2:
+                self.world.after(rng.uniform(0.01, 10.0), partial(self._wish, key, Desired.STOP))
+                self.world.after(1500.0, partial(self._run, key))
+        self._later("flip", key)
+
+    def _wish(self, key: Key, desired: Desired) -> None:
+        want = self.manifest.get(key)
+        if want is not None:
+            self._set(key, replace(want, desired=desired))
+
+    def _run(self, key: Key) -> None:
+        requests = self.requests.get(key, 0)
+        again = Enlisted(rules=self.rules[key], desired=Desired.RUN, request=requests)
+        want = self.manifest.get(key) or again
+        self._set(key, replace(want, desired=Desired.RUN))
+
+    def _request(self, key: Key) -> None:
+        if self.world.rates["request"] > 0.0:
+            self.revive(key)
+            self._later("request", key)
+
+    def revive(self, key: Key) -> None:
+        """Ask for a revive by hand; who asks for one wants it to run."""
+        want = self.manifest.get(key)
+        if want is not None:
+            self.world.checks.requested(key)
+            self.touched[key] = self.world.time
+            self.requests[key] = want.request + 1
+            self._set(key, replace(want, desired=Desired.RUN, request=want.request + 1))
+
+    def read(self, told: Told) -> None:
+        """Read a line of the journal; some make people act."""
+        rng = self.world.rng
+        if told.event in WORRYING and rng.random() < self.world.rates["reacts"]:
+            self.world.after(rng.uniform(0.3, 6.0), partial(self.revive, told.key))
+
+    def asked(self, key: Key, generation: int, left: Seconds) -> None:
+        """Receive a request; ``left`` seconds of its life remain."""
+        world, rng, rates = self.world, self.world.rng, self.world.rates
+        if (key, generation) in self._asked:
+            return
+        self._asked.add((key, generation))
+        world.checks.asked(key, generation, world.time + left)
+        if rng.random() < rates["answers_old"]:
+            old = Decided(generation=generation - 1, approved=True, by="late reader")
+            world.after(rng.uniform(0.1, 30.0), partial(self._answer, key, old))
+        if rng.random() >= rates["answers"]:
+            return
+        late = rng.random() < rates["answers_late"]
+        delay = max(left, 0.0) + rng.uniform(5.0, 500.0) if late else rng.uniform(0.0, 0.8) * left
+        fact = Decided(generation=generation, approved=rng.random() < rates["approves"], by="ann")
+        world.after(delay, partial(self._answer, key, fact))
+        if rng.random() < rates["answers_again"]:
+            again = replace(fact, approved=rng.random() < 0.7, by="bob")
+            world.after(delay + rng.uniform(0.0, 400.0), partial(self._answer, key, again))
+
+    def _answer(self, key: Key, fact: Decided) -> None:
+        """Give an answer; whoever carries it keeps it while no daemon runs."""
+        if self.world.daemon is None:
+            self.world.after(5.0, partial(self._answer, key, fact))
+            return
+        self.world.checks.answered(key, fact)
+        self.world.daemon.offer(key, fact)
+
+    def progressed(self, program: Program) -> None:
+        """Let the daemon notice that a program's log has grown."""
+        fact = Progressed(generation=program.generation, source="output")
+        self.world.tell(program.key, fact)
+
+    def forget(self, key: Key) -> None:
+        """An agent that was removed and comes back is a new one; so are its requests."""
+        self.requests.pop(key, None)
+        self._asked = {asked for asked in self._asked if asked[0] != key}
