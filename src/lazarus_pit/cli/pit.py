@@ -14,6 +14,8 @@ from lazarus_pit.cli.cells import listing_line
 from lazarus_pit.cli.guard import guarded
 from lazarus_pit.cli.place import Place
 from lazarus_pit.cli.pulse import feel, headline
+from lazarus_pit.cli.status import state_words
+from lazarus_pit.cli.up import run_daemon
 from lazarus_pit.cli.view import AgentView, see_cells
 from lazarus_pit.config import DEFAULT_PATH, Config
 
@@ -55,9 +57,7 @@ def _run(flags: argparse.Namespace) -> int:
         return _status(config)
     if flags.list_cells:
         return _list_cells(config)
-    from lazarus_pit.daemon.run import serve  # noqa: PLC0415 - looking needs no daemon
-
-    return serve(config)
+    return run_daemon(config)
 
 
 def _list_cells(config: Config) -> int:
@@ -92,7 +92,7 @@ def _agent_line(agent: AgentView) -> str:
     )
     said = f', "{say.clean(health.status, 80)}"' if health and health.status else ""
     verdict = f" ({health.verdict})" if health else ""
-    return f"{agent.name}: {agent.shown}{verdict}, {beat}{said}"
+    return f"{agent.name}: {state_words(agent)}{verdict}, {beat}{said}"
 
 
 if __name__ == "__main__":

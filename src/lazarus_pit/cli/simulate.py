@@ -35,10 +35,10 @@ def simulate(
     verdicts = run_many(
         first if seed is None else seed,
         seeds if seed is None else 1,
-        days,
-        agents,
-        config.rules if config else None,
-        config.fleet if config else None,
+        days=days,
+        agents=agents,
+        rules=config.rules if config else None,
+        fleet_rules=config.fleet if config else None,
     )
     summary = summarise(verdicts)
     if json:

@@ -10,9 +10,13 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
 from lazarus_pit.cli.view import AgentView, CellView, see_cells
+from lazarus_pit.core.model import Phase
 
 HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "SAYS")
-NEEDS_A_PERSON = ("escalated", "awaiting")
+REASONED = (Phase.ESCALATED, Phase.HELD)
+"""States that say little without their reason."""
+NEEDS_A_PERSON = ("escalated", "awaiting", "held: auth_hold", "held: needs_input")
+"""What the table shows of an agent that goes on only when somebody acts."""
 
 
 def status(*, json: Json = False, place: Place = HERE) -> int:
@@ -53,7 +57,7 @@ def row(agent: AgentView) -> list[str]:
     left = attempts_left(agent)
     return [
         agent.name,
-        agent.shown,
+        state_words(agent),
         health.verdict,
         say.span(agent.beat_age),
         str(health.generation),
@@ -61,6 +65,13 @@ def row(agent: AgentView) -> list[str]:
         str(health.pid or "-"),
         say.clean(health.status or "-", 40),
     ]
+
+
+def state_words(agent: AgentView) -> str:
+    """Return the state, with its reason where it means little without."""
+    health = agent.health
+    reasoned = health is not None and health.phase in REASONED and agent.shown == health.phase
+    return f"{agent.shown}: {health.reason}" if health and reasoned else agent.shown
 
 
 def attempts_left(agent: AgentView) -> int | None:
@@ -76,7 +87,7 @@ def _calls_for_people(cells: list[CellView]) -> list[str]:
         f"{cell.label}/{agent.name}"
         for cell in cells
         for agent in cell.agents
-        if agent.shown in NEEDS_A_PERSON
+        if state_words(agent).startswith(NEEDS_A_PERSON)
     ]
     return ["", *(f"needs you: `lazarus why {name}`" for name in needy)] if needy else []
 

@@ -6,17 +6,24 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from lazarus_pit.cli import say
 from lazarus_pit.cli.place import HERE, Place
+from lazarus_pit.config import Config
 
 Unsafe = Annotated[bool, Parameter(negative="", help="Let agents run UNCONFINED, in no sandbox.")]
 
 
-def up(
-    *,
-    unsafe_no_sandbox: Unsafe = False,
-    place: Place = HERE,
-) -> int:
+def up(*, unsafe_no_sandbox: Unsafe = False, place: Place = HERE) -> int:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C; agents outlive it."""
+    return run_daemon(place.settings(), unsafe_no_sandbox=unsafe_no_sandbox)
+
+
+def run_daemon(config: Config, *, unsafe_no_sandbox: bool = False) -> int:
+    """Say where everything is, then watch until told to stop."""
     from lazarus_pit.daemon.run import serve  # noqa: PLC0415 - no other verb needs the daemon
 
-    return serve(place.settings(), unsafe_no_sandbox=unsafe_no_sandbox)
+    rules = str(config.path) if config.found else "every setting at its default"
+    say.line(f"the pit watches {config.root} ({rules}); it logs to {config.log_file or 'stdout'}")
+    if unsafe_no_sandbox:
+        say.complain("agents run UNCONFINED: nothing keeps them in their cells")
+    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox)

@@ -129,8 +129,6 @@ def phase_word(manifest: Manifest, member: Member, health: Health | None) -> str
         return "reviving"
     if health.phase == Phase.FENCING:
         return "stopping"
-    if health.phase == Phase.HELD:
-        return health.reason
     if manifest.status is CellStatus.FROZEN and health.pid is not None:
         return "frozen"
     return health.phase
