@@ -141,12 +141,12 @@ def read_the_log_directory(facts: Facts) -> object:
 
 
 @attempt
-def read_shadow(_: Facts) -> object:
+def see_shadow(_: Facts) -> object:
     return os.path.exists("/etc/shadow")
 
 
 @attempt
-def read_host_keys(_: Facts) -> object:
+def see_host_keys(_: Facts) -> object:
     return os.path.exists("/etc/ssh")
 
 

@@ -16,7 +16,7 @@ from lazarus_pit.core.model import Exit
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import cgroup, procfs
 from lazarus_pit.linux.cgroup import Tree
-from lazarus_pit.sandboxes import lives
+from lazarus_pit.sandboxes import landlock, lives
 from lazarus_pit.sandboxes.bare import Bare
 from lazarus_pit.sandboxes.base import Sandbox
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
@@ -26,6 +26,11 @@ from lazarus_pit.sandboxes.bwrap import find_bwrap
 def make(kind: str, scratch: str, tree: Tree | None) -> Sandbox:
     if kind == "none":
         return Bare(scratch, tree)
+    if kind == "landlock":
+        fault = landlock.why_not()
+        if fault:
+            pytest.skip(fault)
+        return landlock.Landlock(scratch, tree)
     bwrap, notes = find_bwrap()
     if bwrap is None:
         pytest.skip(f"no working bubblewrap: {notes}")
@@ -34,7 +39,9 @@ def make(kind: str, scratch: str, tree: Tree | None) -> Sandbox:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("furniture"))
+    place = tmp_path_factory.mktemp("furniture")
+    place.chmod(0o755)
+    return str(place)
 
 
 @pytest.fixture(params=["cgroup", "no cgroup"])
@@ -48,7 +55,7 @@ def tree(request: pytest.FixtureRequest) -> Iterator[Tree | None]:
         yield tree
 
 
-@pytest.fixture(params=["bubblewrap", "none"])
+@pytest.fixture(params=["bubblewrap", "landlock", "none"])
 def sandbox(request: pytest.FixtureRequest, scratch: str, tree: Tree | None) -> Sandbox:
     return make(request.param, scratch, tree)
 
@@ -56,6 +63,9 @@ def sandbox(request: pytest.FixtureRequest, scratch: str, tree: Tree | None) -> 
 @pytest.fixture
 def nest(tmp_path: Path, sandbox: Sandbox) -> Nest:
     nest = Nest(tmp_path)
+    if sandbox.name == "landlock" and nest.uid is not None:
+        for directory in (nest.cell, tmp_path, *tmp_path.parents[:2]):
+            directory.chmod(0o755)  # Without mounts of its own the agent walks to its cell.
     if sandbox.name == "none":
         nest.uid = None  # Without walls an agent's own user could not even walk to its cell.
     return nest

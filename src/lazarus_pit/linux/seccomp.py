@@ -6,12 +6,14 @@ are 64 bits wide, but each one looked at here is an ``int`` to the kernel, so it
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import platform
 import struct
 from collections.abc import Iterable, Sequence
 
 from lazarus_pit.linux.syscall_numbers import AUDIT_ARCH, numbers
+from lazarus_pit.linux.syscalls import checked, libc
 
 Instruction = tuple[int, int, int, int]
 """Code, jump if true, jump if false, constant (linux/filter.h)."""
@@ -84,8 +86,8 @@ def program_without_namespaces(*, network: bool, machine: str = "") -> bytes | N
     """A second filter for where no namespace helps: what Landlock does not cover.
 
     No Unix sockets by name, no Internet sockets without ``network`` (UDP, multipath TCP and fast
-    open pass Landlock's rules), no System V memory, no say over other processes' priorities and
-    limits, no change of modes, owners, times or attributes of files that the user has elsewhere.
+    open pass Landlock's rules), no System V memory or queues, and no say over the priorities and
+    limits of other processes.
     """
     machine = machine or platform.machine()
     if machine not in AUDIT_ARCH:
@@ -104,6 +106,19 @@ def program_without_namespaces(*, network: bool, machine: str = "") -> bytes | N
     blocks.append([(_RETURN, 0, 0, _ALLOW)])
     return _packed(blocks)
 
+
+def install(filter_program: bytes) -> None:
+    """Take a filter on, for this thread and all it will start; privileges must be forbidden.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    memory = ctypes.create_string_buffer(filter_program, len(filter_program))
+    header = struct.pack("@HP", len(filter_program) // 8, ctypes.addressof(memory))
+    checked(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, header, 0, 0), "seccomp")
+
+
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 _ABOUT_OTHERS = {
     "setpriority": 1,

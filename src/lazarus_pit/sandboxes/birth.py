@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from lazarus_pit.core.model import Life
@@ -46,6 +46,19 @@ def prepared(launch: Launch, tree: Tree | None) -> Iterator[Bed]:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def direct_child(launch: Launch, tree: Tree | None, start: Callable[[Bed], int]) -> Life:
+    """Begin a life without a monitor; the status file says who it is, for a later daemon.
+
+    Raises:
+        SpawnError: it could not be begun.
+    """
+    with prepared(launch, tree) as bed:
+        os.write(bed.status, status.identity_line(0, 0))
+        born = life(start(bed), bed.leaf, "")
+        os.write(bed.status, status.identity_line(born.pid, born.start_time))
+        return born
 
 
 def leaf_name(tree: Tree | None, launch: Launch) -> str:

@@ -9,6 +9,7 @@ import platformdirs
 
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux.cgroup import Tree
+from lazarus_pit.sandboxes import landlock
 from lazarus_pit.sandboxes.bare import Bare
 from lazarus_pit.sandboxes.base import Sandbox
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
@@ -41,7 +42,11 @@ def choose(tree: Tree | None, *, unsafe_no_sandbox: bool, scratch: str = "") -> 
     if unsafe_no_sandbox:
         return Chosen(Bare(scratch, tree), unconfined=True, notes=("--unsafe-no-sandbox",))
     bwrap, notes = find_bwrap()
-    if bwrap is None:
-        tried = "; ".join(notes)
+    if bwrap is not None:
+        return Chosen(Bubblewrap(bwrap, scratch, tree), unconfined=False, notes=notes)
+    fault = landlock.why_not()
+    if fault:
+        tried = "; ".join((*notes, fault))
         raise SpawnError(f"no sandbox works here, so no agent is started: {tried}", fatal=True)
-    return Chosen(Bubblewrap(bwrap, scratch, tree), unconfined=False, notes=notes)
+    gaps = f"Landlock alone: {landlock.GAPS}"
+    return Chosen(landlock.Landlock(scratch, tree), unconfined=False, notes=(*notes, gaps))

@@ -60,7 +60,8 @@ class Furniture(NamedTuple):
     package: str
     python: str
     """The prefix of an interpreter that is not in a system directory, else empty."""
-    python_name: str
+    host_python: str
+    """Where that interpreter's programs are on the host, if the agents' user can reach them."""
 
 
 def build(scratch: str, uid: int, gid: int) -> Furniture:
@@ -73,20 +74,34 @@ def build(scratch: str, uid: int, gid: int) -> Furniture:
     prefix = os.path.realpath(sys.base_prefix)
     python = "" if is_in_system(prefix) else prefix
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    made_of = (str(uid), str(gid), package, prefix)
+    within_reach = uid == os.geteuid() or is_open_to_all(prefix)
+    host_python = f"{prefix}/bin/{name}" if within_reach else "python3"
+    made_of = (str(uid), str(gid), package, prefix, host_python)
     boot = procfs.boot_id()[:8]
     place = Path(scratch) / f"{boot}-{_digest(made_of)}"
     if not place.is_dir():
         _sweep(Path(scratch), boot)
-        _build(place, uid, gid, (package, f"{prefix}/bin/{name}", python))
+        inner = f"/lazarus/python/bin/{name}" if python else f"{prefix}/bin/{name}"
+        _build(
+            place,
+            uid,
+            gid,
+            {"bin": (inner, "/lazarus/lib")}
+            | {"host-bin": (host_python, os.path.dirname(package))},
+        )
     return Furniture(
         etc=str(place / "etc"),
         bin=str(place / "bin"),
         host_bin=str(place / "host-bin"),
         package=package,
         python=python,
-        python_name=name,
+        host_python=f"{prefix}/bin" if python and within_reach else "",
     )
+
+
+def host_etc() -> list[str]:
+    """The same choice of ``/etc``, on the host, for agents who see its own."""
+    return [f"/etc/{name}" for name in (*_ETC, "passwd", "group", "hosts", "resolv.conf")]
 
 
 def is_in_system(path: str) -> bool:
@@ -94,17 +109,21 @@ def is_in_system(path: str) -> bool:
     return any(path == top or path.startswith(f"{top}/") for top in SYSTEM)
 
 
-def _build(place: Path, uid: int, gid: int, host: tuple[str, str, str]) -> None:
-    package, host_python, python = host
+def is_open_to_all(path: str) -> bool:
+    """Whether any user can walk to a directory and into it."""
+    return all(place.stat().st_mode & stat.S_IXOTH for place in (Path(path), *Path(path).parents))
+
+
+def _build(place: Path, uid: int, gid: int, entries: dict[str, tuple[str, str]]) -> None:
+    """``entries`` are directories for ``lazarus``, with the Python and the library it uses."""
     place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     new.chmod(0o755)
     _copy_etc(new / "etc")
-    for name, text in _accounts(uid, gid).items():
-        (new / "etc" / name).write_text(text, encoding="ascii")
-    inner = f"/lazarus/python/bin/{os.path.basename(host_python)}" if python else host_python
-    _write_entry(new / "bin", inner, "/lazarus/lib")
-    _write_entry(new / "host-bin", host_python, os.path.dirname(package))
+    for account, text in _accounts(uid, gid).items():
+        (new / "etc" / account).write_text(text, encoding="ascii")
+    for name, (interpreter, library) in entries.items():
+        _write_entry(new / name, interpreter, library)
     try:
         new.rename(place)
     except OSError:

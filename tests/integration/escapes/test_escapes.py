@@ -7,17 +7,11 @@ one layer taken away: what it was there for gets through, so each attempt is kno
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
-import socket
-import subprocess
-import threading
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -28,14 +22,15 @@ from attempts import registry
 from launching import Nest, own_tree, run
 from lazarus_pit.core.model import Exit, Role
 from lazarus_pit.errors import SpawnError
-from lazarus_pit.sandboxes import bubblewrap, environment, inside, steps
+from lazarus_pit.linux import landlock as kernel
+from lazarus_pit.sandboxes import bubblewrap, environment, inside, landlock, steps
 from lazarus_pit.sandboxes.bare import Bare
 from lazarus_pit.sandboxes.base import Launch, Network, Sandbox
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
 from lazarus_pit.sandboxes.bwrap import find_bwrap
+from outside import Outside, careless, services
 
 ATTEMPTS = Path(attempts.__file__).parent
-_IPC_CREAT, _IPC_RMID = 0o1000, 0
 
 
 @pytest.fixture(scope="module")
@@ -52,103 +47,12 @@ def walls(scratch: str) -> Iterator[Bubblewrap]:
         yield Bubblewrap(bwrap, scratch, tree)
 
 
-class Outside:
-    """What there is to be got at; all of it belongs to the agent's user, so only walls hold."""
-
-    def __init__(self, nest: Nest, base: Path) -> None:
-        self.nest = nest
-        self.place = base / "outside"
-        self.place.mkdir()
-        self.secret = self.place / "secret.txt"
-        self.secret.write_text("hunter2")
-        self.others_beat = nest.cell / "hb-bob" / "bob.json"
-        self.others_beat.parent.mkdir()
-        self.others_beat.write_text("{}")
-        if nest.uid is not None:
-            for path in (self.place, self.secret, self.others_beat.parent, self.others_beat):
-                os.chown(path, nest.uid, nest.uid)
-
-    def facts(self, launch: Launch, **more: object) -> dict[str, Any]:
-        """What the agent is told: everything, so that it need not guess."""
-        return {
-            "outside": str(self.place),
-            "secret": str(self.secret),
-            "cell": str(self.nest.cell),
-            "manifest": f"{inside.CELL}/cell.json",
-            "inbox": f"{inside.CELL}/bus/inbox/{launch.agent}",
-            "others_beat": str(self.others_beat),
-            "status": launch.status_file,
-            **more,
-        }
-
-
 @pytest.fixture
 def outside(tmp_path: Path) -> Outside:
     for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         with contextlib.suppress(PermissionError):
             directory.chmod(0o755)
     return Outside(Nest(tmp_path), tmp_path)
-
-
-@contextlib.contextmanager
-def services(outside: Outside) -> Iterator[dict[str, object]]:
-    """A process, sockets and shared memory of the host, for the agent to get at."""
-    uid = outside.nest.uid
-    name = f"pit-{uuid.uuid4().hex}"
-    key = uuid.uuid4().int & 0x3FFFFFFF
-    libc = ctypes.CDLL(None)
-    with contextlib.ExitStack() as stack:
-        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        udp.bind(("127.0.0.1", 0))
-        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
-        abstract.bind("\0" + name)
-        abstract.listen()
-        named = stack.enter_context(socket.socket(socket.AF_UNIX))
-        named.bind(str(outside.place / "socket"))
-        (outside.place / "socket").chmod(0o666)
-        named.listen()
-        threading.Thread(target=_answer, args=(udp,), daemon=True).start()
-        segment = libc.shmget(key, 4096, _IPC_CREAT | 0o666)
-        stack.callback(libc.shmctl, segment, _IPC_RMID, None)
-        victim = subprocess.Popen(
-            ["sh", "-c", "read victim"],
-            stdin=subprocess.PIPE,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
-        )
-        stack.callback(victim.communicate)
-        yield {
-            "port": tcp.getsockname()[1],
-            "udp_port": udp.getsockname()[1],
-            "abstract": name,
-            "socket": str(outside.place / "socket"),
-            "shm_key": key,
-            "victim": victim.pid,
-        }
-        udp.sendto(b"", udp.getsockname())
-
-
-def _answer(udp: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            data, sender = udp.recvfrom(64)
-            if not data:
-                return
-            udp.sendto(b"heard", sender)
-
-
-@contextlib.contextmanager
-def careless(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A daemon with a token in its environment and a directory left open for its children."""
-    monkeypatch.setenv("PIT_TEST_TOKEN", "hunter2")
-    fd = os.open(outside.place, os.O_RDONLY)
-    os.set_inheritable(fd, True)
-    try:
-        yield
-    finally:
-        os.close(fd)
 
 
 def through(
@@ -161,7 +65,7 @@ def through(
 ) -> set[str]:
     """The attempts that get through."""
     nest = outside.nest
-    place = nest.home if walls.name == "none" else Path(inside.HOME)
+    place = Path(inside.HOME) if walls.name == "bubblewrap" else nest.home
     shutil.copytree(ATTEMPTS, nest.home / "attempts")
     launch = nest.launch(
         "python3",
@@ -334,7 +238,7 @@ WITHOUT_WALLS = {
     "list_the_cell",
     "read_another_agents_beat",
     "write_another_agents_beat",
-    "read_shadow",
+    "see_shadow",
     "see_the_hosts_run",
     "see_the_hosts_var",
     "see_sys",
@@ -397,6 +301,32 @@ def test_without_walls_the_outside_is_there(
     with own_tree() as tree:
         bare = Bare(scratch, tree)
         assert through(bare, outside, monkeypatch, *sorted(WITHOUT_WALLS)) == WITHOUT_WALLS
+
+
+LANDLOCKS_GAPS = {
+    "chmod_outside",
+    "utime_outside",
+    "hold_a_process",
+    "see_a_process",
+    "see_host_keys",
+    "see_shadow",
+    "see_sys",
+    "see_the_hosts_var",
+}
+"""What Landlock alone lets through, and says so."""
+
+
+def test_landlock_alone_has_its_gaps_and_no_others(
+    scratch: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kernel.abi() < 6:
+        pytest.skip(f"version {kernel.abi()} of Landlock has more gaps")
+    if outside.nest.uid is not None:
+        for directory in (Path(scratch), outside.nest.cell):
+            directory.chmod(0o755)
+    with own_tree() as tree:
+        walls = landlock.Landlock(scratch, tree)
+        assert through(walls, outside, monkeypatch) == LANDLOCKS_GAPS
 
 
 def test_an_agent_is_never_root(walls: Bubblewrap, outside: Outside) -> None:
