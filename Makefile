@@ -33,6 +33,7 @@ check: setup     ## Format, lint, types, import rules.
 
 sim: setup       ## Thousands of simulated fleets, and every mutant of the core.
 	$(BIN)/lazarus simulate --seeds 2000
+	$(BIN)/python tests/simulation/mutants.py
 
 bench: setup     ## Every figure the documents claim.
 	$(BIN)/python bench/run.py

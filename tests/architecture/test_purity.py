@@ -14,7 +14,8 @@ IMPURE = {
     *("open", "print", "input", "hash", "id", "eval", "exec", "compile", "breakpoint", "globals"),
     *("vars", "locals", "__import__", "exit", "quit"),
 }
-CLOCKS = {"time", "datetime", "random", "secrets", "uuid", "os", "io", "sys"}
+WORLD = {"time", "random", "secrets", "uuid", "os", "io", "sys", "pathlib", "socket"}
+NOW = {"now", "utcnow", "today"}
 
 
 def faults(tree: ast.AST) -> Iterator[str]:
@@ -24,11 +25,13 @@ def faults(tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Name(id=name)) if name in IMPURE:
                 yield f"{line}: calls {name}()"
+            case ast.Attribute(attr=name) if name in NOW:
+                yield f"{line}: reads a clock by {name}()"
             case ast.Global() | ast.Nonlocal():
                 yield f"{line}: changes a variable outside"
             case ast.Import(names=names):
-                yield from (f"{line}: imports {a.name}" for a in names if a.name in CLOCKS)
-            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in CLOCKS:
+                yield from (f"{line}: imports {a.name}" for a in names if a.name in WORLD)
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in WORLD:
                 yield f"{line}: imports {module}"
             case ast.For(iter=ast.Set() | ast.SetComp()):
                 yield f"{line}: iterates a set, whose order is salted"
@@ -52,6 +55,7 @@ def test_core_and_formats_touch_nothing(path: Path) -> None:
     [
         "open('x')",
         "import time",
+        "datetime.now(UTC)",
         "from os import path",
         "def f():\n    global x",
         "for x in {1, 2}: pass",

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Desired, Instant, Key, Restart, RevivePolicy
+from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import Program
-
-if TYPE_CHECKING:
-    from lazarus_pit.sim.world import World
 
 SLACK = 1.5
 """Seconds by which an answer at the very end of a request may count either way."""
@@ -25,7 +22,7 @@ SLACK = 1.5
 class Account:
     """One agent's books."""
 
-    def __init__(self, world: World, key: Key) -> None:
+    def __init__(self, world: Machine, key: Key) -> None:
         """Open the books of an agent that has never lived."""
         self.world = world
         self.key = key
@@ -49,7 +46,7 @@ class Account:
 
     def fail(self, promise: str) -> None:
         """Report a broken promise about this agent."""
-        self.world.checks.fail(f"{self.key}: {promise}")
+        self.world.fail(f"{self.key}: {promise}")
 
     # ------------------------------------------------------------ starts
 
@@ -65,7 +62,7 @@ class Account:
         self.free = False
 
     def _attempt(self) -> None:
-        rules = self.world.people.rules[self.key]
+        rules = self.world.rules[self.key]
         recent = [at for at in self.attempts if self.world.clock - at < rules.restart_window]
         if len(recent) >= rules.max_revive_attempts:
             self.fail(f"attempt {len(recent) + 1} of {rules.max_revive_attempts}")
@@ -114,7 +111,7 @@ class Account:
     def died(self, told: Told, generation: int) -> None:
         """A death: the policy says what may follow."""
         self._ended(told, generation)
-        rules = self.world.people.rules[self.key]
+        rules = self.world.rules[self.key]
         now = self.world.clock
         self.attempts = [at for at in self.attempts if now - at < rules.restart_window]
         program = self.world.programs.get((self.key, generation))
@@ -139,7 +136,7 @@ class Account:
         self._ended(told, generation)
         self.barred = "it has finished"
         program = self.world.programs.get((self.key, generation))
-        rules = self.world.people.rules[self.key]
+        rules = self.world.rules[self.key]
         clean = program is not None and program.exit is not None and program.exit.code == 0
         if rules.restart is not Restart.NEVER and not clean and generation not in self.lost:
             self.fail("called finished although it failed")
@@ -178,7 +175,7 @@ class Account:
     def stable(self, _told: Told, generation: int) -> None:
         """A proven stable life clears the attempts."""
         program = self.world.programs.get((self.key, generation))
-        rules = self.world.people.rules[self.key]
+        rules = self.world.rules[self.key]
         if program and self.world.time - program.born < rules.stable_after - SLACK:
             self.fail("called stable before its time")
         self.attempts = []
@@ -191,7 +188,7 @@ class Account:
             self.fail(f"generation {generation} is given up twice")
         if told.data.get("clear") != f"lazarus revive {self.key}":
             self.fail("given up without the command that clears it")
-        rules = self.world.people.rules[self.key]
+        rules = self.world.rules[self.key]
         reason = told.data["reason"]
         if reason == "attempts_exhausted" and len(self.attempts) < rules.max_revive_attempts:
             self.fail(f"given up after {len(self.attempts)} of {rules.max_revive_attempts}")
@@ -209,7 +206,7 @@ class Account:
     def was_asked_to_end(self, program: Program) -> bool:
         """Whether people wanted this life to end: a stop, a removal, or a revive by hand."""
         want = self.world.wanted(self.key)
-        since = self.world.people.touched.get(self.key, -1.0)
+        since = self.world.touched.get(self.key, -1.0)
         if program.generation in self.lost:
             return True  # A request that was honoured on a full disk is honoured again.
         return want is not Desired.RUN or since >= program.born - 100.0

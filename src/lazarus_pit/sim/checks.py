@@ -1,50 +1,33 @@
 """Promises, checked against the truth of the simulated world, never against the core's belief.
 
-Safety is checked at each event; liveness (``finished``) once the world has been calm for long.
+Safety is checked at each event; liveness (``ending.py``) once the world has been calm for long.
 The accounts of one agent (who may start, how many attempts) are in ``accounts.py``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
-
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Decided, Order, Spawn, Told
 from lazarus_pit.core.fleet import Turn
 from lazarus_pit.core.model import Desired, Instant, Key, OnStall, Phase
-from lazarus_pit.sim import ending
 from lazarus_pit.sim.accounts import Account
+from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import MUTE, Mode, Program
-
-if TYPE_CHECKING:
-    from lazarus_pit.sim.world import World
 
 LATE = 25.0
 """How long a sign of life can be on its way, in seconds."""
 
 
 class Checks:
-    """Keeps the accounts and the first broken promise."""
+    """Follows every decision and order, and keeps the accounts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Machine) -> None:
         """Begin with nothing broken."""
         self.world = world
-        self.broken = ""
-        self.counts: Counter[str] = Counter()
         self.accounts: dict[Key, Account] = {}
         self.condemned: set[tuple[Key, int]] = set()
         self.starts: list[tuple[Instant, Key, int]] = []
         self.revivals: list[Instant] = []
-
-    def fail(self, promise: str) -> None:
-        """Note the first broken promise; the world stops there."""
-        if not self.broken:
-            self.broken = f"after {self.world.time:.3f} s: {promise}"
-
-    def count(self, what: str) -> None:
-        """Count a happening, for the summary."""
-        self.counts[what] += 1
 
     def account(self, key: Key) -> Account:
         """Return the books of one agent."""
@@ -57,24 +40,23 @@ class Checks:
     def turned(self, idle_turns: int) -> None:
         """A tick that was due must move the next wake forward."""
         if idle_turns > 2:
-            self.fail("the same tick is due again and again: a wake does not move forward")
+            self.world.fail("the same tick is due again and again: a wake does not move forward")
 
     def inbox(self, length: int) -> None:
         """The inbox is drained every turn, so it stays within what one stall can gather."""
-        if length > 200 * (1 + len(self.world.people.rules)):
-            self.fail(f"the inbox holds {length} facts")
+        if length > 200 * (1 + len(self.world.rules)):
+            self.world.fail(f"the inbox holds {length} facts")
 
     def decided(self, turn: Turn) -> None:
         """Follow what a turn came to, before it is acted on."""
         for told in turn.told:
-            self.count(told.event)
+            self.world.count(told.event)
             if told.key:
                 self.account(told.key).hear(told)
                 self._hear(told)
         for key, agent in turn.changed.items():
             if agent is None:
                 self.accounts.pop(key, None)
-                self.world.people.forget(key)
             elif agent.generation > self.account(key).generation:
                 self._new_generation(key, agent)
 
@@ -87,7 +69,7 @@ class Checks:
             self.revivals = [at for at in self.revivals if now - at < rules.storm_window]
             agents = len(world.daemon.loop.fleet.agents) if world.daemon else 0
             if len(self.revivals) >= max(rules.storm_floor, int(rules.storm_per_agent * agents)):
-                self.fail(f"{key}: a revival beyond the budget of the fleet")
+                self.world.fail(f"{key}: a revival beyond the budget of the fleet")
             self.revivals.append(now)
         fleet = world.daemon.loop.fleet.agents if world.daemon else {}
         self.starts = [
@@ -96,7 +78,7 @@ class Checks:
             if now - start[0] < rules.start_slot and self._still_starting(fleet, *start[1:])
         ]
         if len(self.starts) >= rules.starts_in_flight:
-            self.fail(f"{key}: more starts in flight than the gate admits")
+            self.world.fail(f"{key}: more starts in flight than the gate admits")
         self.starts.append((now, key, agent.generation))
 
     def _still_starting(self, fleet: dict[Key, Agent], key: Key, generation: int) -> bool:
@@ -130,28 +112,18 @@ class Checks:
         key, generation = order.key, order.generation
         wanted = self.world.wanted(key)
         if wanted is not Desired.RUN:
-            self.fail(f"{key}: started although people want it to {wanted or 'be gone'}")
+            self.world.fail(f"{key}: started although people want it to {wanted or 'be gone'}")
         if self.world.disk.full:
             return
         record = self.world.disk.records.get(key)
         if record is None or record.generation != generation:
-            self.fail(f"{key}: started before generation {generation} was on disk")
+            self.world.fail(f"{key}: started before generation {generation} was on disk")
         elif record.attempts != agent.attempts:
-            self.fail(f"{key}: started before its attempt was on disk")
+            self.world.fail(f"{key}: started before its attempt was on disk")
 
     def failing(self, order: Order, *, fatal: bool) -> None:
         """A start could not be carried out."""
         self.account(order.key).failed[order.generation] = fatal
-
-    def born(self, program: Program) -> None:
-        """A life begins: no other of this agent may be left."""
-        self.count("lives")
-        for other in self.world.programs.values():
-            if other.key == program.key and other is not program and not other.gone:
-                self.fail(
-                    f"{program.key}: generation {program.generation} begins while "
-                    f"generation {other.generation} lives"
-                )
 
     def killing(self, program: Program, agent: Agent) -> None:
         """A life is to be ended: not if it truly works, computes, waits or announced its step."""
@@ -159,10 +131,10 @@ class Checks:
         if life in self.condemned or program.dying or program.gone:
             return
         self.condemned.add(life)
-        self.count(f"killed: {agent.reason}")
+        self.world.count(f"killed: {agent.reason}")
         why = self._wronged(program, agent.reason)
         if why:
-            self.fail(f"{program.key}: killed as {agent.reason} although {why}")
+            self.world.fail(f"{program.key}: killed as {agent.reason} although {why}")
 
     def _wronged(self, program: Program, reason: str) -> str:
         now, rules = self.world.time, program.rules
@@ -199,7 +171,7 @@ class Checks:
             return
         silent = self.world.time - program.arrived
         if silent < program.rules.heartbeat_stale_threshold - 1.0:
-            self.fail(f"{told.key}: called stale {silent:.1f} s after a beat")
+            self.world.fail(f"{told.key}: called stale {silent:.1f} s after a beat")
 
     def requested(self, key: Key) -> None:
         """Somebody asks for a revive by hand."""
@@ -213,8 +185,3 @@ class Checks:
         """An answer reaches the daemon."""
         if fact.approved:
             self.account(key).approve(fact.generation)
-
-    def finished(self) -> None:
-        """The world has been calm for long: liveness."""
-        for key in self.world.people.rules:
-            ending.settle(self, key)

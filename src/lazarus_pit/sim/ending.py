@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.model import Desired, Key, Phase
+from lazarus_pit.sim.checks import Checks
+from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import MUTE, Mode, Program
 
-if TYPE_CHECKING:
-    from lazarus_pit.sim.checks import Checks
 
-
-def settle(checks: Checks, key: Key) -> None:
+def settle(world: Machine, checks: Checks, key: Key) -> None:
     """Look where one agent has come to rest."""
-    world = checks.world
-    daemon, want = world.daemon, world.people.manifest.get(key)
+    daemon, want = world.daemon, world.manifest.get(key)
     living = [program for program in world.living() if program.key == key]
     if daemon is None:
-        checks.fail("no daemon after the calm")
+        world.fail("no daemon after the calm")
         return
     agent = daemon.loop.fleet.agents.get(key)
     if want is None:
         if living or agent is not None:
-            checks.fail(f"{key}: removed, yet something of it is left")
+            world.fail(f"{key}: removed, yet something of it is left")
         return
     if agent is None:
-        checks.fail(f"{key}: nobody looks after it")
+        world.fail(f"{key}: nobody looks after it")
         return
     stuck = _stuck(agent, want.desired, living, world.clock)
     if stuck:
-        checks.fail(f"{key}: {agent.phase} ({agent.reason}) since {agent.since:.1f}: {stuck}")
+        world.fail(f"{key}: {agent.phase} ({agent.reason}) since {agent.since:.1f}: {stuck}")
     if agent.request < want.request:
-        checks.fail(f"{key}: a revive by hand was lost")
-    _journal(checks, agent)
+        world.fail(f"{key}: a revive by hand was lost")
+    _journal(world, checks, agent)
 
 
 def _stuck(agent: Agent, desired: Desired, living: list[Program], now: float) -> str:
@@ -72,15 +68,15 @@ def _unnoticed(program: Program) -> str:
     return ""
 
 
-def _journal(checks: Checks, agent: Agent) -> None:
+def _journal(world: Machine, checks: Checks, agent: Agent) -> None:
     """Each end is told exactly once, and so is giving up."""
-    key, told = agent.key, checks.world.disk.journal
+    key, told = agent.key, world.disk.journal
     account = checks.account(key)
-    for (name, generation), program in checks.world.programs.items():
+    for (name, generation), program in world.programs.items():
         if name != key or not program.gone or generation in account.lost:
             continue
         if account.endings[generation] != 1:
-            checks.fail(
+            world.fail(
                 f"{key}: the end of generation {generation} is told "
                 f"{account.endings[generation]} times"
             )
@@ -88,4 +84,4 @@ def _journal(checks: Checks, agent: Agent) -> None:
         times = account.escalations[agent.generation]
         written = any(line.event == "agent_escalated" and line.key == key for line in told)
         if times != 1 or not written:
-            checks.fail(f"{key}: giving up is told {times} times")
+            world.fail(f"{key}: giving up is told {times} times")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
@@ -31,11 +31,11 @@ from lazarus_pit.core.events import (
 from lazarus_pit.core.fleet import Fleet, restamp
 from lazarus_pit.core.model import NEVER, Exit, Instant, Key, Look
 from lazarus_pit.daemon.adopt import adopt
-from lazarus_pit.daemon.loop import OBSERVER, Loop
+from lazarus_pit.daemon.loop import Loop
+from lazarus_pit.sim.checks import Checks
+from lazarus_pit.sim.machine import Machine
+from lazarus_pit.sim.people import People
 from lazarus_pit.sim.program import Mode, Program
-
-if TYPE_CHECKING:
-    from lazarus_pit.sim.world import World
 
 NEVER_BEGAN = Exit(note="never began")
 
@@ -43,13 +43,26 @@ NEVER_BEGAN = Exit(note="never began")
 class Daemon:
     """One incarnation of the daemon. What it has in memory ends with it."""
 
-    def __init__(self, world: World) -> None:
-        """Take up what the disk and the machine hold; ``begin`` then turns the first time."""
+    def __init__(
+        self,
+        world: Machine,
+        checks: Checks,
+        people: People,
+        guarded: Callable[[Callable[[], None]], None],
+        *,
+        same_boot: bool,
+    ) -> None:
+        """Take up what the disk and the machine hold; ``begin`` then turns the first time.
+
+        ``guarded`` runs a piece of the daemon and sees to what follows if it dies in it.
+        """
         self.world = world
+        self.checks = checks
+        self.people = people
+        self._guarded = guarded
         records = world.disk.records.values()
-        same_boot = world.boot == world.disk_boot
         if not same_boot:
-            world.checks.rebooted()
+            self.checks.rebooted()
         adoption = adopt(
             [restamp(record, world.clock, same_boot=same_boot) for record in records],
             {(p.key, p.generation): p.life for p in world.programs.values() if not p.gone},
@@ -59,7 +72,7 @@ class Daemon:
         for stray in adoption.strays:
             for program in world.living():
                 if program.life == stray:
-                    world.checks.count("strays")
+                    world.count("strays")
                     world.vanish(program, Exit(signal=9))
         self.loop = Loop(Fleet(world.fleet_rules, adoption.agents), world.disk, self)
         self.adopted = adoption.facts
@@ -79,13 +92,13 @@ class Daemon:
         """Hear what people want, turn, ask for what is owed, and read the heartbeat files."""
         world = self.world
         for key in list(self.loop.fleet.agents):
-            if key not in world.people.manifest:
+            if key not in world.manifest:
                 self.loop.offer(key, Dismissed())
-        for key, want in world.people.manifest.items():
+        for key, want in world.manifest.items():
             self.loop.offer(key, want)
         for key, fact in self.adopted:
             self.loop.offer(key, fact)
-        world.checks.restarted(self.loop.fleet.agents)
+        self.checks.restarted(self.loop.fleet.agents)
         self.loop.turn(world.clock)
         self.loop.repeat_owed()
         self._schedule(0.0)
@@ -102,7 +115,7 @@ class Daemon:
         """Put a fact into the inbox and turn soon; a daemon that has died hears nothing."""
         if self.runs:
             self.loop.offer(key, fact)
-            self.world.checks.inbox(len(self.loop.inbox))
+            self.checks.inbox(len(self.loop.inbox))
             self._schedule(self.world.rng.choice((0.0, 0.001, 0.05)))
 
     def haunt(self, key: Key, fact: Fact) -> None:
@@ -133,7 +146,7 @@ class Daemon:
         if self.world.time < self.stalled_until:
             self._schedule(0.0)
             return
-        self.world.guarded(self._turn_once)
+        self._guarded(self._turn_once)
 
     def _turn_once(self) -> None:
         world, loop = self.world, self.loop
@@ -142,7 +155,7 @@ class Daemon:
         if not self.runs:
             return
         self._idle_turns = 0 if had_facts or when > world.clock else self._idle_turns + 1
-        world.checks.turned(self._idle_turns)
+        self.checks.turned(self._idle_turns)
         if loop.inbox:
             self._schedule(0.0)
         elif when != NEVER:
@@ -163,10 +176,10 @@ class Daemon:
         life = (order.key, order.generation)
         if life in world.programs or life in self.starting:
             return
-        world.checks.spawning(order, agent)
+        self.checks.spawning(order, agent)
         if rng.random() < world.rates["spawn_fails"]:
             fatal = rng.random() < world.rates["spawn_fatal"]
-            world.checks.failing(order, fatal=fatal)
+            self.checks.failing(order, fatal=fatal)
             failed = SpawnFailed(generation=order.generation, why="no such luck", fatal=fatal)
             self.offer(order.key, failed)
             return
@@ -197,7 +210,7 @@ class Daemon:
             fact = Exited(generation=order.generation, exit=ending, luck=rng.random())
             world.tell(order.key, fact)
             return
-        world.checks.killing(program, agent)
+        self.checks.killing(program, agent)
         if order.force:
             immortal = rng.random() < world.rates["immortal"]
             delay = rng.uniform(5.0, 200.0) if immortal else 0.02
@@ -255,7 +268,7 @@ class Daemon:
 
     def ask(self, order: Ask, _agent: Agent) -> None:
         """Bring a request to people."""
-        self.world.people.asked(order.key, order.generation, order.expires - self.world.clock)
+        self.people.asked(order.key, order.generation, order.expires - self.world.clock)
 
 
 HANDLERS: dict[type[Order], Callable[[Daemon, Any, Agent], None]] = {
@@ -266,5 +279,3 @@ HANDLERS: dict[type[Order], Callable[[Daemon, Any, Agent], None]] = {
     Thaw: Daemon.thaw,
     Ask: Daemon.ask,
 }
-
-__all__ = ["OBSERVER", "Daemon"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lazarus_pit.core.events import Decided, Dismissed, Enlisted, Progressed, Told
-from lazarus_pit.core.model import Desired, Instant, Key, Rules, Seconds
-from lazarus_pit.sim.program import Program
-
-if TYPE_CHECKING:
-    from lazarus_pit.sim.world import World
+from lazarus_pit.core.events import Decided, Dismissed, Enlisted, Told
+from lazarus_pit.core.model import Desired, Key, Seconds
+from lazarus_pit.sim.checks import Checks
+from lazarus_pit.sim.machine import Machine
 
 WORRYING = ("agent_hung", "agent_stalled", "agent_escalated", "agent_held", "heartbeat_stale")
 """Lines in the journal after which somebody may ask for a revive by hand."""
@@ -22,21 +18,18 @@ WORRYING = ("agent_hung", "agent_stalled", "agent_escalated", "agent_held", "hea
 class People:
     """The manifest, which people edit, and the requests that they answer."""
 
-    def __init__(self, world: World, rules: Mapping[Key, Rules]) -> None:
+    def __init__(self, world: Machine, checks: Checks) -> None:
         """Write the first manifest: everybody shall run."""
         self.world = world
-        self.rules = rules
-        self.manifest = {
-            key: Enlisted(rules=rule, desired=Desired.RUN) for key, rule in rules.items()
-        }
-        self.touched: dict[Key, Instant] = {}
-        """When people last wanted an agent's life to end."""
+        self.checks = checks
+        for key, rules in world.rules.items():
+            world.manifest[key] = Enlisted(rules=rules, desired=Desired.RUN)
         self.requests: dict[Key, int] = {}
         self._asked: set[tuple[Key, int]] = set()
 
     def begin(self) -> None:
         """Begin to change one's mind about every agent now and then."""
-        for key in self.rules:
+        for key in self.world.rules:
             self._later("flip", key)
             self._later("request", key)
 
@@ -49,11 +42,11 @@ class People:
     def _set(self, key: Key, want: Enlisted | None) -> None:
         """Write the manifest, and let a daemon that runs read it at once."""
         if want is None or want.desired is Desired.STOP:
-            self.touched[key] = self.world.time
+            self.world.touched[key] = self.world.time
         if want is None:
-            del self.manifest[key]
+            del self.world.manifest[key]
         else:
-            self.manifest[key] = want
+            self.world.manifest[key] = want
         if self.world.daemon is not None:
             self.world.daemon.offer(key, want or Dismissed())
 
@@ -61,7 +54,7 @@ class People:
         rng = self.world.rng
         if self.world.rates["flip"] == 0.0:
             return
-        want = self.manifest.get(key)
+        want = self.world.manifest.get(key)
         if want is not None and want.desired is Desired.RUN:
             what = rng.choice((Desired.STOP, Desired.STOP, Desired.FREEZE, Desired.FREEZE, None))
             self._set(key, replace(want, desired=what) if what else None)
@@ -73,14 +66,14 @@ class People:
         self._later("flip", key)
 
     def _wish(self, key: Key, desired: Desired) -> None:
-        want = self.manifest.get(key)
+        want = self.world.manifest.get(key)
         if want is not None:
             self._set(key, replace(want, desired=desired))
 
     def _run(self, key: Key) -> None:
         requests = self.requests.get(key, 0)
-        again = Enlisted(rules=self.rules[key], desired=Desired.RUN, request=requests)
-        want = self.manifest.get(key) or again
+        again = Enlisted(rules=self.world.rules[key], desired=Desired.RUN, request=requests)
+        want = self.world.manifest.get(key) or again
         self._set(key, replace(want, desired=Desired.RUN))
 
     def _request(self, key: Key) -> None:
@@ -90,10 +83,10 @@ class People:
 
     def revive(self, key: Key) -> None:
         """Ask for a revive by hand; who asks for one wants it to run."""
-        want = self.manifest.get(key)
+        want = self.world.manifest.get(key)
         if want is not None:
-            self.world.checks.requested(key)
-            self.touched[key] = self.world.time
+            self.checks.requested(key)
+            self.world.touched[key] = self.world.time
             self.requests[key] = want.request + 1
             self._set(key, replace(want, desired=Desired.RUN, request=want.request + 1))
 
@@ -109,7 +102,7 @@ class People:
         if (key, generation) in self._asked:
             return
         self._asked.add((key, generation))
-        world.checks.asked(key, generation, world.time + left)
+        self.checks.asked(key, generation, world.time + left)
         if rng.random() < rates["answers_old"]:
             old = Decided(generation=generation - 1, approved=True, by="late reader")
             world.after(rng.uniform(0.1, 30.0), partial(self._answer, key, old))
@@ -128,13 +121,8 @@ class People:
         if self.world.daemon is None:
             self.world.after(5.0, partial(self._answer, key, fact))
             return
-        self.world.checks.answered(key, fact)
+        self.checks.answered(key, fact)
         self.world.daemon.offer(key, fact)
-
-    def progressed(self, program: Program) -> None:
-        """Let the daemon notice that a program's log has grown."""
-        fact = Progressed(generation=program.generation, source="output")
-        self.world.tell(program.key, fact)
 
     def forget(self, key: Key) -> None:
         """An agent that was removed and comes back is a new one; so are its requests."""

@@ -109,12 +109,12 @@ def simulate(
         seed=seed,
         days=days,
         agents=agents,
-        failure=world.checks.broken or failure,
+        failure=world.broken or failure,
         trace=zlib.crc32(repr(world.disk.journal).encode()),
         happenings=world.happenings,
         simulated=world.time,
         took=time.process_time() - began,
-        counts=dict(world.checks.counts),
+        counts=dict(world.counts),
     )
 
 

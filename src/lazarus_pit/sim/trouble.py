@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import is_judged, may_live
 from lazarus_pit.core.events import ObserverBlinded, ObserverDoubted, ObserverSaw
 from lazarus_pit.core.model import Exit, Instant, Seconds
 from lazarus_pit.daemon.loop import OBSERVER
+from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import Mode
-
-if TYPE_CHECKING:
-    from lazarus_pit.sim.world import World
 
 
 class Trouble:
     """Lets what can befall a machine befall it, at the rates of the world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Machine, kill_daemon: Callable[[], None]) -> None:
         """Look at the world; ``begin`` lets it rain."""
         self.world = world
+        self._kill_daemon = kill_daemon
         self._leaped: Instant = -1000.0
 
     def begin(self) -> None:
@@ -38,7 +36,7 @@ class Trouble:
 
     def _befall(self, name: str) -> None:
         if self.world.rates[name] > 0.0:
-            self.world.checks.count(name)
+            self.world.count(name)
             HAPPENINGS[name](self)
             self._plan(name)
 
@@ -54,12 +52,12 @@ class Trouble:
 
     def daemon_crash(self) -> None:
         """Kill -9, between two turns."""
-        self.world.kill_daemon()
+        self._kill_daemon()
 
     def reboot(self) -> None:
         """The machine starts anew: every life has ended, and clocks begin from nothing."""
         world = self.world
-        world.kill_daemon()
+        self._kill_daemon()
         for program in world.living():
             program.gone, program.exit = True, Exit(note="reboot")
         world.boot += 1
