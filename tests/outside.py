@@ -1,4 +1,4 @@
-"""The outside, as an agent in a sandbox may try to get at it: files, processes, sockets, secrets."""
+"""The outside, as an agent may try to get at it: files, processes, sockets, secrets."""
 
 from __future__ import annotations
 
