@@ -173,7 +173,7 @@ def configuration(config: Config) -> Check:
 def root(config: Config) -> Check:
     """Whether cells can be made below the root."""
     place = _nearest(config.root)
-    if os.access(place, os.W_OK | os.X_OK):
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         made = "" if place == config.root else ", made when it is needed"
         return passed("root", f"{config.root} is writable{made}")
     return failed("root", f"{place} is not writable by this user", "no cell can be made or watched")

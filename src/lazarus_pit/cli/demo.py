@@ -30,7 +30,7 @@ from lazarus_pit.cli.stage import (
 from lazarus_pit.core.model import Seconds
 from lazarus_pit.errors import UsageError, WorldError
 
-SILENCE: Seconds = 3.0
+SILENCE: Seconds = 4.0
 """What is death by silence here; in earnest it is two minutes."""
 CELL, SCRIBE, INDEXER = "pond", "scribe", "indexer"
 CHAPTERS_FIRST, CHAPTERS_MORE = 3, 2

@@ -41,7 +41,7 @@ log_file = "{top}/lazarus-pit.log"
 
 [cells]
 root = "{top}/missions"
-heartbeat_stale_threshold = 1.5
+heartbeat_stale_threshold = 2
 resurrect_after = {resurrect_after}
 poll_interval = 1
 
