@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.core.model import CellStatus, Desired, Role, Rules
 from lazarus_pit.errors import FormatError
-from lazarus_pit.formats import text
+from lazarus_pit.formats import allowlist, text
 from lazarus_pit.formats.instant import from_rfc3339
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 from lazarus_pit.formats.rules import check_rules, expectation, merge_rules
@@ -35,6 +35,8 @@ class Network(StrEnum):
 
     NONE = "none"
     HOST = "host"
+    ALLOW = "allow"
+    """A network of its own; what is on the member's list is reached through a proxy."""
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,10 @@ class Member(Struct, frozen=True, kw_only=True):
     """The agent's entry point; empty for one that the daemon watches but cannot start."""
     env: dict[str, str] = {}
     network: Network = Network.NONE
+    allow: tuple[str, ...] = ()
+    """Under network ``allow``, where it may go: see ``formats.allowlist``."""
+    forward: tuple[int, ...] = ()
+    """Under network ``allow``, ports of the host's loopback that it sees on its own."""
     desired: Desired = Desired.RUN
     request: int = 0
     """How often people have asked for a revive by hand."""
@@ -73,6 +79,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     repo: str | None = None
     rules: dict[str, Any] = {}
     """Rules for every member; they win over the configuration's."""
+    checkpoint_interval: float | None = None
+    """Seconds between two checkpoints that the daemon takes by itself; without it, none."""
+    checkpoints_kept: dict[str, int] = {}
+    """How many checkpoints stay: ``last``, ``hourly``, ``daily``; see ``checkpoint.retention``."""
     found: dict[str, Any] = {}
     """The object as it was found in the file, with what is not ours."""
 
@@ -98,6 +108,8 @@ _CELL_FIELDS: Mapping[str, tuple[Any, str]] = {
     "gitea_issue": (int | None, "a number or null"),
     "repo": (str | None, "owner/name or null"),
     "rules": (dict[str, Any], "an object"),
+    "checkpoint_interval": (float | None, "a number of seconds or null"),
+    "checkpoints_kept": (dict[str, int], "an object of whole numbers: last, hourly, daily"),
 }
 _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "name": (str, _TEXT),
@@ -108,6 +120,8 @@ _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "command": (tuple[str, ...], "a list of texts"),
     "env": (dict[str, str], "an object of texts"),
     "network": (Network, expectation(Network)),
+    "allow": (tuple[str, ...], "a list of texts"),
+    "forward": (tuple[int, ...], "a list of ports"),
     "desired": (Desired, "run or stop"),
     "request": (int, _COUNT),
     "rules": (dict[str, Any], "an object"),
@@ -182,6 +196,7 @@ def _member(entry: object, where: str) -> Member:
     _check_time(known, "joined_at", at)
     _check_rules(known, at)
     _check_launch(known, at)
+    _check_network(known, at)
     return Member(**known, found=entry)
 
 
@@ -199,6 +214,20 @@ def _check_launch(known: Mapping[str, Any], at: str) -> None:
     for name, value in env.items():
         if not name or "=" in name or "\0" in name + value:
             raise FormatError(f"{at}env: {text.shown(name)} cannot be an environment variable")
+
+
+def _check_network(known: Mapping[str, Any], at: str) -> None:
+    """Refuse lists that cannot be kept to, and lists that nothing would ask for."""
+    name = "allow"
+    try:
+        allowlist.parse_rules(known.get("allow", ()))
+        name = "forward"
+        allowlist.check_forwards(known.get("forward", ()))
+    except FormatError as error:
+        raise FormatError(f"{at}{name}: {error}") from None
+    for name in ("allow", "forward"):
+        if known.get(name) and known.get("network") is not Network.ALLOW:
+            raise FormatError(f"{at}{name}: without effect, expected network allow with it")
 
 
 def encode(manifest: Manifest) -> bytes:

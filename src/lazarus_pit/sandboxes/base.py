@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from lazarus_pit.core.model import Key, Life, Role
 
-Network = Literal["none", "host"]
+Network = Literal["none", "host", "allow"]
 
 
 class Launch(Struct, frozen=True, kw_only=True):
@@ -24,6 +24,12 @@ class Launch(Struct, frozen=True, kw_only=True):
     env: dict[str, str] = field(default_factory=dict)
     """Added to the scrubbed environment; nothing is inherited."""
     network: Network = "none"
+    allow: tuple[str, ...] = ()
+    """Under network ``allow``: where the agent may go, in the words of ``formats.allowlist``."""
+    forward: tuple[int, ...] = ()
+    """Under network ``allow``: ports of the host's loopback that are on the agent's too."""
+    proxy: str = ""
+    """Under network ``allow``: the control socket of the egress proxy."""
     workspace: str
     """The cell's shared work; read-only for observers."""
     home: str

@@ -22,6 +22,7 @@ from lazarus_pit.linux.spawn import Program, Step
 from lazarus_pit.sandboxes import birth, furniture, inside, program, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.bwrap import Bwrap
+from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment
 from lazarus_pit.sandboxes.furniture import Furniture
 
@@ -72,7 +73,12 @@ class Bubblewrap:
             given = [*bed.standard, birth.in_memory(memory, _nul_ended(plan.arguments)), bed.status]
             if self._filter is not None:
                 given.append(birth.in_memory(memory, self._filter))
-            pid = spawn.forked(plan.program, given, self._steps(launch, plan.binds, bed.leaf))
+            network: list[Step] = []
+            if launch.network == "allow":
+                network = hand.steps(launch, memory.enter_context(hand.connect(launch)))
+            taken = [*steps.limit(), *network]
+            taken += self._steps(launch, plan.binds)
+            pid = spawn.forked(plan.program, given, taken, bed.leaf)
             return birth.life(pid, bed.leaf, launch.status_file)
 
     def explain(self, launch: Launch) -> list[str]:
@@ -80,12 +86,13 @@ class Bubblewrap:
         plan = self._plan(launch)
         leaf = birth.leaf_name(self.tree, launch) or "none; the pid namespace is ended instead"
         namespaces = "user, mount, pid, ipc, uts, cgroup" + (
-            ", network" if launch.network == "none" else " (network: the host's)"
+            " (network: the host's)" if launch.network == "host" else ", network"
         )
         rules = f"{len(self._filter) // 8} instructions" if self._filter else "none here"
         lines = [
             f"bubblewrap {'.'.join(map(str, self.bwrap.version))} at {self.bwrap.path}",
             f"namespaces: {namespaces}; no capabilities, no new privileges",
+            *hand.explain(launch),
             f"cgroup: {leaf}",
             f"user: {os.geteuid() if launch.uid is None else launch.uid}",
             f"seccomp: {rules}; agents' own sandboxes: {'allowed' if self.nested else 'refused'}",
@@ -134,8 +141,8 @@ class Bubblewrap:
             ),
         )
 
-    def _steps(self, launch: Launch, binds: inside.Binds, leaf: str) -> list[Step]:
-        taken = [*steps.join(leaf), *steps.limit()]
+    def _steps(self, launch: Launch, binds: inside.Binds) -> list[Step]:
+        taken: list[Step] = []
         if binds.staged:
             sources = dict(self.bwrap.mounts) | binds.to_stage()
             taken.append(Step("stage the directories", lambda: mounts.stage(sources)))

@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.egress import hand
 
 
 class Places(NamedTuple):
@@ -62,4 +63,5 @@ def environment(launch: Launch, places: Places, user: str = "agent") -> dict[str
         "LAZARUS_OUTBOX": places.outbox,
         "NOTIFY_SOCKET": f"{places.published}/notify.sock",
     }
-    return told | launch.env | fixed
+    proxied = hand.environment() if launch.network == "allow" else {}
+    return told | proxied | launch.env | fixed
