@@ -11,7 +11,7 @@ from lazarus_pit.cells import provision
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "lazarus_pit"
 PAGE = ROOT / "docs" / "reference" / "events.md"
-TELLERS = {"tell": 1, "_event": 0}
+TELLERS = {"tell": 1, "_event": 0, "note_event": 1}
 """Functions that make an event, and which argument is its name."""
 COMPUTED = {"agent_hung", "agent_stalled", *provision.EVENTS.values()}
 """Events whose names are put together; the test below sees that they can really be told."""

@@ -13,6 +13,7 @@
         .lazarus/heartbeats/<agent>.json      the newest beat, for everyone to read
         .lazarus/state.json                   what the daemon believes; it alone writes it
         .lazarus/lock                         held while cell.json is being changed
+        .lazarus/restore/                     what the last restore replaced
         .lazarus/home/<agent>/                the private home an agent sees
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
         .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
@@ -123,6 +124,11 @@ class CellPaths:
         return self.private / "lock"
 
     @property
+    def restoring(self) -> Path:
+        """Where a restore is prepared, and what it replaced stays until the next checkpoint."""
+        return self.private / "restore"
+
+    @property
     def homes(self) -> Path:
         """The private homes."""
         return self.private / "home"
@@ -199,6 +205,16 @@ class PitPaths:
     def daemon(self) -> Path:
         """Who the daemon is and when it last looked, for people and programs."""
         return self.private / "daemon.json"
+
+    @property
+    def egress(self) -> Path:
+        """The control socket of the proxy for network mode ``allow``."""
+        return self.private / "egress.sock"
+
+    @property
+    def egress_log(self) -> Path:
+        """What that proxy has to say of its own faults."""
+        return self.private / "egress.log"
 
     @property
     def nursery(self) -> Path:

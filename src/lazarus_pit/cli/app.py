@@ -54,6 +54,35 @@ VERBS: dict[str, Verb] = {
         "Give an agent a new life now; clears used attempts and holds.",
         "lazarus revive pond/scribe",
     ),
+    "checkpoint": Verb(
+        "checkpoints:checkpoint",
+        "Save a cell.",
+        'lazarus checkpoint pond --note "before the merge"',
+    ),
+    "checkpoints": Verb(
+        "checkpoints:checkpoints", "List a cell's checkpoints.", "lazarus checkpoints pond"
+    ),
+    "verify": Verb(
+        "checkpoints:verify", "Check every byte of a checkpoint.", "lazarus verify pond"
+    ),
+    "diff": Verb(
+        "checkpoints:diff",
+        "Say what changed between two checkpoints.",
+        "lazarus diff pond 20260406 latest",
+    ),
+    "restore": Verb(
+        "checkpoints:restore",
+        "Bring a checkpoint back; agents are stopped before and started after.",
+        "lazarus restore pond --checkpoint 20260406T1",
+    ),
+    "undo": Verb(
+        "checkpoints:undo",
+        "Go back to a checkpoint by touching only what differs.",
+        "lazarus undo pond",
+    ),
+    "fork": Verb(
+        "forking:fork", "Make a new cell of a checkpoint.", "lazarus fork pond --name pond-b"
+    ),
     "freeze": Verb("freezing:freeze", "Make a cell stand still.", "lazarus freeze pond"),
     "thaw": Verb("freezing:thaw", "Let a frozen cell move again.", "lazarus thaw pond"),
     "why": Verb(
@@ -86,6 +115,9 @@ VERBS: dict[str, Verb] = {
     ),
 }
 
+SPELLINGS = {("checkpoint", "verify"): "verify", ("checkpoint", "diff"): "diff"}
+"""Two words that mean a verb of one: ``checkpoint`` itself takes a cell's name in that place."""
+
 NOUNS = {"cell": "Create, show, archive or destroy a mission cell."}
 EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
 
@@ -115,7 +147,7 @@ def build() -> App:
 
 def run(words: Sequence[str]) -> int:
     """Do what was typed and return the exit code. Nothing escapes as a traceback."""
-    return guarded(lambda: _run(hoist(words)))
+    return guarded(lambda: _run(spelled(hoist(words))))
 
 
 def _run(words: Sequence[str]) -> int:
@@ -136,3 +168,9 @@ def hoist(words: Sequence[str]) -> list[str]:
         rest = rest[take:]
     end = rest.index("--") if "--" in rest else len(rest)
     return rest[:end] + front + rest[end:] if rest else front
+
+
+def spelled(words: Sequence[str]) -> list[str]:
+    """Return the words with every verb in its one-word spelling."""
+    verb = SPELLINGS.get((words[0], words[1])) if len(words) > 1 else None
+    return [verb, *words[2:]] if verb else list(words)

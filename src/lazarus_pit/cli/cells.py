@@ -98,12 +98,11 @@ def create(
     proposal = _read_proposal(from_proposal) if from_proposal else None
     if proposal is None and not mission:
         raise UsageError("cell create: expected --mission TEXT or --from-proposal FILE")
-    taken = {listed.manifest.name for listed in list_cells(config.root) if listed.manifest}
     wanted = Manifest(
         uuid=provision.new_uuid(),
         status=CellStatus.ACTIVE,
         mission=mission or (proposal.title if proposal else ""),
-        name=_cell_name(name, proposal, taken),
+        name=_cell_name(name, proposal, names_of(config.root)),
         created_by=by or who(),
         repo=repo,
         gitea_issue=issue,
@@ -137,13 +136,27 @@ def _cell_name(wanted: str | None, proposal: Proposal | None, taken: set[str | N
         made = re.sub(r"[^a-z0-9]+", "-", proposal.title.lower()) if proposal else ""
         made = made[:NAME_LENGTH].strip("-")
         return made if made and made not in taken else None
+    check_free_name(wanted, taken)
+    return wanted
+
+
+def names_of(root: Path) -> set[str | None]:
+    """Return the names that cells below a root have."""
+    return {listed.manifest.name for listed in list_cells(root) if listed.manifest}
+
+
+def check_free_name(wanted: str, taken: set[str | None]) -> None:
+    """Pass a name that a new cell may have.
+
+    Raises:
+        UsageError: it is no name, or another cell has it.
+    """
     if not is_agent_name(wanted):
         raise UsageError(
             f"--name: found {say.clean(wanted, 80)!r}, expected 1 to 64 of a-z 0-9 . _ -"
         )
     if wanted in taken:
         raise UsageError(f"--name: there is a cell {wanted!r} already, expected a new name")
-    return wanted
 
 
 def fill_in(wanted: Manifest, proposal: Proposal) -> Manifest:
@@ -163,6 +176,7 @@ def fill_in(wanted: Manifest, proposal: Proposal) -> Manifest:
         wanted,
         agents=members,
         rules={} if attempts is None else {"max_revive_attempts": attempts},
+        checkpoint_interval=proposal.configuration.checkpoint_interval,
         found={"proposal": msgspec.to_builtins(proposal)},
     )
 
@@ -171,7 +185,6 @@ def _unheeded(proposal: Proposal) -> list[str]:
     """Say which wishes of a proposal are only written down."""
     wishes = {
         "max duration": proposal.configuration.max_duration,
-        "checkpoint interval": proposal.configuration.checkpoint_interval,
         "auto-archive on close": proposal.configuration.auto_archive,
         "read-only access to homes (all are absent)": proposal.isolation.read_only_homes,
     }

@@ -104,8 +104,8 @@ def _kill(paths: CellPaths) -> str:
     generation, life = find_life(paths, SCRIBE)
     offset, before = journal_end(paths.events), len(_chapters(paths))
     began = time.time()
-    pids = hurt(life, signal.SIGKILL)
-    _say("kill -9", f"{SCRIBE}, pid {_listed(pids)}, after {before} chapters")
+    pid = hurt(life, signal.SIGKILL)
+    _say("kill -9", f"{SCRIBE}, pid {pid}, after {before} chapters")
     died = await_event(paths, offset, SCRIBE, "agent_died")
     started = await_event(paths, offset, SCRIBE, "agent_started")
     revived = await_event(paths, offset, SCRIBE, "agent_revived")
@@ -124,8 +124,8 @@ def _stop(paths: CellPaths) -> str:
     generation, life = find_life(paths, INDEXER)
     offset, before = journal_end(paths.events), _index_commits(paths)
     began = time.time()
-    pids = hurt(life, signal.SIGSTOP)
-    _say("kill -STOP", f"{INDEXER}, pid {_listed(pids)}; {SILENCE:g} s of silence are death here")
+    pid = hurt(life, signal.SIGSTOP)
+    _say("kill -STOP", f"{INDEXER}, pid {pid}; {SILENCE:g} s of silence are death here")
     stale = await_event(paths, offset, INDEXER, "heartbeat_stale")
     hung = await_event(paths, offset, INDEXER, "agent_hung")
     died = await_event(paths, offset, INDEXER, "agent_died")
@@ -242,7 +242,3 @@ def _farewell(stage: Stage, paths: CellPaths, results: list[str], took: Seconds)
     ):
         say.line(f"  {words}")
     say.line(f"  rm -r {stage.top}   when you have seen enough")
-
-
-def _listed(pids: list[int]) -> str:
-    return ", ".join(map(str, pids))

@@ -181,10 +181,15 @@ def find_life(paths: CellPaths, agent: str) -> tuple[int, Life]:
     return health.generation, life
 
 
-def hurt(life: Life, number: signal.Signals) -> list[int]:
-    """Send a signal to every process of the agent itself, from outside; return their pids."""
-    pids = lives.agents_own(life)
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-    return pids
+def hurt(life: Life, number: signal.Signals) -> int:
+    """Send a signal to the agent's own program, its oldest process, from outside; return its pid.
+
+    Raises:
+        WorldError: it has ended meanwhile.
+    """
+    born = {pid: procfs.start_time(pid) or 0 for pid in lives.agents_own(life)}
+    if not born:
+        raise WorldError("the agent has ended by itself")
+    pid = min(born, key=lambda one: (born[one], one))
+    os.kill(pid, number)
+    return pid

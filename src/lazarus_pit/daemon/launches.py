@@ -9,13 +9,15 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from lazarus_pit.cells import provision, store
+from lazarus_pit.cells.checkpoint.restore import recover
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import Key, Role
+from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.looks import Sights, clock_offset
 from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.errors import StoreError
-from lazarus_pit.formats.manifest import Member, Network
+from lazarus_pit.formats.manifest import Member
 from lazarus_pit.sandboxes.base import Launch
 
 LOG_LIMIT = 64 * 1024 * 1024
@@ -47,8 +49,9 @@ class _Plan(NamedTuple):
 class Launches:
     """Prepares lives from the manifests."""
 
-    def __init__(self, config: Config, roster: Roster, senses: Senses) -> None:
+    def __init__(self, config: Config, roster: Roster, senses: Senses, egress: Egress) -> None:
         """Read members from ``roster`` and let ``senses`` know where each life can be seen."""
+        self._egress = egress
         self._config = config
         self._roster = roster
         self._senses = senses
@@ -60,6 +63,7 @@ class Launches:
 
         Raises:
             KeyError: the manifests no longer name the agent.
+            SpawnError: the proxy of its network could not be started.
             OSError: a directory or file of the cell could not be made.
         """
         cell, member = self._roster.member(key)
@@ -73,11 +77,14 @@ class Launches:
         _rotate(plan.launch.log_file)
         self._senses.attend(key, cell.paths, member.name, generation)
         self._offsets[key] = clock_offset()
-        return replace(plan.launch, generation=generation, status_file=status)
+        proxy = self._egress.ready() if plan.launch.network == "allow" else ""
+        return replace(plan.launch, generation=generation, status_file=status, proxy=proxy)
 
     def _plan(self, key: Key, cell: Cell, member: Member) -> _Plan:
         """Work out what all lives of an agent have in common, and make what is to stand there."""
         paths, name = cell.paths, member.name
+        if paths.restoring.is_dir():
+            recover(paths.cell, paths.restoring)  # A restore that was cut short is finished first.
         owner = provision.agent_owner(self._config.isolation.uid, self._config.isolation.gid)
         provision.make_member(paths, member, owner)
         with contextlib.suppress(StoreError):  # A full disk: an older copy, or none, must do.
@@ -90,7 +97,9 @@ class Launches:
             generation=0,
             argv=member.command,
             env=member.env,
-            network="host" if member.network is Network.HOST else "none",
+            network=member.network.value,
+            allow=member.allow,
+            forward=member.forward,
             workspace=str(paths.workspace),
             home=str(paths.home(name)),
             heartbeat_dir=str(paths.beats(name)),

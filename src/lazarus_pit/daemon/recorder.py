@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lazarus_pit.cells import journal, store
@@ -22,6 +22,7 @@ from lazarus_pit.daemon import beliefs
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
+from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,11 @@ class Recorder:
             self._seq[uuid] = max(self._last_seq(uuid), event.seq or 0)
         self._publish(events)
 
-    def write_states(self, agents: dict[Key, Agent], cells: dict[str, list[str]]) -> None:
-        """Renew the ``state.json`` of every cell that is behind.
+    def behind(self, agents: dict[Key, Agent], cells: dict[str, list[str]]) -> Iterator[State]:
+        """Yield what the ``state.json`` of every cell that is behind should say.
 
         Args:
-            agents: the fleet.
+            agents: the fleet; read as it is when the next state is asked for.
             cells: the agents' names, by cell.
         """
         for uuid in list(self.dirty):
@@ -97,13 +98,16 @@ class Recorder:
             if names is None:
                 continue
             known = {name: agents[f"{uuid}/{name}"] for name in names if f"{uuid}/{name}" in agents}
-            state = beliefs.state_of(uuid, known, self._sandbox)
-            try:
-                store.write_state(self.pit.cell(uuid), state, durable=False)
-            except StoreError as error:
-                log.debug("state of %s is behind: %s", uuid, error)
-                self.dirty.add(uuid)
-                return  # The next sweep tries again; a full disk refuses them all.
+            yield beliefs.state_of(uuid, known, self._sandbox)
+
+    def write_state(self, state: State) -> bool:
+        """Write one; ``False`` if the disk refused, and it is to be tried again."""
+        try:
+            store.write_state(self.pit.cell(state.cell_uuid), state, durable=False)
+        except StoreError as error:
+            log.debug("state of %s is behind: %s", state.cell_uuid, error)
+            return False
+        return True
 
     def _event(self, told: Told) -> Event:
         uuid, _, name = told.key.partition("/")

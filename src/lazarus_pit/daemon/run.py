@@ -11,10 +11,11 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from lazarus_pit.cells.files import replace_file
-from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.config import Config
 from lazarus_pit.core.events import (
     Dismissed,
@@ -25,7 +26,7 @@ from lazarus_pit.core.events import (
     Told,
 )
 from lazarus_pit.core.fleet import Fleet
-from lazarus_pit.core.model import Key
+from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
 from lazarus_pit.daemon.awaken import Awakened, awaken
@@ -35,9 +36,12 @@ from lazarus_pit.daemon.looks import clock_offset
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.recorder import Recorder
 from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.daemon.saving import Rounds
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.daemon.watch import Kind, Watch
 from lazarus_pit.errors import StoreError, WorldError
+from lazarus_pit.formats.state import State
+from lazarus_pit.formats.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +78,9 @@ class Daemon:
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False
-        self._flush: asyncio.TimerHandle | None = None
+        self._flush: asyncio.Task[None] | None = None
         self._refresh = 0
+        self._rounds = Rounds()
         self._clocks = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
         self._next_sweep = 0.0
 
@@ -138,7 +143,10 @@ class Daemon:
             self._wake.cancel()
         self.watch.drain()
         self._turn()
-        self._write_states()
+        if self._flush is not None:
+            self._flush.cancel()
+        all(map(self.recorder.write_state, self._states_behind()))
+        self._rounds.close()
         self.hands.close()
         self.exits.close()
         self.senses.close()
@@ -176,14 +184,22 @@ class Daemon:
         elif wake < now + self.config.cells.poll_interval:
             self._wake = self._aio.call_at(wake, self._turn)
         if self.recorder.dirty and self._flush is None:
-            self._flush = self._aio.call_later(STATE_SECONDS, self._write_states)
+            self._flush = asyncio.create_task(self._write_states())
 
-    def _write_states(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
+    async def _write_states(self) -> None:
+        """Renew what people read: a cell at a time, the disk's part outside the loop's thread."""
+        await asyncio.sleep(STATE_SECONDS)
+        try:
+            for state in self._states_behind():
+                if not await asyncio.to_thread(self.recorder.write_state, state):
+                    self.recorder.dirty.add(state.cell_uuid)
+                    break  # A full disk refuses them all; the next turn tries again.
+        finally:
             self._flush = None
+
+    def _states_behind(self) -> Iterator[State]:
         cells = {uuid: list(cell.enlisted) for uuid, cell in self.roster.cells.items()}
-        self.recorder.write_states(self.fleet.agents, cells)
+        return self.recorder.behind(self.fleet.agents, cells)
 
     # ------------------------------------------------------------ seeing
 
@@ -232,9 +248,19 @@ class Daemon:
                 if kind is Kind.BEAT:
                     self.senses.reread(what)
             self._refresh_some()
-            self._write_states()
             self._turn_soon()
             self._report()
+            self._rounds.go(self._savable(), time.monotonic())
+
+    def _savable(self) -> Iterator[tuple[CellPaths, Manifest, list[Life]]]:
+        for uuid, cell in self.roster.cells.items():
+            if cell.manifest.checkpoint_interval:
+                found = [
+                    life
+                    for key, (_, life) in self.exits.lives.items()
+                    if key.startswith(f"{uuid}/")
+                ]
+                yield cell.paths, cell.manifest, found
 
     def _doubt_clocks(self) -> None:
         """After a suspend, a stop or a step of the clock, nobody is judged by what we missed."""

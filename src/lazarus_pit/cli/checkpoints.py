@@ -1,0 +1,206 @@
+"""``lazarus checkpoint``, ``checkpoints``, ``restore``, ``undo``, ``fork``: save and bring back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.checkpoint import shelf
+from lazarus_pit.cells.checkpoint.diff import Diff, DiffRequest
+from lazarus_pit.cells.checkpoint.restore import WORK, Restored, RestoreRequest
+from lazarus_pit.cells.checkpoint.run import Still, run
+from lazarus_pit.cells.checkpoint.undo import Undone, UndoRequest
+from lazarus_pit.cells.checkpoint.verify import Verified, VerifyRequest
+from lazarus_pit.cells.checkpoint.worker import Order, Progress
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cli import say
+from lazarus_pit.cli.endings import lives_of
+from lazarus_pit.cli.names import find_cell
+from lazarus_pit.cli.pausing import stopped
+from lazarus_pit.cli.place import HERE, CellName, Json, Place
+from lazarus_pit.cli.waiting import WAIT, Wait
+from lazarus_pit.daemon import saving
+
+Note = Annotated[str, Parameter(help="What it is for, kept with it.")]
+Which = Annotated[
+    str, Parameter(name="--checkpoint", help="Its name, or the beginning of it; latest by itself.")
+]
+T = TypeVar("T")
+
+
+def checkpoint(
+    cell: CellName, /, *, note: Note = "", json: Json = False, place: Place = HERE
+) -> int:
+    """Save a cell: its agents stand still for a moment, or not at all if none runs."""
+    config = place.settings()
+    paths, _ = find_cell(place.pit(), cell)
+    saved = _work(saving.save(paths, lives_of(config, paths), note, _progress))
+    if json:
+        say.as_json(saved)
+        return 0
+    kind = "changed parts anew" if saved.incremental else "all anew"
+    say.line(
+        f"checkpoint {saved.name}: {say.count(saved.entries, 'entry').replace('entrys', 'entries')}"
+        f", {saved.size / 1e6:.1f} MB, {kind}; agents paused {say.span(saved.pause_seconds)}, "
+        f"{say.span(saved.wall_seconds)} in all"
+    )
+    for omission in saved.left_out:
+        say.complain(f"not saved: {say.clean(omission.path)}: {omission.why}")
+    return 0
+
+
+def checkpoints(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
+    """List a cell's checkpoints, the oldest first."""
+    paths, _ = find_cell(place.pit(), cell)
+    found = shelf.checkpoints(paths.checkpoints)
+    if json:
+        say.as_json(
+            [
+                {"name": c.name, "archive": str(c.archive), "created": c.created, "bytes": c.size}
+                for c in found
+            ]
+        )
+        return 0
+    rows = [
+        [c.name, f"{c.size / 1e6:.1f} MB", say.span(time.time() - c.created) + " ago"]
+        for c in found
+    ]
+    for text in say.table(["CHECKPOINT", "SIZE", "TAKEN"], rows) if rows else ["none"]:
+        say.line(text)
+    return 0
+
+
+def verify(
+    cell: CellName, /, *, checkpoint: Which = "latest", json: Json = False, place: Place = HERE
+) -> int:
+    """Check every byte of a checkpoint against its own list."""
+    paths, _ = find_cell(place.pit(), cell)
+    archive = shelf.find(paths.checkpoints, checkpoint).archive
+    found: Verified = _work(_ask(VerifyRequest(archive=str(archive))))
+    if json:
+        say.as_json(found)
+    else:
+        say.line(f"{archive.name} is sound: {found.about.entries} entries, {found.size} bytes")
+    return 0
+
+
+def diff(
+    cell: CellName,
+    old: Annotated[str, Parameter(help="The older checkpoint.")],
+    new: Annotated[str, Parameter(help="The newer one.")] = "latest",
+    /,
+    *,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Say what changed between two checkpoints."""
+    paths, _ = find_cell(place.pit(), cell)
+    first, second = (shelf.find(paths.checkpoints, name).archive for name in (old, new))
+    found: Diff = _work(_ask(DiffRequest(old=str(first), new=str(second))))
+    if json:
+        say.as_json(found.differences)
+        return 0
+    for one in found.differences:
+        say.line(f"{one.change.value:8} {say.clean(one.path)}")
+    return 0
+
+
+def restore(
+    cell: CellName,
+    /,
+    *,
+    checkpoint: Which = "latest",
+    wait: Wait = WAIT,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Bring a checkpoint back; agents are stopped before and started after.
+
+    What it replaces is kept in the cell until the next checkpoint.
+    """
+    paths, archive = _prepare(cell, checkpoint, place)
+    request = RestoreRequest(
+        cell=str(paths.cell), archive=archive, staging=str(paths.restoring), parts=WORK
+    )
+    with stopped(place.settings(), paths, wait):
+        saving.clear_staging(paths)
+        done: Restored = _work(_ask(request))
+        saving.note_event(paths, "cell_restored", checkpoint=_name(archive), replaced=done.replaced)
+    if json:
+        say.as_json(done)
+        return 0
+    say.line(f"cell {cell} is as in {_name(archive)}; what it was is in {done.replaced}")
+    _notes(done.notes)
+    return 0
+
+
+def undo(
+    cell: CellName,
+    /,
+    *,
+    checkpoint: Which = "latest",
+    wait: Wait = WAIT,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """Go back to a checkpoint of this host by touching only what differs."""
+    paths, archive = _prepare(cell, checkpoint, place)
+    request = UndoRequest(cell=str(paths.cell), archive=archive, staging=str(paths.restoring))
+    with stopped(place.settings(), paths, wait):
+        saving.clear_staging(paths)
+        done: Undone = _work(_ask(request))
+        counts = {"restored": done.restored, "removed": done.removed}
+        saving.note_event(paths, "cell_undone", checkpoint=_name(archive), **counts)
+    if json:
+        say.as_json(done)
+        return 0
+    say.line(
+        f"cell {cell} is as in {_name(archive)}: {done.restored} entries restored, "
+        f"{done.removed} removed, {done.kept} left as they were"
+    )
+    _notes(done.notes)
+    return 0
+
+
+def _prepare(cell: str, checkpoint: str, place: Place) -> tuple[CellPaths, str]:
+    """Find the cell and the archive; a cell that has ended is not brought back."""
+    paths, manifest = find_cell(place.pit(), cell)
+    provision.refuse_ended(manifest)
+    return paths, str(shelf.find(paths.checkpoints, checkpoint).archive)
+
+
+def _name(archive: str) -> str:
+    return archive.rpartition("/")[2].removesuffix(shelf.ARCHIVE)
+
+
+def _ask(request: Any) -> Coroutine[Any, Any, Any]:
+    """Have a worker do it to a cell in which nothing runs."""
+    return run(Order(request=request), Still(), _progress)
+
+
+def _work(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    finally:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _progress(at: Progress) -> None:
+    """Draw a bar on a terminal; elsewhere say each stage once, when it is done."""
+    if sys.stderr.isatty():
+        bar = "#" * round(at.done * 30)
+        print(f"\r{at.stage:10} [{bar:30}]", end="", file=sys.stderr, flush=True)
+    elif at.done >= 1.0:
+        print(f"lazarus: {at.stage}: done", file=sys.stderr, flush=True)
+
+
+def _notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        say.complain(note)
