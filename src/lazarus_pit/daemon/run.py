@@ -30,6 +30,7 @@ from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
 from lazarus_pit.daemon.awaken import Awakened, awaken
+from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches
 from lazarus_pit.daemon.looks import clock_offset
@@ -40,8 +41,8 @@ from lazarus_pit.daemon.saving import Rounds
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.daemon.watch import Kind, Watch
 from lazarus_pit.errors import StoreError, WorldError
-from lazarus_pit.formats.state import State
 from lazarus_pit.formats.manifest import Manifest
+from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class Daemon:
         self.roster = Roster(self.pit.root, config.rules, self._tell)
         self.senses = Senses(aio, self.watch, self.offer, self._tell)
         self.exits = Exits(aio, self.offer)
-        launches = Launches(config, self.roster, self.senses)
+        self.egress = Egress(aio, self.pit, self.roster, self.exits.lives, self._tell)
+        launches = Launches(config, self.roster, self.senses, self.egress)
         self.launches = launches
         self.hands = Hands(awakened.sandbox, launches, self.exits, self.offer)
         self.loop = Loop(self.fleet, self.recorder, self.hands)
@@ -128,6 +130,7 @@ class Daemon:
         for (key, generation), life in self._awakened.adopted.items():
             self._attend(key, generation)
             self.exits.watch(key, generation, life)
+        self.egress.begin()
         self._turn()
         self.loop.repeat_owed()
         self._turn()
@@ -148,6 +151,7 @@ class Daemon:
         all(map(self.recorder.write_state, self._states_behind()))
         self._rounds.close()
         self.hands.close()
+        self.egress.close()
         self.exits.close()
         self.senses.close()
         self.watch.close()
@@ -247,6 +251,7 @@ class Daemon:
             for kind, what in list(self.watch.refused):
                 if kind is Kind.BEAT:
                     self.senses.reread(what)
+            self.egress.check()
             self._refresh_some()
             self._turn_soon()
             self._report()

@@ -29,6 +29,7 @@ from lazarus_pit.linux.landlock import (
 from lazarus_pit.linux.spawn import Program, Step
 from lazarus_pit.sandboxes import birth, furniture, program, steps
 from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
 from lazarus_pit.sandboxes.furniture import Furniture
 
@@ -72,7 +73,7 @@ class Landlock:
             return birth.direct_child(
                 launch,
                 self.tree,
-                lambda bed: spawn.forked(child, bed.standard, [*steps.join(bed.leaf), *taken]),
+                lambda bed: spawn.forked(child, bed.standard, taken, bed.leaf),
             )
         finally:
             os.close(ruleset)
@@ -143,6 +144,7 @@ def rules(launch: Launch, standing: Furniture) -> list[tuple[str, int]]:
 
 
 def _program(launch: Launch, standing: Furniture) -> Program:
+    hand.refuse_without_namespaces(launch, "landlock")
     own = [standing.host_python] if standing.host_python else []
     path = (standing.host_bin, *own, *os.defpath.split(":"))
     places = outside(launch, path, os.path.dirname(standing.package))

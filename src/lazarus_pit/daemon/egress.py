@@ -1,0 +1,276 @@
+"""The daemon's side of network mode ``allow``: there is a proxy, and what it refuses is told.
+
+The proxy is a process of its own that outlives the daemon: a new daemon finds it by its socket and
+speaks to it. When it dies the daemon starts another and hands it the networks of the running
+lives again, by entering each; only what was under way is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Mapping
+
+import msgspec
+
+import lazarus_pit
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.model import Key, Life
+from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.errors import SpawnError
+from lazarus_pit.formats.manifest import Network
+from lazarus_pit.linux import pidfd, spawn, unix_sockets
+from lazarus_pit.linux.spawn import Program
+from lazarus_pit.sandboxes import lives
+from lazarus_pit.sandboxes.egress import hand
+from lazarus_pit.sandboxes.egress.messages import (
+    MAX_BYTES,
+    PROTOCOL,
+    Denied,
+    Hello,
+    Message,
+    Passed,
+    Take,
+    Welcome,
+    decode,
+    encode,
+)
+
+log = logging.getLogger(__name__)
+
+PROXY = "lazarus_pit.sandboxes.egress.proxy"
+PATIENCE = 10.0
+"""Seconds in which a proxy must answer; one that does not is replaced."""
+BACKLOG = 64
+RETRY_FIRST = 0.1
+RETRY_LAST = 30.0
+"""Seconds until a proxy that could not be started is tried again."""
+
+
+class Egress:
+    """The one proxy of this pit, started when the first agent needs it."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pit: PitPaths,
+        roster: Roster,
+        running: Mapping[Key, tuple[int, Life]],
+        tell: Callable[[Told], None],
+    ) -> None:
+        """Serve the lives in ``running``, by the lists in ``roster``; tell what is refused."""
+        self._loop = loop
+        self._path = str(pit.egress)
+        self._log_file = str(pit.egress_log)
+        self._roster = roster
+        self._running = running
+        self._tell = tell
+        self._line: socket.socket | None = None
+        self._child = 0
+        self._asked = False
+        self._retry: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Take over the proxy of a forerunner, and serve every adopted life that lacks one."""
+        if self._wanted() or os.path.exists(self._path):
+            self._restore(RETRY_FIRST, start=bool(self._wanted()))
+
+    def ready(self) -> str:
+        """Return the control socket of a proxy that runs.
+
+        Raises:
+            SpawnError: none could be started.
+        """
+        if self._line is None:
+            self._mend(self._open())
+        return self._path
+
+    def check(self) -> None:
+        """Ask the proxy whether it is well; one that has not answered since the last time ends."""
+        line = self._line
+        if line is None:
+            return
+        if self._asked:
+            log.warning("the egress proxy does not answer")
+            self._kill(line)
+            return  # The end of the line is heard next.
+        self._asked = True
+        with contextlib.suppress(OSError):
+            line.send(encode(Hello(verbose=log.isEnabledFor(logging.DEBUG))))
+
+    def close(self) -> None:
+        """Speak to the proxy no more; while agents need it, it runs on."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._hang_up()
+
+    # ------------------------------------------------------------ the proxy
+
+    def _open(self) -> Collection[tuple[Key, int]]:
+        """Speak to the proxy that runs, else to a new one; return whom it serves."""
+        served = self._greet()
+        if served is None:
+            self._start()
+            served = self._greet()
+        if served is None:
+            raise SpawnError(f"the egress proxy does not answer: see {self._log_file}")
+        return served
+
+    def _greet(self) -> Collection[tuple[Key, int]] | None:
+        """Open a line to the proxy at the socket; one that is deaf or foreign is killed."""
+        try:
+            line = unix_sockets.connect(self._path, PATIENCE)
+        except OSError:
+            return None
+        try:
+            line.send(encode(Hello(verbose=log.isEnabledFor(logging.DEBUG))))
+            welcome = decode(line.recv(MAX_BYTES))
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("the egress proxy does not answer: %s", error)
+            welcome = Welcome(protocol=0)
+        if not isinstance(welcome, Welcome) or welcome.protocol != PROTOCOL:
+            self._kill(line)
+            line.close()
+            return None
+        line.setblocking(False)
+        self._line = line
+        self._asked = False
+        self._loop.add_reader(line, self._heard, line)
+        return welcome.lives
+
+    def _start(self) -> None:
+        """Start a proxy; it is spoken to before it has begun to listen."""
+        program = Program(
+            argv=(sys.executable, "-P", "-m", PROXY),
+            env={
+                "PATH": os.defpath,
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": os.path.dirname(os.path.dirname(lazarus_pit.__file__)),
+            },
+        )
+        try:
+            with contextlib.ExitStack() as opened:
+                nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                opened.callback(os.close, nothing)
+                said = spawn.open_log(self._log_file)
+                opened.callback(os.close, said)
+                control = opened.enter_context(unix_sockets.listen(self._path, BACKLOG))
+                standard = (nothing, said, said, control.fileno())
+                self._child = spawn.plain(program, standard, "/")
+        except OSError as error:
+            raise SpawnError(f"the egress proxy cannot be started: {error}") from error
+        log.info("egress proxy %d begins", self._child)
+
+    def _heard(self, line: socket.socket) -> None:
+        while True:
+            try:
+                data = line.recv(MAX_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._lost()
+                return
+            try:
+                self._note(decode(data))
+            except msgspec.MsgspecError as error:
+                log.warning("the egress proxy said something strange: %s", error)
+
+    def _note(self, message: Message) -> None:
+        if isinstance(message, Welcome):
+            self._asked = False
+        elif isinstance(message, Passed):
+            log.debug("%s reached %s:%d", message.key, message.host, message.port)
+        elif isinstance(message, Denied) and message.key.partition("/")[0] in self._roster.cells:
+            data = {"host": message.host, "port": message.port, "why": message.why}
+            counts = {"times": message.times, "others": message.others}
+            self._tell(Told(event="network_denied", key=message.key, data={**data, **counts}))
+
+    # ------------------------------------------------------------ when it dies
+
+    def _lost(self) -> None:
+        """Go on with another proxy, if anybody needs one."""
+        if self._line is not None:
+            self._kill(self._line)
+        self._hang_up()
+        if self._wanted():
+            self._tell(Told(event="network_proxy_lost", data={"agents": len(self._wanted())}))
+            self._restore(RETRY_FIRST, start=True)
+
+    def _kill(self, line: socket.socket) -> None:
+        """Make sure that the proxy at the other end is gone, and its sockets with it."""
+        pid = self._child or unix_sockets.peer(line)[0]
+        fd = pidfd.open_pid(pid) if pid != os.getpid() else None
+        if fd is not None:
+            pidfd.send_signal(fd, signal.SIGKILL)
+            gone = select.poll()
+            gone.register(fd, select.POLLIN)
+            gone.poll(PATIENCE * 1000)
+            os.close(fd)
+        if self._child:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._child, os.WNOHANG)
+            self._child = 0
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._loop.remove_reader(self._line)
+            self._line.close()
+            self._line = None
+
+    def _restore(self, retry: float, *, start: bool) -> None:
+        self._retry = None
+        try:
+            served = self._open() if start else self._greet()
+        except SpawnError as error:
+            log.warning("%s; trying again in %g s", error, retry)
+            again = min(retry * 2, RETRY_LAST)
+            self._retry = self._loop.call_later(retry, lambda: self._restore(again, start=True))
+            return
+        self._mend(served or ())
+
+    def _mend(self, served: Collection[tuple[Key, int]]) -> None:
+        """Have every running life served, one at a turn of the event loop."""
+        for key, generation in self._wanted().items():
+            if (key, generation) not in served:
+                self._loop.call_soon(self._hand_again, key, generation)
+
+    def _hand_again(self, key: Key, generation: int) -> None:
+        now, life = self._running.get(key, (0, None))
+        fd = lives.open_pidfd(life) if life is not None and now == generation else None
+        if fd is None or self._line is None:
+            return  # It has ended; or the proxy has, and all is done again.
+        try:
+            _, member = self._roster.member(key)
+            take = Take(
+                key=key,
+                agent=member.name,
+                generation=generation,
+                allow=member.allow,
+                forward=member.forward,
+            )
+            hand.again(self._path, take, fd)
+        except (OSError, KeyError) as error:
+            self._tell(Told(event="network_lost", key=key, data={"why": str(error)}))
+        else:
+            self._tell(Told(event="network_restored", key=key))
+        finally:
+            os.close(fd)
+
+    def _wanted(self) -> dict[Key, int]:
+        """The lives that need a proxy, by key, with their generations."""
+        found = {}
+        for key, (generation, life) in self._running.items():
+            with contextlib.suppress(KeyError):
+                _, member = self._roster.member(key)
+                if member.network is Network.ALLOW and lives.is_alive(life):
+                    found[key] = generation
+        return found
