@@ -79,13 +79,17 @@ class Composer:
         segments: list[Segment] = []
         todo = []
         for number, (start, end) in enumerate(self._runs):
-            reused = self._reusable(start, end)
-            if reused is None:
+            run = self._tree[start:end]
+            kept = self._kept(run)
+            if kept is None:
                 todo.append(number)
                 segments.append(Segment(end - start, []))
+                self._note_rows(rows, number, run)
             else:
-                segments.append(self._prior.segments[reused])
-            self._note_rows(rows, number, start, end)
+                segments.append(self._prior.segments[kept[0].segment])
+                if kept[0].segment != number:
+                    kept = [row._replace(segment=number) for row in kept]
+                rows.update(zip([path for path, _ in run], kept, strict=True))
         files = list(self._prior.files)
         for made in self._build(todo, files, means):
             segments[made.number].pieces.extend(made.pieces)
@@ -126,20 +130,23 @@ class Composer:
             return row
         return None
 
-    def _reusable(self, start: int, end: int) -> int | None:
-        number = None
-        for path, state in self._tree[start:end]:
-            row = self._same(path, state)
-            if row is None or (number is not None and row.segment != number):
+    def _kept(self, run: list[Entry]) -> list[Row] | None:
+        """Return the rows of a run that is one whole segment of the prior draft, unchanged."""
+        same = self._same
+        kept = []
+        for path, state in run:
+            row = same(path, state)
+            if row is None:
                 return None
-            number = row.segment
-        if number is None or self._prior.segments[number].members != end - start:
+            kept.append(row)
+        first = kept[0].segment
+        if self._prior.segments[first].members != len(run):
             return None
-        return number
+        return kept if all(row.segment == first for row in kept) else None
 
-    def _note_rows(self, rows: dict[str, Row], number: int, start: int, end: int) -> None:
+    def _note_rows(self, rows: dict[str, Row], number: int, run: list[Entry]) -> None:
         links, prior = self._links, self._prior.rows
-        for path, state in self._tree[start:end]:
+        for path, state in run:
             before = prior.get(path)
             digest, sparse = (before.digest, before.sparse) if before else (_NO_DIGEST, False)
             ctime = max(state.st_ctime_ns, NEVER_SAME)

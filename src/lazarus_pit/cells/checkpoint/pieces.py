@@ -6,7 +6,6 @@ Joined with ``HEAD`` before and ``tail()`` after, pieces are one ordinary gzip m
 from __future__ import annotations
 
 import os
-import stat
 import struct
 import zlib
 from typing import NamedTuple, cast
@@ -92,7 +91,7 @@ def plan(tree: list[Entry]) -> list[tuple[int, int]]:
     runs = []
     start = gathered = 0
     for place, (path, state) in enumerate(tree):
-        size = state.st_size if stat.S_ISREG(state.st_mode) else 0
+        size = 0 if path[-1] == "/" else state.st_size
         if size > CHUNK:
             if start < place:
                 runs.append((start, place))

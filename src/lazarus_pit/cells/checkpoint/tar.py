@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 REGULAR, LINK, SYMLINK, DIRECTORY, PAX = b"0", b"1", b"2", b"5", b"x"
@@ -91,8 +92,7 @@ def member_head(
     if not extra:
         return head
     body = b"".join([_pax(record) for record in extra])
-    above = _header(b"././@PaxHeader", (0o644, 0, 0, len(body), 0), PAX, b"")
-    return b"".join((above, body, padding(len(body)), head))
+    return b"".join((_pax_header(len(body)), body, padding(len(body)), head))
 
 
 def plain_head(path: str, size: int, seconds: int) -> bytes:
@@ -130,5 +130,17 @@ def _header(
     name: bytes, numbers: tuple[int, int, int, int, int], kind: bytes, link: bytes
 ) -> bytes:
     front = name.ljust(100, b"\0") + b"%07o\0%07o\0%07o\0%011o\0%011o\0" % numbers
+    back, sum_of_back = _back(kind, link)
+    return b"%s%06o\0 %s" % (front, sum(front) + sum_of_back, back)
+
+
+@lru_cache(maxsize=256)
+def _back(kind: bytes, link: bytes) -> tuple[bytes, int]:
+    """Make what follows a header's checksum, and its part of the sum (with the sum as spaces)."""
     back = kind + link.ljust(100, b"\0") + _USTAR
-    return b"%s%06o\0 %s" % (front, sum(front) + sum(back) + 8 * 0x20, back)
+    return back, sum(back) + 8 * 0x20
+
+
+@lru_cache(maxsize=256)
+def _pax_header(size: int) -> bytes:
+    return _header(b"././@PaxHeader", (0o644, 0, 0, size, 0), PAX, b"")
