@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,11 @@ class Pit:
                 provision.move_cell(paths, CellStatus.ARCHIVED)
         gone = ("stopped", "exited", "escalated", "")
         for paths in self.cells():
-            self.wait(
-                lambda p=paths: all(h.phase in gone for h in self.health(p).values()), "all stopped"
-            )
+            self.wait(partial(self._all_in, paths, gone), "all stopped")
         self.stop()
+
+    def _all_in(self, cell: CellPaths, phases: tuple[str, ...]) -> bool:
+        return all(health.phase in phases for health in self.health(cell).values())
 
     # ------------------------------------------------------------ what people do
 
@@ -150,7 +152,8 @@ class Pit:
             ]
             return hits[count - 1] if len(hits) >= count else None
 
-        return self.wait(found, f"{count} x {name} {agent} {data}")
+        event: Event = self.wait(found, f"{count} x {name} {agent} {data}")
+        return event
 
     def wait(self, found: Callable[[], Any], what: str) -> Any:
         """Wait until something is found; the root is watched, so that nothing is slept through."""

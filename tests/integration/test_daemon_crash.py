@@ -116,7 +116,7 @@ def test_a_second_daemon_is_refused_and_told_by_whom(pit: Pit) -> None:
     pit.cell()
     pit.start()
     assert pit.process is not None
-    argv = list(pit.process.args)  # type: ignore[arg-type]
+    argv = [str(word) for word in pit.process.args]  # type: ignore[union-attr]
     second = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     assert str(pit.process.pid) in second.stderr

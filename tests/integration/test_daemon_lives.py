@@ -36,7 +36,8 @@ def sh(script: str) -> tuple[str, str, str]:
 
 def agent_pid(pit: Pit, cell: object, marker: str) -> int:
     """The process in the sandbox that carries the marker, seen from outside."""
-    return pit.wait(lambda: max(processes(marker), default=0), f"process {marker}")
+    pid: int = pit.wait(lambda: max(processes(marker), default=0), f"process {marker}")
+    return pid
 
 
 def test_sigkill_is_noticed_and_the_agent_revived(pit: Pit) -> None:
