@@ -216,7 +216,8 @@ def test_it_can_be_frozen_and_thawed(sandbox: Sandbox, nest: Nest) -> None:
         before, used = count.read_text(), lives.computing(life)
         assert used is not None
         os.sched_yield()
-        assert (count.read_text(), lives.computing(life)) == (before, used)
+        assert count.read_text() == before
+        assert (lives.computing(life) or 0) - used < 10_000, "more than what was not yet counted"
         lives.thaw(life)
         until(lambda: count.read_text() not in ("", before))
         until(lambda: (lives.computing(life) or 0) > used)

@@ -62,6 +62,8 @@ class Furniture(NamedTuple):
     """The prefix of an interpreter that is not in a system directory, else empty."""
     host_python: str
     """Where that interpreter's programs are on the host, if the agents' user can reach them."""
+    open_to_all: frozenset[str]
+    """Which of these paths any user can walk to, so that they need not be staged."""
 
 
 def build(scratch: str, uid: int, gid: int) -> Furniture:
@@ -89,13 +91,16 @@ def build(scratch: str, uid: int, gid: int) -> Furniture:
             {"bin": (inner, "/lazarus/lib")}
             | {"host-bin": (host_python, os.path.dirname(package))},
         )
+    etc, inner_bin = str(place / "etc"), str(place / "bin")
+    pieces = (etc, inner_bin, package, *([python] if python else []))
     return Furniture(
-        etc=str(place / "etc"),
-        bin=str(place / "bin"),
+        etc=etc,
+        bin=inner_bin,
         host_bin=str(place / "host-bin"),
         package=package,
         python=python,
         host_python=f"{prefix}/bin" if python and within_reach else "",
+        open_to_all=frozenset(piece for piece in pieces if is_open_to_all(piece)),
     )
 
 

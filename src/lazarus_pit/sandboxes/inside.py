@@ -35,6 +35,8 @@ class Bind(NamedTuple):
     source: str
     target: str
     writable: bool = False
+    open_to_all: bool = False
+    """Any user can walk to it, and no agent can change the way."""
 
 
 class Binds(NamedTuple):
@@ -45,7 +47,7 @@ class Binds(NamedTuple):
 
     def to_stage(self) -> dict[str, str]:
         """Names in the stage and what is bound there."""
-        return {bind.name: bind.source for bind in self.all}
+        return {bind.name: bind.source for bind in self.all if not bind.open_to_all}
 
     def by_target(self) -> dict[str, str]:
         """Places inside and what they are on the host."""
@@ -77,17 +79,19 @@ def places(launch: Launch, standing: Furniture) -> Places:
 def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
     """Every directory that is mounted from outside the system's own."""
     observer = launch.role is Role.OBSERVER
-    python = [Bind("python", standing.python, PYTHON)] if standing.python else []
+    pieces = [
+        Bind("etc", standing.etc, "/etc"),
+        Bind("bin", standing.bin, f"{OURS}/bin"),
+        Bind("package", standing.package, f"{OURS}/lib/lazarus_pit"),
+        *([Bind("python", standing.python, PYTHON)] if standing.python else []),
+    ]
     extra = [
         Bind(f"extra{number}", os.path.realpath(path), path)
         for number, path in enumerate(launch.read_only)
     ]
     return Binds(
         (
-            Bind("etc", standing.etc, "/etc"),
-            Bind("bin", standing.bin, f"{OURS}/bin"),
-            Bind("package", standing.package, f"{OURS}/lib/lazarus_pit"),
-            *python,
+            *(piece._replace(open_to_all=piece.source in standing.open_to_all) for piece in pieces),
             Bind("home", launch.home, HOME, writable=True),
             Bind("workspace", launch.workspace, WORKSPACE, writable=not observer),
             Bind("heartbeats", launch.heartbeat_dir, HEARTBEATS, writable=True),
@@ -125,7 +129,8 @@ def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str
 
 
 def _bind(bind: Bind, *, staged: bool) -> tuple[str, str, str]:
-    source = f"{mounts.STAGE}/{bind.name}" if staged else bind.source
+    hidden = staged and not bind.open_to_all
+    source = f"{mounts.STAGE}/{bind.name}" if hidden else bind.source
     return ("--bind" if bind.writable else "--ro-bind", source, bind.target)
 
 
