@@ -13,7 +13,13 @@ SOURCE = ROOT / "src" / "lazarus_pit"
 PAGE = ROOT / "docs" / "reference" / "events.md"
 TELLERS = {"tell": 1, "_event": 0, "note_event": 1}
 """Functions that make an event, and which argument is its name."""
-COMPUTED = {"agent_hung", "agent_stalled", *provision.EVENTS.values()}
+COMPUTED = {
+    "agent_hung",
+    "agent_stalled",
+    "gateway_found",
+    "gateway_lost",
+    *provision.EVENTS.values(),
+}
 """Events whose names are put together; the test below sees that they can really be told."""
 
 

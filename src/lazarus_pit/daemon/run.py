@@ -9,7 +9,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -33,14 +32,16 @@ from lazarus_pit.daemon.awaken import Awakened, awaken
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches
+from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.looks import clock_offset
 from lazarus_pit.daemon.loop import OBSERVER, Loop
+from lazarus_pit.daemon.nexus import GatewayHealth
 from lazarus_pit.daemon.recorder import Recorder
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.daemon.saving import Rounds
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.daemon.watch import Kind, Watch
-from lazarus_pit.errors import StoreError, WorldError
+from lazarus_pit.errors import StoreError
 from lazarus_pit.formats.manifest import Manifest
 from lazarus_pit.formats.state import State
 
@@ -83,6 +84,7 @@ class Daemon:
         self._flush: asyncio.Task[None] | None = None
         self._refresh = 0
         self._rounds = Rounds()
+        self._gateway = GatewayHealth(config.gateway, self._tell)
         self._clocks = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
         self._next_sweep = 0.0
 
@@ -150,6 +152,7 @@ class Daemon:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
         self._rounds.close()
+        self._gateway.close()
         self.hands.close()
         self.egress.close()
         self.exits.close()
@@ -256,6 +259,7 @@ class Daemon:
             self._turn_soon()
             self._report()
             self._rounds.go(self._savable(), time.monotonic())
+            self._gateway.ask()
 
     def _savable(self) -> Iterator[tuple[CellPaths, Manifest, list[Life]]]:
         for uuid, cell in self.roster.cells.items():
@@ -300,6 +304,7 @@ class Daemon:
             "unconfined": self._awakened.unconfined,
             "cgroups": self._awakened.tree_note,
             "store": self.loop.store_fault or "ok",
+            "gateway": self._gateway.state,
             "unwatched": len(self.watch.refused),
         }
         try:
@@ -325,7 +330,7 @@ def serve(config: Config, *, unsafe_no_sandbox: bool = False) -> int:
     """
     config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = standing.take_lock(PitPaths(config.root).lock)
-    _log_to(config)
+    log_to(config)
     if not standing.write_pid_file(config.pid_file):
         log.warning("the PID file %s cannot be written", config.pid_file)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -354,33 +359,3 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool) -> None:
     finally:
         awakened.ledger.close()
     log.info("lazarus-pit %d ends; agents are left running", os.getpid())
-
-
-def _log_to(config: Config) -> None:
-    """Log to a file, or to standard output for ``-``: one line an event.
-
-    Raises:
-        WorldError: the log file cannot be opened.
-    """
-    handler: logging.Handler
-    try:
-        if config.log_file is None:
-            handler = logging.StreamHandler(sys.stdout)
-        else:
-            config.log_file.parent.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(config.log_file)
-    except OSError as error:
-        raise WorldError(f"{config.log_file}: cannot be opened: {error.strerror}") from None
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=config.daemon.log_level, handlers=[handler], force=True)
-    logging.raiseExceptions = False  # A full disk under the log is no reason to stop watching.
-
-
-class _OneLine(logging.Formatter):
-    """What agents say stays on one line and moves no cursor."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if text.isprintable():
-            return text
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
