@@ -12,8 +12,8 @@ is there. Descriptor 3 is its control socket. It gives up what rights it has bef
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - asyncio asks for it later, when it is out of reach
 import contextlib
-import encodings.idna  # noqa: F401 - later it may be out of reach
 import os
 import resource
 import signal
