@@ -22,6 +22,7 @@ from lazarus_pit.cells.provision import AGENT_ID, Owner, agent_owner
 from lazarus_pit.core.model import FleetRules, Rules
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
 from lazarus_pit.formats import rules, text
+from lazarus_pit.formats.limits import Limits, check_limit
 
 DEFAULT_PATH = Path("config/lazarus-pit.toml")
 _MAX_BYTES = 1024 * 1024
@@ -97,6 +98,8 @@ class Config(Struct, frozen=True, kw_only=True):
     rules: Rules
     """What every agent lives by, unless its cell or its own entry says otherwise."""
     fleet: FleetRules
+    limits: Limits
+    """How much every agent may take, and every cell of its disk."""
 
     @property
     def root(self) -> Path:
@@ -138,6 +141,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "rules": Rules,
     "fleet": FleetRules,
     "isolation": Isolation,
+    "limits": Limits,
 }
 IN_CELLS = ("heartbeat_stale_threshold", "resurrect_after", "max_revive_attempts")
 """Rules whose place in the file is ``[cells]``, where the contract has them."""
@@ -260,6 +264,8 @@ def _section(name: str, table: Mapping[str, Any], at: Place) -> dict[str, Any]:
         try:
             if name == "rules" or key in IN_CELLS:
                 values[key] = rules.check_rule(key, value)
+            elif name == "limits":
+                values[key] = check_limit(key, value)
             else:
                 values[key] = _value(name, key, value, kinds[key])
         except FormatError as error:

@@ -19,6 +19,7 @@ from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus, Desired, Role
 from lazarus_pit.errors import FormatError, RefusedError, UsageError
 from lazarus_pit.formats import allowlist
+from lazarus_pit.formats.limits import check_limit
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network, with_member
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.rules import RULES, check_rule
@@ -56,6 +57,9 @@ def spawn(
     rule: Annotated[
         tuple[str, ...], Several, Parameter(help="NAME=VALUE, a rule of its own.")
     ] = (),
+    limit: Annotated[
+        tuple[str, ...], Several, Parameter(help="NAME=NUMBER, as in memory_mb=512; 0 is none.")
+    ] = (),
     wait: Wait = WAIT,
     no_wait: NoWait = False,
     place: Place = HERE,
@@ -72,6 +76,7 @@ def spawn(
         "command": tuple(argv),
         "env": _environment(env),
         "rules": rules,
+        **({"limits": _limits(limit)} if limit else {}),
         **({"role": Role(role)} if role else {}),
         **_network(network, allow, forward),
     }
@@ -131,6 +136,17 @@ def _network(mode: str | None, allow: tuple[str, ...], forward: tuple[int, ...])
     except FormatError as error:
         raise UsageError(f"{flag}: {error}") from None
     return {"network": Network.ALLOW, "allow": allow, "forward": forward}
+
+
+def _limits(words: tuple[str, ...]) -> dict[str, int]:
+    """Read limits; a name given twice has the last word."""
+    limits: dict[str, int] = {}
+    for name, value in _pairs("--limit", words):
+        try:
+            limits[name] = check_limit(name, int(value) if value.isdecimal() else value)
+        except FormatError as error:
+            raise UsageError(f"--limit: {error}") from None
+    return limits
 
 
 def _environment(words: tuple[str, ...]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from lazarus_pit.core.model import CellStatus, Desired, Role, Rules
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import allowlist, text
 from lazarus_pit.formats.instant import from_rfc3339
+from lazarus_pit.formats.limits import check_limits
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 from lazarus_pit.formats.rules import check_rules, expectation, merge_rules
 
@@ -61,6 +62,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """How often people have asked for a revive by hand."""
     rules: dict[str, Any] = {}
     """Rules of its own; they win over those of the cell."""
+    limits: dict[str, Any] = {}
+    """How much it may take; see ``formats.limits``."""
     found: dict[str, Any] = {}
     """The entry as it was found in the file, with what is not ours."""
 
@@ -79,6 +82,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     repo: str | None = None
     rules: dict[str, Any] = {}
     """Rules for every member; they win over the configuration's."""
+    limits: dict[str, Any] = {}
+    """How much the cell as a whole may take, and each of its members."""
     checkpoint_interval: float | None = None
     """Seconds between two checkpoints that the daemon takes by itself; without it, none."""
     checkpoints_kept: dict[str, int] = {}
@@ -108,6 +113,7 @@ _CELL_FIELDS: Mapping[str, tuple[Any, str]] = {
     "gitea_issue": (int | None, "a number or null"),
     "repo": (str | None, "owner/name or null"),
     "rules": (dict[str, Any], "an object"),
+    "limits": (dict[str, Any], "an object of whole numbers"),
     "checkpoint_interval": (float | None, "a number of seconds or null"),
     "checkpoints_kept": (dict[str, int], "an object of whole numbers: last, hourly, daily"),
 }
@@ -125,6 +131,7 @@ _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "desired": (Desired, "run or stop"),
     "request": (int, _COUNT),
     "rules": (dict[str, Any], "an object"),
+    "limits": (dict[str, Any], "an object of whole numbers"),
 }
 
 
@@ -178,10 +185,12 @@ def _check_time(known: Mapping[str, Any], name: str, at: str) -> None:
 
 
 def _check_rules(known: Mapping[str, Any], at: str) -> None:
-    try:
-        check_rules(known.get("rules", {}))
-    except FormatError as error:
-        raise FormatError(f"{at}rules.{error}") from None
+    """Pass rules and limits: what people set in numbers."""
+    for name, check in (("rules", check_rules), ("limits", check_limits)):
+        try:
+            check(known.get(name, {}))
+        except FormatError as error:
+            raise FormatError(f"{at}{name}.{error}") from None
 
 
 def _member(entry: object, where: str) -> Member:
