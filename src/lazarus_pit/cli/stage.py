@@ -106,9 +106,10 @@ def set_up(resurrect_after: Seconds) -> Iterator[Stage]:
 def _end_everybody(config: Path, pit: PitPaths) -> None:
     """Let no agent outlive the demo, however that ended."""
     settings = Place(config=config).settings()
-    for listed in list_cells(pit.root):
-        for life in lives_of(settings, listed.paths):
-            lives.destroy(life)
+    cells = [listed.paths for listed in list_cells(pit.root)]
+    for life in (life for paths in cells for life in lives_of(settings, paths)):
+        lives.destroy(life)
+    await_true(lambda: not any(lives_of(settings, paths) for paths in cells), "every agent ends")
 
 
 def _is_up(pit: PitPaths, daemon: subprocess.Popen[bytes], top: Path) -> bool:
