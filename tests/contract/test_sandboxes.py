@@ -76,7 +76,8 @@ def test_the_exit_code_is_reported(sandbox: Sandbox, nest: Nest) -> None:
 
 
 def test_a_signal_is_reported_as_a_signal(sandbox: Sandbox, nest: Nest) -> None:
-    assert run(sandbox, nest.launch("sh", "-c", "kill -SEGV $$")) == Exit(signal=signal.SIGSEGV)
+    ended = run(sandbox, nest.launch("sh", "-c", "kill -SEGV $$"))
+    assert ended == Exit(signal=signal.SIGSEGV), nest.said()
 
 
 def test_output_and_errors_are_appended_to_the_log(sandbox: Sandbox, nest: Nest) -> None:

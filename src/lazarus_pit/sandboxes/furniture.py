@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lazarus_pit
-from lazarus_pit.linux import procfs
+from lazarus_pit.linux import mounts, procfs
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
 """Directories of the host that every agent may read."""
@@ -62,8 +62,8 @@ class Furniture(NamedTuple):
     """The prefix of an interpreter that is not in a system directory, else empty."""
     host_python: str
     """Where that interpreter's programs are on the host, if the agents' user can reach them."""
-    open_to_all: frozenset[str]
-    """Which of these paths any user can walk to, so that they need not be staged."""
+    in_sight: frozenset[str]
+    """Which of these paths any user can still walk to when others are staged."""
 
 
 def build(scratch: str, uid: int, gid: int) -> Furniture:
@@ -100,7 +100,7 @@ def build(scratch: str, uid: int, gid: int) -> Furniture:
         package=package,
         python=python,
         host_python=f"{prefix}/bin" if python and within_reach else "",
-        open_to_all=frozenset(piece for piece in pieces if is_open_to_all(piece)),
+        in_sight=frozenset(piece for piece in pieces if _is_in_sight(piece)),
     )
 
 
@@ -117,6 +117,10 @@ def is_in_system(path: str) -> bool:
 def is_open_to_all(path: str) -> bool:
     """Whether any user can walk to a directory and into it."""
     return all(place.stat().st_mode & stat.S_IXOTH for place in (Path(path), *Path(path).parents))
+
+
+def _is_in_sight(path: str) -> bool:
+    return is_open_to_all(path) and not path.startswith(f"{mounts.STAGE}/")
 
 
 def _build(place: Path, uid: int, gid: int, entries: dict[str, tuple[str, str]]) -> None:

@@ -35,8 +35,8 @@ class Bind(NamedTuple):
     source: str
     target: str
     writable: bool = False
-    open_to_all: bool = False
-    """Any user can walk to it, and no agent can change the way."""
+    in_sight: bool = False
+    """Any user can walk to it even when others are staged, and no agent can change the way."""
 
 
 class Binds(NamedTuple):
@@ -47,7 +47,7 @@ class Binds(NamedTuple):
 
     def to_stage(self) -> dict[str, str]:
         """Names in the stage and what is bound there."""
-        return {bind.name: bind.source for bind in self.all if not bind.open_to_all}
+        return {bind.name: bind.source for bind in self.all if not bind.in_sight}
 
     def by_target(self) -> dict[str, str]:
         """Places inside and what they are on the host."""
@@ -91,7 +91,7 @@ def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
     ]
     return Binds(
         (
-            *(piece._replace(open_to_all=piece.source in standing.open_to_all) for piece in pieces),
+            *(piece._replace(in_sight=piece.source in standing.in_sight) for piece in pieces),
             Bind("home", launch.home, HOME, writable=True),
             Bind("workspace", launch.workspace, WORKSPACE, writable=not observer),
             Bind("heartbeats", launch.heartbeat_dir, HEARTBEATS, writable=True),
@@ -129,7 +129,7 @@ def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str
 
 
 def _bind(bind: Bind, *, staged: bool) -> tuple[str, str, str]:
-    hidden = staged and not bind.open_to_all
+    hidden = staged and not bind.in_sight
     source = f"{mounts.STAGE}/{bind.name}" if hidden else bind.source
     return ("--bind" if bind.writable else "--ro-bind", source, bind.target)
 
