@@ -7,9 +7,9 @@ from simulation.mutants import MUTANTS, PACKAGE, Mutant, hunt
 HANDFUL = (
     "no generation check",
     "spawn without proof of death",
-    "hold burns an attempt",
-    "act before persist",
-    "ask falls back to auto",
+    "attempt not recorded",
+    "announcements are not heard",
+    "a freeze suspends no deadline",
 )
 
 

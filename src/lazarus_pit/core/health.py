@@ -127,8 +127,11 @@ def is_ground(look: Look, finding: Finding) -> bool:
     """Whether a look can carry the verdict that it is about to.
 
     For a hang it must know if the life computes, or stands still: silent beats and files alone are
-    what a long computation looks like. For a stall it must have seen output or files.
+    what a long computation looks like. If it does compute, and too long, the look must have seen
+    that nothing comes out of it. For a stall it must have seen output or files.
     """
     if finding is Finding.STALLED:
         return look.output_age is not None or look.files_age is not None
+    if look.computing and not look.stopped:
+        return look.output_age is not None
     return look.computing is not None or look.stopped is True

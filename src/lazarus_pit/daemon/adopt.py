@@ -41,7 +41,7 @@ def adopt(
         now: the instant at which the new daemon looks.
     """
     records = {record.key: record for record in recorded}
-    for key, _ in living:
+    for key, _ in (*living, *ended):
         records.setdefault(key, Agent(key=key, since=now, due=now))
     newest: dict[Key, int] = {}
     for key, generation in (*living, *ended):

@@ -13,7 +13,7 @@ from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Desired, Instant, Key, Restart, RevivePolicy
 from lazarus_pit.sim.machine import Machine
-from lazarus_pit.sim.program import Program
+from lazarus_pit.sim.program import Mode, Program
 
 SLACK = 1.5
 """Seconds by which an answer at the very end of a request may count either way."""
@@ -42,7 +42,7 @@ class Account:
         self.failed: dict[int, bool] = {}
         self.requests = 0
         self.honoured = 0
-        self.held: set[int] = set()
+        self.held: dict[int, Instant] = {}
 
     def fail(self, promise: str) -> None:
         """Report a broken promise about this agent."""
@@ -116,6 +116,8 @@ class Account:
         self.attempts = [at for at in self.attempts if now - at < rules.restart_window]
         program = self.world.programs.get((self.key, generation))
         ending = program.exit if program else None
+        if program and self._truly_held(program):
+            self.fail("an end while it was held is called a death")
         if ending and ending.note == "reboot":
             self.free = True
         if ending and ending.code in rules.no_restart_exit_codes:
@@ -126,6 +128,13 @@ class Account:
             self.barred = "restart is never"
         elif rules.revive_policy is RevivePolicy.ASK:
             self.barred = "nobody said yes"
+
+    def _truly_held(self, program: Program) -> bool:
+        """Whether it waited when it ended, and the daemon had heard so."""
+        heard = self.held.get(program.generation, -1.0) >= program.since
+        waits = program.hold is not None and self.world.time < program.hold.until
+        calm = not program.leaped and program.generation not in self.lost
+        return heard and waits and calm and program.mode is Mode.HELD
 
     def stopped(self, told: Told, generation: int) -> None:
         """It was stopped or replaced because people wanted it."""
@@ -149,7 +158,7 @@ class Account:
 
     def holds(self, _told: Told, generation: int) -> None:
         """It said that it waits."""
-        self.held.add(generation)
+        self.held[generation] = self.world.time
 
     def granted(self, _told: Told, generation: int) -> None:
         """A person's yes: was there one, for this very death, in time?"""

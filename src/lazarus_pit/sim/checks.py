@@ -118,8 +118,12 @@ class Checks:
         record = self.world.disk.records.get(key)
         if record is None or record.generation != generation:
             self.world.fail(f"{key}: started before generation {generation} was on disk")
-        elif record.attempts != agent.attempts:
+        elif len(record.attempts) != len(agent.attempts):
             self.world.fail(f"{key}: started before its attempt was on disk")
+
+    def beginning_again(self, order: Spawn) -> None:
+        """A start is ordered of a generation that has come and gone."""
+        self.world.fail(f"{order.key}: generation {order.generation} is used twice")
 
     def failing(self, order: Order, *, fatal: bool) -> None:
         """A start could not be carried out."""
@@ -143,9 +147,18 @@ class Checks:
             return "" if account.was_asked_to_end(program) else "nobody asked for it"
         if program.frozen:
             return "it was frozen on our order"
+        if reason == "hung" and self.world.blind:
+            return "the pit was blind"
         if reason == "start_timeout":
+            if program.mode is Mode.WORKING and now - program.since > LATE and not program.leaped:
+                return "it was ready"
             soon = now - program.born < rules.start_timeout - 1.0
             return "its start had time left" if soon else ""
+        return self._silenced(program, reason)
+
+    def _silenced(self, program: Program, reason: str) -> str:
+        """The same for one that is to be ended for its silence, or for getting nothing done."""
+        now, rules = self.world.time, program.rules
         if program.mode is Mode.WORKING and now - program.since < LATE:
             return ""  # It recovered while the news was on its way.
         if program.mode is Mode.SIGSTOPPED or program.mode is Mode.HUNG:
@@ -154,7 +167,9 @@ class Checks:
             return "" if now - signs >= limit - 1.0 else "its silence was young"
         if program.mode in MUTE:
             return ""
-        if program.leaped and program.mode not in (Mode.WORKING, Mode.STALLED):
+        patience = rules.compute_limit + rules.resurrect_after
+        leaped = program.leaped or now - program.leaped_at < patience
+        if leaped and program.mode not in (Mode.WORKING, Mode.STALLED):
             return ""  # Its patience was measured in a time that has leaped.
         if reason == "stalled" and program.mode is Mode.STALLED:
             late = now - program.progress >= rules.stall_after - 1.0

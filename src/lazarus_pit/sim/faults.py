@@ -47,6 +47,7 @@ CHANCES = {
     # of each start
     "slow_start": 0.2,
     "never_ready": 0.06,
+    "unwatched_start": 0.1,
     "dies_at_start": 0.15,
     "spawn_slow": 0.2,
     "spawn_fails": 0.08,
@@ -55,6 +56,7 @@ CHANCES = {
     "config_exit": 0.1,
     "clean_exit": 0.08,
     "lingers": 0.15,
+    "leaves_held": 0.05,
     # of each order to end
     "stubborn": 0.3,
     "immortal": 0.1,
@@ -75,6 +77,7 @@ CHANCES = {
     "answers_late": 0.3,
     "answers_old": 0.3,
     "reacts": 0.3,
+    "pauses": 0.05,
     # of looking away: the daemon notices a leap of the clock by itself
     "leap_seen": 0.5,
 }

@@ -174,6 +174,8 @@ class Daemon:
         """Begin a life, once per generation."""
         world, rng = self.world, self.world.rng
         life = (order.key, order.generation)
+        if life in world.programs and world.programs[life].gone:
+            self.checks.beginning_again(order)
         if life in world.programs or life in self.starting:
             return
         self.checks.spawning(order, agent)

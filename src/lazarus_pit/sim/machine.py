@@ -104,7 +104,7 @@ class Machine:
         heapq.heapify(self._heap)
         self.time += gap
         for program in self.living():
-            program.leaped = True
+            program.leaped_at = self.time
             if program.mode is not Mode.HELD:
                 program.until += gap
                 program.busy_until += gap if program.busy_until else 0.0
@@ -170,6 +170,8 @@ class Machine:
             program.mode = Mode.STUCK
         elif rng.random() < rates["dies_at_start"]:
             self.after(rng.uniform(0.01, delay), lambda: self.end(program, self._ending()))
+        if rng.random() < rates["unwatched_start"]:
+            program.unwatched_until = self.time + 1.5 * rules.start_timeout
         self.after(delay, lambda: self._live(program))
         return program
 
@@ -188,7 +190,8 @@ class Machine:
             fact = Progressed(generation=program.generation, source="output")
             self.tell(program.key, fact)
         hours = INTERVAL / 3600.0
-        if self.rng.random() < self.rates["crash"] * hours:
+        leaves = program.mode is Mode.HELD and self.rng.random() < self.rates["leaves_held"]
+        if leaves or self.rng.random() < self.rates["crash"] * hours:
             self.end(program, self._ending())
         elif self.rng.random() < self.rates["finish"] * hours:
             self.end(program, Exit(code=0))

@@ -93,6 +93,10 @@ class People:
     def read(self, told: Told) -> None:
         """Read a line of the journal; some make people act."""
         rng = self.world.rng
+        if told.event == "agent_died" and rng.random() < self.world.rates["pauses"]:
+            pause = rng.uniform(0.3, 20.0)
+            self.world.after(pause, partial(self._wish, told.key, Desired.FREEZE))
+            self.world.after(pause + rng.uniform(10.0, 600.0), partial(self._run, told.key))
         if told.event in WORRYING and rng.random() < self.world.rates["reacts"]:
             self.world.after(rng.uniform(0.3, 6.0), partial(self.revive, told.key))
 

@@ -69,8 +69,8 @@ class Program:
     dying: bool = False
     gone: bool = False
     exit: Exit | None = None
-    leaped: bool = False
-    """The clock leaped during this mode, so that its limits no longer hold."""
+    leaped_at: Instant = -1e9
+    """When the clock leaped last: limits that span that instant do not hold."""
     unwatched_until: Instant = 0.0
     deferred: list[Callable[[], None]] = field(default_factory=list)
 
@@ -81,7 +81,12 @@ class Program:
 
     def enter(self, mode: Mode, until: Instant, now: Instant) -> None:
         """Begin to do something else."""
-        self.mode, self.until, self.since, self.leaped = mode, until, now, False
+        self.mode, self.until, self.since = mode, until, now
+
+    @property
+    def leaped(self) -> bool:
+        """Whether the clock has leaped during this mode."""
+        return self.leaped_at >= self.since
 
     def computes(self) -> bool:
         """Whether processor time is being used."""

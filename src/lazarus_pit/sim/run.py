@@ -19,7 +19,7 @@ from lazarus_pit.sim.faults import draw_fleet_rules, draw_rules
 from lazarus_pit.sim.world import World
 
 HOUR = 3600.0
-CALM_LEAST = 9000.0
+CALM_LEAST = 4000.0
 """Seconds of calm after which even the longest of the drawn waits must be over."""
 
 

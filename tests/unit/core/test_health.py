@@ -74,6 +74,8 @@ def test_a_hang_needs_to_know_whether_it_computes() -> None:
     assert not health.is_ground(Look(output_age=500.0, files_age=500.0), Finding.SILENT)
     assert health.is_ground(Look(computing=False), Finding.SILENT)
     assert health.is_ground(Look(stopped=True), Finding.SILENT)
+    assert not health.is_ground(Look(computing=True, files_age=500.0), Finding.SILENT)
+    assert health.is_ground(Look(computing=True, output_age=500.0), Finding.SILENT)
     assert not health.is_ground(Look(stopped=False), Finding.SILENT)
 
 

@@ -72,4 +72,6 @@ def test_no_generation_is_used_twice_though_its_record_is_lost() -> None:
 def test_a_life_that_no_record_knows_is_found_as_well() -> None:
     adoption = adopt([], {(KEY, 1): LIFE}, {}, NOW)
     assert [(agent.key, agent.generation) for agent in adoption.agents] == [(KEY, 1)]
+    gone = adopt([], {}, {(KEY, 1): Exit(code=1)}, NOW)
+    assert [agent.generation for agent in gone.agents] == [1]
     assert adoption.facts == [(KEY, Adopted(generation=1, life=LIFE))]
