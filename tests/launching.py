@@ -116,7 +116,7 @@ def begun(sandbox: Sandbox, launch: Launch) -> Iterator[Life]:
         yield life
     finally:
         lives.destroy(life)
-        lives.exit_of(life)
+        until(lambda: lives.exit_of(life) is not None, "the exit of the life")
         until(lambda: lives.is_gone(life), "the end of the life")
         lives.clean(life)
 
