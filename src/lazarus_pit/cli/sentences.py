@@ -36,6 +36,7 @@ ESCALATIONS: Mapping[str, str] = {
     "approval_expired": "nobody answered in time whether to revive it",
     "no_retry_exit_code": "its exit code says that trying again cannot help",
     "cannot_start": "it cannot be started",
+    "restart_never": "its rule is never to start it again",
 }
 
 
@@ -60,6 +61,22 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "cell_thawed": lambda _: "people thawed the cell",
     "cell_archived": lambda _: "the cell was archived",
     "cell_destroyed": lambda _: "the cell is being removed",
+    "checkpoint_taken": lambda d: (
+        f"checkpoint {clean(d.get('checkpoint', '?'), 80)} was taken "
+        f"({clean(d.get('entries', '?'), 20)} entries, agents paused {_seconds(d, 'pause')})"
+    ),
+    "checkpoint_failed": lambda d: f"a checkpoint that was due could not be taken: {_why(d)}",
+    "checkpoint_discarded": lambda d: (
+        f"checkpoint {clean(d.get('checkpoint', '?'), 80)} is too old"
+    ),
+    "cell_restored": lambda d: (
+        f"the cell is as in checkpoint {clean(d.get('checkpoint', '?'), 80)}"
+    ),
+    "cell_undone": lambda d: f"the cell went back to {clean(d.get('checkpoint', '?'), 80)}",
+    "cell_forked": lambda d: (
+        f"the cell was made of checkpoint {clean(d.get('checkpoint', '?'), 80)} "
+        f"of {clean(d.get('source', '?'), 80)}"
+    ),
     "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
     "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
     "agent_left": lambda _: "left the cell",
@@ -106,6 +123,20 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "approval_granted": lambda d: f"{clean(d.get('by') or 'a person', 80)} approved the revive",
     "approval_denied": lambda d: f"{clean(d.get('by') or 'a person', 80)} declined the revive",
     "approval_expired": lambda _: "nobody answered in time",
+    # the network
+    "network_denied": lambda d: (
+        f"was refused the network: {clean(d.get('host', '?'), 120)} "
+        f"port {clean(d.get('port', '?'), 20)} ({_why(d)})"
+    ),
+    "network_restored": lambda _: "has its network again",
+    "network_lost": lambda d: f"cannot have its network again in this life: {_why(d)}",
+    "gateway_found": lambda d: f"the Nexus gateway answers at {clean(d.get('address', '?'), 120)}",
+    "gateway_lost": lambda d: (
+        f"the Nexus gateway at {clean(d.get('address', '?'), 120)} does not answer: {_why(d)}"
+    ),
+    "network_proxy_lost": lambda d: (
+        f"the egress proxy died; another takes over for {clean(d.get('agents', '?'), 20)} agents"
+    ),
     # the pit itself
     "rules_unknown": lambda d: (
         f"cell.json names rules that do not exist: {clean(d.get('names', '?'), 200)}"

@@ -5,26 +5,24 @@ from pathlib import Path
 
 import pytest
 
-import lazarus_pit
-from lazarus_pit.cli.sentences import SENTENCES, sentence
+from lazarus_pit.cli.sentences import ESCALATIONS, SENTENCES, sentence
 from lazarus_pit.formats.journal import Event
 
-SOURCE = Path(lazarus_pit.__file__).parent
-TOLD = re.compile(
-    r"""(?:tell\(\s*\w+,\s*|Told\(\s*event=|_event\(\s*|CellStatus\.\w+:\s*)"([a-z]+_[a-z_]+|heartbeat)\""""
-)
-WRITERS = ("core", "daemon", "cells")
-
-
-def written() -> set[str]:
-    texts = [path.read_text() for name in WRITERS for path in (SOURCE / name).rglob("*.py")]
-    return {event for text in texts for event in TOLD.findall(text)}
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "events.md").read_text()
+"""Names every event that the code can tell; tests/docs sees to that."""
 
 
 def test_every_event_that_is_written_has_a_sentence() -> None:
-    events = written()
+    rows = re.findall(r"^\| (`[^|]*`) \|", PAGE, re.MULTILINE)
+    events = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {"agent_died", "cell_created", "observer_doubted", "cell_frozen"} <= events
-    assert events <= set(SENTENCES), f"no sentence for {sorted(events - set(SENTENCES))}"
+    assert events - set(SENTENCES) == set()
+
+
+def test_every_reason_of_an_escalation_has_words() -> None:
+    reasons = re.search(r"^Reasons of an escalation: (.*)$", PAGE, re.MULTILINE)
+    assert reasons
+    assert set(re.findall(r"`(\w+)`", reasons[1])) == set(ESCALATIONS)
 
 
 @pytest.mark.parametrize("name", [*sorted(SENTENCES), "something_new"])
