@@ -21,7 +21,7 @@ from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import cgroup, spawn
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.spawn import Program
-from lazarus_pit.sandboxes import birth, furniture, program, status, steps
+from lazarus_pit.sandboxes import birth, furniture, limits, program, status, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
@@ -95,8 +95,13 @@ class Bare:
         same = launch.uid is None or launch.uid == os.geteuid()
         rare = time.monotonic() - self._latest > _ROW_SECONDS
         try:
-            if (rare and bed.leaf) or not (same or self._setpriv):
-                taken = [*steps.become(launch.uid, launch.gid), steps.go_to(launch.workspace)]
+            asks = limits.are_asked(launch)
+            if asks or (rare and bed.leaf) or not (same or self._setpriv):
+                taken = [
+                    *bed.steps,
+                    *steps.become(launch.uid, launch.gid),
+                    steps.go_to(launch.workspace),
+                ]
                 return spawn.forked(child, bed.standard, taken, bed.leaf)
             child = child if same else _as_user(child, self._setpriv, launch)
             with _moving, cgroup.visiting(self.tree, bed.leaf):

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from lazarus_pit.core.model import Key, Life, Role
+from lazarus_pit.formats.limits import NONE, Limits
 
 Network = Literal["none", "host", "allow"]
 
@@ -42,12 +43,19 @@ class Launch(Struct, frozen=True, kw_only=True):
     pub_dir: str
     """Holds the daemon's published copy of ``cell.json``."""
     log_file: str
-    """Standard output and error are appended here."""
+    """Standard output and error end up here."""
+    log_pipe: str = ""
+    """A FIFO, made where it is missing, that a pump empties into the log; without it, the agent
+    writes to the log itself."""
     status_file: str
     """Of this generation alone, in a directory that no agent can reach."""
     uid: int | None = None
     gid: int | None = None
     """Whom the agent runs as under a root daemon; ``None`` is: as the daemon itself."""
+    limits: Limits = Limits()
+    """How much the agent may take."""
+    cell_limits: Limits = NONE
+    """How much all agents of its cell may take together."""
     read_only: tuple[str, ...] = ()
     """Paths of the host that the agent may read, at the same place inside."""
 

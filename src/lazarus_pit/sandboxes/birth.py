@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from lazarus_pit.core.model import Life
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import cgroup, procfs, spawn
 from lazarus_pit.linux.cgroup import Tree
-from lazarus_pit.sandboxes import status
+from lazarus_pit.linux.spawn import Step
+from lazarus_pit.sandboxes import limits, status
 from lazarus_pit.sandboxes.base import Launch
 
 
@@ -21,6 +23,8 @@ class Bed(NamedTuple):
     leaf: str
     standard: tuple[int, int, int]
     status: int
+    steps: list[Step]
+    """By which the child binds itself, as far as it must do so itself."""
 
 
 @contextlib.contextmanager
@@ -36,16 +40,36 @@ def prepared(launch: Launch, tree: Tree | None) -> Iterator[Bed]:
     try:
         if tree is not None:
             leaf = cgroup.make_leaf(tree, launch.uuid, launch.agent, launch.generation)
-        fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), spawn.open_log(launch.log_file)]
+        bound = limits.steps(launch, tree, limits.groups(tree, launch))
+        fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _output(launch)]
         fds.append(status.create(launch.status_file))
-        yield Bed(leaf, (fds[0], fds[1], fds[1]), fds[2])
+        yield Bed(leaf, (fds[0], fds[1], fds[1]), fds[2], bound)
     except OSError as error:
-        if leaf:
+        if tree is not None and leaf:
             cgroup.remove_leaf(leaf)
+            limits.forget(leaf, tree)
         raise SpawnError(f"{launch.key}: {error}") from error
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _output(launch: Launch) -> int:
+    """Where the agent prints: a pipe that the pump empties, else straight into the log.
+
+    The pipe is opened for reading too, so that whoever prints never meets a broken one: while no
+    pump is there it waits.
+    """
+    if not launch.log_pipe:
+        return spawn.open_log(launch.log_file)
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(launch.log_pipe, 0o600)
+    fd = os.open(launch.log_pipe, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(22, "not a pipe", launch.log_pipe)
+    os.set_blocking(fd, True)
+    return fd
 
 
 def direct_child(launch: Launch, tree: Tree | None, start: Callable[[Bed], int]) -> Life:

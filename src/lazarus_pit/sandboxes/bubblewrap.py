@@ -19,7 +19,7 @@ from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock, mounts, seccomp, spawn
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.spawn import Program, Step
-from lazarus_pit.sandboxes import birth, furniture, inside, program, steps
+from lazarus_pit.sandboxes import birth, furniture, inside, limits, program, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.bwrap import Bwrap
 from lazarus_pit.sandboxes.egress import hand
@@ -76,7 +76,7 @@ class Bubblewrap:
             network: list[Step] = []
             if launch.network == "allow":
                 network = hand.steps(launch, memory.enter_context(hand.connect(launch)))
-            taken = [*steps.limit(), *network]
+            taken = [*bed.steps, *network]
             taken += self._steps(launch, plan.binds)
             pid = spawn.forked(plan.program, given, taken, bed.leaf)
             return birth.life(pid, bed.leaf, launch.status_file)
@@ -130,12 +130,13 @@ class Bubblewrap:
         ]
         if self._filter is not None:
             arguments += ["--seccomp", str(_FILTER_FD)]
+        argv = limits.fewer_processes(launch, self.tree)
         staged = binds.staged and self.bwrap.staged
         return _Plan(
             binds,
             arguments,
             Program(
-                argv=("bwrap", "--args", str(_ARGS_FD), "--", *launch.argv),
+                argv=("bwrap", "--args", str(_ARGS_FD), "--", *argv),
                 env=environment(launch, places),
                 file=f"{mounts.STAGE}/{self.bwrap.staged}" if staged else self.bwrap.path,
             ),

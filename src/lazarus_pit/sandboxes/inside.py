@@ -11,6 +11,7 @@ import os
 from typing import NamedTuple
 
 from lazarus_pit.core.model import Role
+from lazarus_pit.formats.limits import MEGABYTE
 from lazarus_pit.linux import mounts
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.environment import Places
@@ -24,7 +25,6 @@ PUBLISHED = f"{CELL}/.lazarus/pub"
 OURS = "/lazarus"
 PYTHON = f"{OURS}/python"
 
-_SCRATCH_BYTES = 512 << 20
 _RUN_BYTES = 16 << 20
 
 
@@ -119,7 +119,7 @@ def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str
     """The arguments that build the file system, in the order in which it is built."""
     return [
         *_system(),
-        *_kernel(),
+        *_kernel(launch.limits.tmp_mb),
         *_python_by_its_own_name(standing),
         *(word for bind in mounted.all for word in _bind(bind, staged=mounted.staged)),
         *(["--ro-bind-try", _resolver(), "/etc/resolv.conf"] if launch.network == "host" else []),
@@ -145,9 +145,10 @@ def _system() -> list[str]:
     return words
 
 
-def _kernel() -> list[str]:
+def _kernel(scratch_mb: int) -> list[str]:
     """Fresh kernel file systems, and scratch space that is bounded and gone with the life."""
-    scratch = ("--size", str(_SCRATCH_BYTES), "--perms", "1777", "--tmpfs")
+    size = ("--size", str(scratch_mb * MEGABYTE)) if scratch_mb else ()
+    scratch = (*size, "--perms", "1777", "--tmpfs")
     return [
         *("--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *(*scratch, "/tmp", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108

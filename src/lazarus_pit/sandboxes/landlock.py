@@ -73,7 +73,7 @@ class Landlock:
             return birth.direct_child(
                 launch,
                 self.tree,
-                lambda bed: spawn.forked(child, bed.standard, taken, bed.leaf),
+                lambda bed: spawn.forked(child, bed.standard, [*bed.steps, *taken], bed.leaf),
             )
         finally:
             os.close(ruleset)
@@ -98,7 +98,6 @@ class Landlock:
         second = seccomp.program_without_namespaces(network=launch.network == "host")
         filters = [one for one in (second, self._filter) if one is not None]
         return [
-            *steps.limit(),
             *steps.become(launch.uid, launch.gid),
             steps.go_to(launch.workspace),
             Step("Landlock", lambda: landlock.restrict(ruleset)),

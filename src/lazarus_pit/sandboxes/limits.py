@@ -1,0 +1,226 @@
+"""How much one life may take: set at its birth, and read back to say what is in force.
+
+Cgroups count a life, or a cell, as a whole; where no controller is ours, limits of single
+processes (setrlimit(2)) are what is left. The address space is never limited: runtimes reserve
+far more of it than they use.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from lazarus_pit.core.model import Life
+from lazarus_pit.formats.limits import MEGABYTE, Limits
+from lazarus_pit.linux import controllers
+from lazarus_pit.linux.cgroup import Tree
+from lazarus_pit.linux.controllers import Controller
+from lazarus_pit.linux.spawn import Step
+from lazarus_pit.sandboxes.base import Launch
+
+COUNTED: Mapping[str, tuple[str, int]] = {
+    "memory_mb": ("memory", MEGABYTE),
+    "pids": ("pids", 1),
+    "cpu_percent": ("cpu", 1),
+}
+"""What cgroups count: the controller, and how many of its units are one of ours."""
+
+_MANY_FILES = 1 << 20
+_SOFT_OPEN_FILES = 4096
+"""How many descriptors a process has as long as it does not ask for more."""
+
+_FEWER = 'ulimit -u "$0" 2>/dev/null || ulimit -p "$0" && exec "$@"'
+"""Shells do not agree on the letter for processes."""
+
+
+class Reached(NamedTuple):
+    """A limit that was come up against, as the kernel counts."""
+
+    limit: str
+    value: int
+    of_cell: bool
+    times: int
+
+
+@functools.cache
+def available(tree: Tree | None) -> tuple[dict[str, Controller], dict[str, str]]:
+    """The controllers that lives of a tree can be limited by, and why not the others."""
+    return controllers.find(tree)
+
+
+def wanted(limits: Limits) -> dict[str, int]:
+    """What cgroups are asked to count, by our names."""
+    return {name: value for name in COUNTED if (value := getattr(limits, name))}
+
+
+def groups(tree: Tree | None, launch: Launch) -> list[str]:
+    """Make the groups that bound a life and its cell; return those that it has still to join.
+
+    Raises:
+        OSError: the kernel refused a limit.
+    """
+    found, _ = available(tree)
+    join: list[str] = []
+    for name, (controller_name, unit) in COUNTED.items():
+        own, cell = getattr(launch.limits, name), getattr(launch.cell_limits, name)
+        controller = found.get(controller_name)
+        if controller is None or not (own or cell):
+            continue
+        above = f"{controller.base}/{launch.uuid}"
+        group = f"{above}/{launch.agent}.{launch.generation}"
+        if controller.version == 2:
+            _pass_on(above, controller_name)
+        os.makedirs(group, exist_ok=True)
+        if cell:
+            controllers.set_limit(controller, above, cell * unit)
+        if own:
+            controllers.set_limit(controller, group, own * unit)
+        if controller.version == 1:
+            join.append(group)
+    return join
+
+
+def _pass_on(cell: str, name: str) -> None:
+    os.makedirs(cell, exist_ok=True)
+    controllers.write(f"{cell}/cgroup.subtree_control", f"+{name}")
+
+
+def steps(launch: Launch, tree: Tree | None, join: list[str]) -> list[Step]:
+    """What a child does to be bound: join its groups, then limit itself as a process."""
+    joining = [
+        Step(f"join {group}", functools.partial(controllers.write, f"{group}/cgroup.procs", "0"))
+        for group in join
+    ]
+    found, _ = available(tree)
+    return [*joining, Step("limits", functools.partial(_limit, launch.limits, "memory" in found))]
+
+
+def are_asked(launch: Launch) -> bool:
+    """Whether there is anything that a child must do itself before it becomes the agent."""
+    limits = launch.limits
+    asked = (limits.memory_mb, limits.file_mb, *wanted(limits).values())
+    return (
+        any(asked) or bool(wanted(launch.cell_limits)) or limits.open_files != Limits().open_files
+    )
+
+
+def _limit(limits: Limits, counted: bool) -> None:  # noqa: FBT001 - given by position in a Step
+    """Leave no core dumps, and take no more than is allowed."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = limits.open_files or _MANY_FILES
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(_SOFT_OPEN_FILES, most), most))
+    if limits.file_mb:
+        _lower(resource.RLIMIT_FSIZE, limits.file_mb * MEGABYTE)
+    if limits.memory_mb and not counted:
+        _lower(resource.RLIMIT_DATA, limits.memory_mb * MEGABYTE)
+    os.umask(0o022)
+    os.chdir("/")
+
+
+def _lower(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def fewer_processes(launch: Launch, tree: Tree | None) -> tuple[str, ...]:
+    """The agent's command, bound in a user namespace of its own where no controller counts.
+
+    The kernel counts a user's processes by namespace there (setrlimit(2), ``RLIMIT_NPROC``), so
+    it must be asked from within.
+    """
+    found, _ = available(tree)
+    if not launch.limits.pids or "pids" in found:
+        return launch.argv
+    return ("/bin/sh", "-c", _FEWER, str(launch.limits.pids), *launch.argv)
+
+
+# ---------------------------------------------------------------- what is in force
+
+
+def in_force(limits: Limits, life: Life, tree: Tree | None, *, namespace: bool) -> dict[str, str]:
+    """What binds a life now, limit by limit, as the kernel says it; and what is not in force."""
+    found, missing = available(tree)
+    said: dict[str, str] = {}
+    for name, value in wanted(limits).items():
+        controller_name, unit = COUNTED[name]
+        controller = found.get(controller_name)
+        if controller is None:
+            said[name] = _without(name, value, missing[controller_name], namespace=namespace)
+            continue
+        amount = controllers.limit_of(controller, group_of(controller, life))
+        said[name] = (
+            f"{amount // unit} by cgroup v{controller.version}"
+            if amount
+            else "not in force until its next life"
+        )
+    said |= _process_limits(life.pid, limits)
+    if limits.tmp_mb:
+        own_tmp = f"{limits.tmp_mb} by size of the file system"
+        said["tmp_mb"] = own_tmp if namespace else "not in force: no file system of its own"
+    return said
+
+
+def _without(name: str, value: int, why: str, *, namespace: bool) -> str:
+    if name == "memory_mb":
+        return f"{value} for each process by rlimit: {why}"
+    if name == "pids" and namespace:
+        return f"{value} by rlimit in its user namespace: {why}"
+    return f"not in force: {why}"
+
+
+def _process_limits(pid: int, limits: Limits) -> dict[str, str]:
+    said: dict[str, str] = {}
+    asked = {
+        "open_files": (resource.RLIMIT_NOFILE, 1, limits.open_files),
+        "file_mb": (resource.RLIMIT_FSIZE, MEGABYTE, limits.file_mb),
+    }
+    for name, (which, unit, value) in asked.items():
+        if not value:
+            continue
+        try:
+            hard = resource.prlimit(pid, which)[1]
+        except OSError:
+            continue
+        said[name] = (
+            "not in force"
+            if hard == resource.RLIM_INFINITY
+            else f"{hard // unit} for each process by rlimit"
+        )
+    return said
+
+
+def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iterator[Reached]:
+    """How often a life, and its cell, came up against what cgroups count."""
+    found, _ = available(tree)
+    for name, (controller_name, _unit) in COUNTED.items():
+        controller = found.get(controller_name)
+        if controller is None or name == "cpu_percent":
+            continue  # To be slowed down is what a share of time means.
+        own = group_of(controller, life)
+        for value, group, of_cell in (
+            (getattr(limits, name), own, False),
+            (getattr(cell, name), os.path.dirname(own), True),
+        ):
+            if value:
+                times = controllers.times_reached(controller, group)
+                yield Reached(name, value, of_cell, times)
+
+
+def group_of(controller: Controller, life: Life) -> str:
+    """Where a controller has the group of a life."""
+    cell, leaf = life.cgroup.split("/")[-2:] if life.cgroup else ("", "")
+    return f"{controller.base}/{cell}/{leaf}"
+
+
+def forget(leaf: str, tree: Tree | None) -> None:
+    """Remove the groups of a life that is gone; ``leaf`` is its own cgroup."""
+    if leaf:
+        cell, name = leaf.split("/")[-2:]
+        controllers.remove(available(tree)[0], cell, name)
