@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,13 @@ def work(request: Request, freezer: run.Freezer | None = None) -> Any:
 
 
 class _Nobody:
-    """The freezer of a cell without processes."""
+    """The freezer of a cell without processes; ``meanwhile`` happens just before the freeze."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
 
     def freeze(self) -> tuple[int, ...]:
+        self._meanwhile()
         return ()
 
     def thaw(self) -> None:
@@ -49,9 +54,14 @@ def quiet(_stage: str, _done: float) -> None:
     """Hear no progress."""
 
 
-def save(cell: Path, store: Path | None = None, **more: Any) -> Saved:
+def save(
+    cell: Path,
+    store: Path | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+    **more: Any,
+) -> Saved:
     request = SaveRequest(cell=str(cell), store=str(store or cell / "checkpoints"), jobs=1, **more)
-    return saving.save(request, _Nobody(), quiet)
+    return saving.save(request, _Nobody(meanwhile), quiet)
 
 
 def verify(archive: str | Path) -> Verified:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +63,22 @@ def test_retention_never_removes_what_is_protected(
     assert not set(expired(checkpoints, rule, protected)) & set(protected)
 
 
-names = st.binary(min_size=1, max_size=12).filter(
+names = st.sampled_from([b"a", b"b", b"c", b"a.txt"]) | st.binary(min_size=1, max_size=12).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
 )
 changes = st.lists(
     st.tuples(
-        st.sampled_from(["write", "append", "dir", "link", "twin", "hole", "remove", "mode"]),
+        st.sampled_from(
+            ["write", "append", "dir", "link", "twin", "hole", "remove", "mode", "swap"]
+        ),
         st.lists(names, min_size=1, max_size=3),
         st.binary(max_size=300),
     ),
     max_size=12,
 )
+
+
+MOVES = [("swap", [b"a"], b"b"), ("swap", [b"b"], b"c"), ("swap", [b"c"], b"a")]
 
 
 def apply(root: bytes, todo: list[tuple[str, list[bytes], bytes]]) -> None:
@@ -116,6 +122,11 @@ def _remove(path: bytes, _data: bytes) -> None:
         os.unlink(path)
 
 
+def _swap(path: bytes, data: bytes) -> None:
+    name = data.replace(b"/", b"").replace(b"\0", b"")[:20] or b"moved"
+    os.rename(path, os.path.join(os.path.dirname(path), name))
+
+
 _ACTS: dict[str, Callable[[bytes, bytes], None]] = {
     "write": _write,
     "append": _append,
@@ -125,11 +136,12 @@ _ACTS: dict[str, Callable[[bytes, bytes], None]] = {
     "twin": _twin,
     "hole": _hole,
     "remove": _remove,
+    "swap": _swap,
     "mode": lambda path, data: os.chmod(path, 0o700 | len(data), follow_symlinks=True),
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(changes, changes, changes)
 def test_what_is_saved_comes_back(
     first: list[tuple[str, list[bytes], bytes]],
@@ -154,6 +166,27 @@ def test_what_is_saved_comes_back(
         apply(workspace, third)
         undo(cell, two.archive)
         assert picture(cell / "workspace") == before
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(changes, changes, changes, st.booleans())
+def test_what_changes_between_the_live_pass_and_the_freeze_is_saved(
+    first: list[tuple[str, list[bytes], bytes]],
+    second: list[tuple[str, list[bytes], bytes]],
+    third: list[tuple[str, list[bytes], bytes]],
+    by_kernel: bool,  # noqa: FBT001 - hypothesis passes it
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        cell = make_cell(root)
+        workspace = os.fsencode(cell / "workspace")
+        apply(workspace, first)
+        for number, todo in enumerate((second, third)):
+            meanwhile = partial(apply, workspace, [*MOVES, *todo])
+            saved = save(cell, meanwhile=meanwhile, fanotify=by_kernel)
+            assert saved.left_out == ()
+            unpack(saved.archive, root / f"{number}")
+            assert picture(root / f"{number}" / "workspace") == picture(cell / "workspace")
 
 
 @given(st.binary(max_size=2000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -44,11 +45,16 @@ class Captured:
 
     def take(self, root: int, entries: list[Entry], links: dict[str, str]) -> None:
         """Copy these entries. One that cannot be read is left out, and said so."""
+        lost = set()
         with Chain(root) as chain:
             for path, state in entries:
+                link = links.get(path, "")
                 try:
-                    self._hold(path, read_member(chain, path, state, links.get(path, "")))
+                    if link in lost:
+                        raise PermissionError(errno.EACCES, "as its first name", path)
+                    self._hold(path, read_member(chain, path, state, link))
                 except OSError as error:
+                    lost.add(path)
                     why = os.strerror(error.errno or 0).lower()
                     self.left_out.append(LeftOut(path, f"could not be read: {why}"))
 
@@ -77,13 +83,11 @@ class Captured:
             yield os.pread(self._file, size, held.offset + at)
 
 
-def changed(
-    tree: list[Entry], draft: Draft, torn: Collection[str], mapped: Collection[int], since_ns: int
-) -> list[Entry]:
+def changed(tree: list[Entry], draft: Draft, mapped: Collection[int], since_ns: int) -> list[Entry]:
     """Find the entries that the live pass does not hold as they are now.
 
-    ``torn``: could not be read then; ``mapped``: inodes that frozen processes may change through
-    memory; ``since_ns``: when the live pass began (Unix time, nanoseconds).
+    ``mapped``: inodes that frozen processes may change through memory; ``since_ns``: when the live
+    pass began (Unix time, nanoseconds).
     """
     links = links_of(tree)
     rows = draft.rows
@@ -99,7 +103,7 @@ def changed(
             or row.inode != state.st_ino
             or ctime > young
             or state.st_ino in mapped
-            or path in torn
+            or path in draft.torn
             or (state.st_nlink > 1 and row.link != links.get(path, ""))
         ):
             found.append(entry)

@@ -15,7 +15,7 @@ from isal import isal_zlib
 
 from lazarus_pit.cells.checkpoint import tar
 from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
-from lazarus_pit.cells.checkpoint.members import Member
+from lazarus_pit.cells.checkpoint.members import Member, emptied
 from lazarus_pit.cells.checkpoint.pieces import CHUNK, Piece, Segment, plan, squeeze, unfold
 from lazarus_pit.cells.checkpoint.scan import Entry, links_of
 from lazarus_pit.cells.checkpoint.share import run_shares, share_out
@@ -36,6 +36,12 @@ class Draft(NamedTuple):
     rows: dict[str, Row]
     segments: list[Segment]
     files: list[int]
+    torn: set[str]
+    """Paths whose members are empty, as they could not be read."""
+
+
+class TornError(Exception):
+    """A member cannot be read while it is being changed; the frozen pass will see to it."""
 
 
 class Made(NamedTuple):
@@ -45,6 +51,7 @@ class Made(NamedTuple):
     pieces: list[Piece]
     digests: dict[str, tuple[bytes, bool]]
     """For each member made afresh its sha256 and whether it is sparse."""
+    torn: list[str]
 
 
 class Means(NamedTuple):
@@ -91,11 +98,13 @@ class Composer:
                     kept = [row._replace(segment=number) for row in kept]
                 rows.update(zip([path for path, _ in run], kept, strict=True))
         files = list(self._prior.files)
+        torn: set[str] = set()
         for made in self._build(todo, files, means):
             segments[made.number].pieces.extend(made.pieces)
+            torn.update(made.torn)
             for path, (digest, sparse) in made.digests.items():
                 rows[path] = rows[path]._replace(digest=digest, sparse=sparse)
-        return Draft(rows, segments, files)
+        return Draft(rows, segments, files, torn)
 
     def _build(self, todo: list[int], files: list[int], means: Means) -> list[Made]:
         jobs = means.jobs if sum(map(self._weight, todo)) > _WORTH_A_FORK else 1
@@ -153,14 +162,19 @@ class Composer:
             rows[path] = Row(state.st_ino, ctime, number, links.get(path, ""), digest, sparse)
 
     def _segment(self, number: int, sink: Sink) -> Made:
-        digests = {}
+        digests: dict[str, tuple[bytes, bool]] = {}
+        torn: list[str] = []
         start, end = self._runs[number]
         for path, state in self._tree[start:end]:
             row = self._same(path, state)
             if row is not None:
                 sink.add(self._member_of(row.segment, path))
                 continue
-            member = self._fresh(path, state, self._links.get(path, ""))
+            try:
+                member = self._fresh(path, state, self._links.get(path, ""))
+            except TornError:
+                torn.append(path)
+                member = emptied(path, state)
             sink.add(member.head)
             digest = hashlib.sha256(member.seed)
             for chunk in member.data:
@@ -168,7 +182,7 @@ class Composer:
                 sink.add(chunk)
             sink.add(tar.padding(member.size))
             digests[path] = digest.digest(), member.sparse
-        return Made(number, sink.segment(), digests)
+        return Made(number, sink.segment(), digests, torn)
 
     def _member_of(self, segment: int, path: str) -> bytes:
         if segment not in self._open:

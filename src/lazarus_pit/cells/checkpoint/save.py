@@ -22,10 +22,19 @@ from lazarus_pit.cells.checkpoint import index, manifest, shelf
 from lazarus_pit.cells.checkpoint.assemble import assemble, publish
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain
 from lazarus_pit.cells.checkpoint.capture import GRAIN_NS, Captured, changed, mapped_inodes
-from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means
-from lazarus_pit.cells.checkpoint.members import Member, emptied, read_member
+from lazarus_pit.cells.checkpoint.changes import Before, Ear, ear_for, open_inodes
+from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means, TornError
+from lazarus_pit.cells.checkpoint.members import Member, read_member
 from lazarus_pit.cells.checkpoint.pieces import DamagedError
-from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, foreign_links, links_of, scan
+from lazarus_pit.cells.checkpoint.scan import (
+    Entry,
+    LeftOut,
+    Scan,
+    foreign_links,
+    links_of,
+    order_of,
+    scan,
+)
 from lazarus_pit.cells.checkpoint.untar import printable
 from lazarus_pit.errors import StoreError
 
@@ -61,6 +70,8 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="save"):
     note: str = ""
     jobs: int = 2
     """Processes that read and compress."""
+    fanotify: bool = True
+    """Follow changes through the kernel where it lets us, for a shorter pause."""
     room: int = 0
     """Bytes that must be free in the store before anything begins."""
 
@@ -78,6 +89,15 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, tag="saved"):
     wall_seconds: float
     incremental: bool
     left_out: tuple[manifest.Omission, ...]
+
+
+class Live(NamedTuple):
+    """The cell as the live pass saw it."""
+
+    found: Scan
+    draft: Draft
+    since: int
+    """When it began, in nanoseconds since 1970."""
 
 
 class Frame(NamedTuple):
@@ -133,55 +153,81 @@ class Run:
                 spills.append(shelf.nameless(self._store))
                 return spills[-1]
 
-            draft, torn, since = self._live_pass(base, spill)
-            frame = self._frozen_pass(draft, torn, since, Captured(spill))
-            final = self._compose("compress", frame.tree, draft, frame.captured, spill)
+            ear = ear_for(self._request.cell) if self._request.fanotify else None
+            if ear is not None:
+                stack.callback(ear.close)
+            live = self._live_pass(base, spill, ear)
+            frame = self._frozen_pass(live, ear, Captured(spill))
+            final = self._compose("compress", frame.tree, live.draft, frame.captured, spill)
             return self._finish(final, frame, began, incremental=base is not None)
 
     def _live_pass(
-        self, base: shelf.Base | None, spill: Callable[[], int]
-    ) -> tuple[Draft, set[str], int]:
+        self, base: shelf.Base | None, spill: Callable[[], int], ear: Ear | None
+    ) -> Live:
         self._report("scan", 0)
         since = time.time_ns()
-        tree = scan(self._root, self._request.parts).tree
-        torn: set[str] = set()
+        found = scan(self._root, self._request.parts)
         if base is None:
-            prior = Draft({}, [], [])
+            prior = Draft({}, [], [], set())
         else:
-            prior = Draft(base.table.rows, base.table.segments, [base.archive])
+            prior = Draft(base.table.rows, base.table.segments, [base.archive], set())
+
+        def report(done: float) -> None:
+            self._report("read", done)
+            if ear is not None:
+                ear.listen()
+
         with Chain(self._root) as chain:
 
             def fresh(path: str, state: os.stat_result, link: str) -> Member:
                 try:
                     return read_member(chain, path, state, link)
-                except OSError:  # The frozen pass will see what has become of it.
-                    torn.add(path)
-                    return emptied(path, state)
+                except OSError as error:
+                    raise TornError from error
 
-            means = Means(spill, self._request.jobs, lambda done: self._report("read", done))
-            draft = Composer(tree, prior, fresh, ()).compose(means)
-        return draft, torn, since
+            composer = Composer(found.tree, prior, fresh, ())
+            draft = composer.compose(Means(spill, self._request.jobs, report))
+        return Live(found, draft, since)
 
-    def _frozen_pass(self, draft: Draft, torn: set[str], since: int, captured: Captured) -> Frame:
+    def _frozen_pass(self, live: Live, ear: Ear | None, captured: Captured) -> Frame:
         self._report("freeze", 0)
+        before, touched = None, None
+        found = live.found
+        if ear is not None:
+            young = live.since - GRAIN_NS
+            suspects = [path for path, state in live.found.tree if state.st_ctime_ns > young]
+            parts = self._request.parts
+            before = Before(self._root, live.found, parts, [*suspects, *live.draft.torn])
+            ear.names()
         began = time.monotonic()
         try:
             pids = self._freezer.freeze()
             mapped = mapped_inodes(pids)
-            found = scan(self._root, self._request.parts)
-            foreign = foreign_links(found.tree, self._owners(found.tree))
-            refused = {one.path for one in foreign}
-            tree = [entry for entry in found.tree if entry[0] not in refused]
-            todo = changed(tree, draft, torn, mapped, since)
-            captured.take(self._root, todo, links_of(tree))
+            names = ear.names() if ear else None
+            if before is not None and names is not None:
+                touched = before.look(names, mapped | open_inodes(pids))
+                entries = sorted(touched.entries.items(), key=lambda one: order_of(one[0]))
+                self._capture(entries, live, mapped, captured)
+            else:
+                found = scan(self._root, self._request.parts)
+                self._capture(found.tree, live, mapped, captured)
             thawed = time.time_ns()
         finally:
             self._freezer.thaw()
         pause = time.monotonic() - began
-        lost = {one.path for one in captured.left_out}
-        tree = [entry for entry in tree if entry[0] not in lost]
+        if before is not None and touched is not None:
+            found = before.merged(touched)
+        foreign = foreign_links(found.tree, self._owners(found.tree))
+        lost = {one.path for one in [*captured.left_out, *foreign]}
+        tree = [entry for entry in found.tree if entry[0] not in lost]
         left_out = [*found.left_out, *foreign, *captured.left_out]
         return Frame(tree, captured, left_out, mapped, thawed, pause)
+
+    def _capture(
+        self, entries: list[Entry], live: Live, mapped: set[int], captured: Captured
+    ) -> None:
+        todo = changed(entries, live.draft, mapped, live.since)
+        captured.take(self._root, todo, links_of(entries))
 
     def _owners(self, tree: list[Entry]) -> frozenset[int]:
         owners = [state.st_uid for path, state in tree if path == "workspace/"]

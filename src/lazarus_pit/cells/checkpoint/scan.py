@@ -44,17 +44,29 @@ def scan(root: int, parts: Iterable[str]) -> Scan:
 
     Entries that vanish during the walk are not in it. Raises ``OSError``.
     """
-    walk = _Walk(os.fstat(root).st_dev)
+    steps = _Walk(os.fstat(root).st_dev)
     with Chain(root) as chain:
-        for part in sorted(parts):
+        for part in sorted(parts, key=order_of):
             directory, name = split(part)
             try:
                 parent = chain.fd(directory)
                 state = os.stat(name, dir_fd=parent, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            walk.take(parent, directory, [(name, state)])
-    return Scan(walk.tree, walk.left_out)
+            steps.take(parent, directory, [(name, state)])
+    return Scan(steps.tree, steps.left_out)
+
+
+def order_of(path: str) -> list[str]:
+    """Sort by this to have paths in the order of a scan."""
+    return path.split("/")
+
+
+def walk(fd: int, prefix: str, name: str, state: os.stat_result) -> Scan:
+    """Walk one entry of the directory ``fd``, whose path is ``prefix``."""
+    steps = _Walk(state.st_dev)
+    steps.take(fd, prefix, [(name, state)])
+    return Scan(steps.tree, steps.left_out)
 
 
 class _Walk:
