@@ -22,6 +22,7 @@ from lazarus_pit.cells.provision import AGENT_ID, Owner, agent_owner
 from lazarus_pit.core.model import FleetRules, Rules
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
 from lazarus_pit.formats import rules, text
+from lazarus_pit.formats.isolation import IN_CONFIGURATION, Openings, check_opening
 from lazarus_pit.formats.limits import Limits, check_limit
 
 DEFAULT_PATH = Path("config/lazarus-pit.toml")
@@ -77,10 +78,19 @@ class Notifications(Struct, frozen=True, kw_only=True):
 
 
 class Isolation(Struct, frozen=True, kw_only=True):
-    """``[isolation]``: whom agents run as under a root daemon."""
+    """``[isolation]``: whom agents run as under a root daemon, and what all of them get."""
 
     uid: int = AGENT_ID
     gid: int = AGENT_ID
+    ro: tuple[str, ...] = ()
+    home_ro: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    """These three as in ``formats.isolation``, for every agent of every cell."""
+
+    @property
+    def openings(self) -> Openings:
+        """What is open to everybody."""
+        return Openings(ro=self.ro, home_ro=self.home_ro, env=self.env)
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -266,6 +276,8 @@ def _section(name: str, table: Mapping[str, Any], at: Place) -> dict[str, Any]:
                 values[key] = rules.check_rule(key, value)
             elif name == "limits":
                 values[key] = check_limit(key, value)
+            elif name == "isolation" and key in IN_CONFIGURATION:
+                values[key] = check_opening(key, value)
             else:
                 values[key] = _value(name, key, value, kinds[key])
         except FormatError as error:

@@ -5,7 +5,7 @@ What is not ours is kept, at every level and in its place, when the file is writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ from lazarus_pit.core.model import CellStatus, Desired, Role, Rules
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import allowlist, text
 from lazarus_pit.formats.instant import from_rfc3339
+from lazarus_pit.formats.isolation import Openings, check_isolation, merged
 from lazarus_pit.formats.limits import check_limits
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 from lazarus_pit.formats.rules import check_rules, expectation, merge_rules
@@ -64,6 +65,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Rules of its own; they win over those of the cell."""
     limits: dict[str, Any] = {}
     """How much it may take; see ``formats.limits``."""
+    isolation: dict[str, Any] = {}
+    """What it gets beyond its walls; see ``formats.isolation``."""
     found: dict[str, Any] = {}
     """The entry as it was found in the file, with what is not ours."""
 
@@ -84,6 +87,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Rules for every member; they win over the configuration's."""
     limits: dict[str, Any] = {}
     """How much the cell as a whole may take, and each of its members."""
+    isolation: dict[str, Any] = {}
+    """What every member gets beyond its walls; see ``formats.isolation``."""
     checkpoint_interval: float | None = None
     """Seconds between two checkpoints that the daemon takes by itself; without it, none."""
     checkpoints_kept: dict[str, int] = {}
@@ -114,6 +119,7 @@ _CELL_FIELDS: Mapping[str, tuple[Any, str]] = {
     "repo": (str | None, "owner/name or null"),
     "rules": (dict[str, Any], "an object"),
     "limits": (dict[str, Any], "an object of whole numbers"),
+    "isolation": (dict[str, Any], "an object"),
     "checkpoint_interval": (float | None, "a number of seconds or null"),
     "checkpoints_kept": (dict[str, int], "an object of whole numbers: last, hourly, daily"),
 }
@@ -132,6 +138,7 @@ _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "request": (int, _COUNT),
     "rules": (dict[str, Any], "an object"),
     "limits": (dict[str, Any], "an object of whole numbers"),
+    "isolation": (dict[str, Any], "an object"),
 }
 
 
@@ -184,9 +191,16 @@ def _check_time(known: Mapping[str, Any], name: str, at: str) -> None:
         from_rfc3339(known[name], f"{at}{name}")
 
 
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "rules": check_rules,
+    "limits": check_limits,
+    "isolation": check_isolation,
+}
+
+
 def _check_rules(known: Mapping[str, Any], at: str) -> None:
-    """Pass rules and limits: what people set in numbers."""
-    for name, check in (("rules", check_rules), ("limits", check_limits)):
+    """Pass the objects that have tables of their own."""
+    for name, check in _CHECKS.items():
         try:
             check(known.get(name, {}))
         except FormatError as error:
@@ -298,14 +312,26 @@ def without_member(manifest: Manifest, name: str) -> Manifest:
 
 
 def without_env(manifest: Manifest) -> Manifest:
-    """Return the manifest with nobody's environment in it, fit to be shown to every member."""
+    """Return the manifest as every member may see it: no environment, no word of the host."""
+    secret = ("env", "isolation")
     agents = (
-        replace(member, env={}, found={key: v for key, v in member.found.items() if key != "env"})
+        replace(
+            member,
+            env={},
+            isolation={},
+            found={key: v for key, v in member.found.items() if key not in secret},
+        )
         for member in manifest.agents
     )
-    return replace(manifest, agents=tuple(agents))
+    found = {key: v for key, v in manifest.found.items() if key != "isolation"}
+    return replace(manifest, agents=tuple(agents), isolation={}, found=found)
 
 
 def rules_of(manifest: Manifest, member: Member, base: Rules) -> Rules:
     """Return the rules this member lives by: its own over the cell's over the configuration's."""
     return merge_rules(base, manifest.rules, member.rules)
+
+
+def openings_of(manifest: Manifest, member: Member, base: Openings) -> Openings:
+    """Return what this member gets beyond its walls: all that the three layers name."""
+    return merged(base, check_isolation(manifest.isolation), check_isolation(member.isolation))
