@@ -1,0 +1,122 @@
+"""Hearing of changes: nothing that happens in the tree goes unheard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lazarus_pit.cells.checkpoint import changes
+from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
+from lazarus_pit.cells.checkpoint.changes import Before, Ear, ear_for, open_inodes
+from lazarus_pit.cells.checkpoint.scan import scan
+
+PARTS = ["workspace"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[int]:
+    work = tmp_path / "workspace"
+    (work / "dir" / "inner").mkdir(parents=True)
+    (work / "dir" / "file").write_text("one")
+    (work / "dir" / "twin").write_text("two")
+    (work / "dir" / "inner" / "leaf").write_text("three")
+    os.link(work / "dir" / "twin", work / "other-twin")
+    fd = os.open(tmp_path, OPEN_DIRECTORY)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def ear(tmp_path: Path) -> Iterator[Ear]:
+    heard = ear_for(str(tmp_path))
+    if heard is None:
+        pytest.skip("fanotify is not allowed here")
+    yield heard
+    heard.close()
+
+
+def through_a_twin(work: Path) -> None:
+    (work / "other-twin").write_text("changed")
+
+
+def attributes(work: Path) -> None:
+    (work / "dir" / "file").chmod(0o600)
+    os.utime(work / "dir" / "inner", ns=(1, 1))
+
+
+def moved_and_replaced(work: Path) -> None:
+    (work / "dir").rename(work / "away")
+    (work / "dir").mkdir()
+    (work / "dir" / "file").mkdir()
+    (work / "away" / "inner" / "new").write_text("new")
+
+
+def swapped_parts(work: Path) -> None:
+    work.rename(work.with_name("old"))
+    work.mkdir()
+    (work / "fresh").write_text("fresh")
+
+
+def removed(work: Path) -> None:
+    (work / "dir" / "inner" / "leaf").unlink()
+    (work / "dir" / "inner").rmdir()
+    (work / "other-twin").unlink()
+
+
+def grown(work: Path) -> None:
+    (work / "a" / "b" / "c").mkdir(parents=True)
+    (work / "a" / "b" / "c" / "deep").write_text("deep")
+    (work / "link").symlink_to("dir")
+    os.mkfifo(work / "dir" / "pipe")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    "change", [through_a_twin, attributes, moved_and_replaced, swapped_parts, removed, grown]
+)
+def test_what_was_heard_and_what_was_seen_make_the_whole(
+    root: int, ear: Ear, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    before = Before(root, scan(root, PARTS), PARTS, [])
+    change(tmp_path / "workspace")
+    names = ear.names()
+    assert names is not None
+    merged = before.merged(before.look(names, ()))
+    now = scan(root, PARTS)
+    assert merged.tree == now.tree
+    assert sorted(merged.left_out) == sorted(now.left_out)
+
+
+@pytest.mark.root
+def test_only_what_changed_is_looked_at(root: int, ear: Ear, tmp_path: Path) -> None:
+    before = Before(root, scan(root, PARTS), PARTS, [])
+    (tmp_path / "workspace" / "dir" / "file").write_text("changed")
+    names = ear.names()
+    assert names is not None
+    assert set(before.look(names, ()).entries) == {"workspace/dir/", "workspace/dir/file"}
+
+
+@pytest.mark.root
+def test_too_much_to_hear_is_said(
+    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ear.names() is not None
+    monkeypatch.setattr(changes, "_MOST_EVENTS", 3)
+    other = Ear(str(tmp_path))
+    for number in range(9):
+        (tmp_path / f"f{number}").touch()
+    assert other.names() is None
+    other.close()
+
+
+def test_inodes_that_a_process_has_open_are_suspects(tmp_path: Path) -> None:
+    with (tmp_path / "held").open("w") as held:
+        assert os.fstat(held.fileno()).st_ino in open_inodes([os.getpid()])
+    assert open_inodes([0]) == set()
+
+
+def test_where_there_is_nothing_to_hear_there_is_no_ear() -> None:
+    assert ear_for("/no/such/place") is None
