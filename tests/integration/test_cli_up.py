@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from integration.pit import Pit, processes
-from integration.typing_it import PATIENCE, Typist
+from integration.typing_it import PATIENCE, Typist, type_pit
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cli.endings import lives_of
 from lazarus_pit.cli.place import Place
@@ -144,21 +145,52 @@ def test_force_ends_what_runs_even_without_a_daemon(pit: Pit, lazarus: Typist) -
 def test_what_comes_is_followed(pit: Pit, lazarus: Typist, words: tuple[str, ...]) -> None:
     create(lazarus)
     lazarus("spawn", "pond", "scribe", "--", "sh", "-c", BEATING)
+    with following(lazarus, *words) as follower:
+        first = read_line(follower)
+        lazarus("revive", "scribe")
+        later = [read_line(follower) for _ in range(3)]
+    key = "event" if words[0] == "events" else "line"
+    assert all(key in line for line in [first, *later])
+
+
+def test_a_cell_that_comes_is_followed_too(pit: Pit, lazarus: Typist) -> None:
+    create(lazarus)
+    with following(lazarus, "events", "--json") as follower:
+        read_line(follower)
+        other = lazarus("cell", "create", "--mission", "Another one").out.strip()
+        story = [read_line(follower)]
+        while story[-1].get("uuid") != other:
+            story.append(read_line(follower))
+    assert story[-1]["event"] == "cell_created"
+
+
+def test_nobody_can_overlook_that_there_are_no_walls(tmp_path: Path) -> None:
+    pit = Pit(tmp_path, unsafe=True)
+    pit.root.mkdir()
+    pit.start()
+    try:
+        lazarus = Typist(pit.root, pit.config)
+        assert "sandbox UNCONFINED" in lazarus("status").out
+        assert lazarus("status", "--json").json()["daemon"]["unconfined"] is True
+        assert "UNCONFINED" in type_pit("--config", str(pit.config), "--status").out
+    finally:
+        pit.close()
+
+
+@contextlib.contextmanager
+def following(lazarus: Typist, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that goes on until Ctrl-C, and then ends as one that was told to."""
     follower = subprocess.Popen(
         [sys.executable, "-m", "lazarus_pit", *lazarus.place, *words, "-f", "-n", "1"],
         stdout=subprocess.PIPE,
     )
     try:
-        first = read_line(follower)
-        lazarus("revive", "scribe")
-        later = [read_line(follower) for _ in range(3)]
+        yield follower
     finally:
         follower.send_signal(signal.SIGINT)
         assert follower.wait(PATIENCE) == 130
         assert follower.stdout is not None
         follower.stdout.close()
-    key = "event" if words[0] == "events" else "line"
-    assert all(key in line for line in [first, *later])
 
 
 def read_line(follower: subprocess.Popen[bytes]) -> dict[str, object]:
