@@ -269,3 +269,30 @@ def test_manifests_by_hand_are_read_like_ours(lazarus: Typist) -> None:
     cell = create(lazarus, "--name", "pond", "--mission", "m")
     store.update_manifest(cell, lambda old: replace(old, mission="\x1b[2Jm"))
     assert "\x1b" not in lazarus("status").out + lazarus("cells").out
+
+
+def test_an_agent_is_given_a_list_of_places(lazarus: Typist) -> None:
+    cell = create(lazarus, "--name", "pond", "--mission", "Ask around")
+    places = ("--network", "allow", "--allow", "api.anthropic.com", "--allow", "github.com:22")
+    said = lazarus("spawn", "pond", "scribe", *places, "--forward", "11434", "--", "true")
+    assert said.code == 0, said
+    scribe = member(cell, "scribe")
+    assert scribe.network is Network.ALLOW
+    assert scribe.allow == ("api.anthropic.com", "github.com:22")
+    assert scribe.forward == (11434,)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--allow", "a.org"], "--allow: expected --network allow with it"),
+        (["--network", "host", "--forward", "80"], "--forward: expected --network allow with it"),
+        (["--network", "allow", "--allow", "http://a.org"], '--allow: found "http://a.org"'),
+        (["--network", "allow", "--forward", "3128"], "--forward: found 3128"),
+    ],
+)
+def test_a_list_that_cannot_be_kept_to_is_refused(
+    lazarus: Typist, words: list[str], said: str
+) -> None:
+    create(lazarus, "--name", "pond", "--mission", "Ask around")
+    assert said in lazarus.fails(2, "spawn", "pond", "scribe", *words, "--", "true")

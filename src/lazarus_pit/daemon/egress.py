@@ -74,6 +74,9 @@ class Egress:
         self._tell = tell
         self._line: socket.socket | None = None
         self._child = 0
+        """The proxy's pid if this daemon started it, and so must collect it."""
+        self._proxy: int | None = None
+        """A descriptor of the proxy at the other end of the line: its number may be used again."""
         self._asked = False
         self._retry: asyncio.TimerHandle | None = None
 
@@ -89,7 +92,9 @@ class Egress:
             SpawnError: none could be started.
         """
         if self._line is None:
-            self._mend(self._open())
+            served = self._open()
+            self._call_off()
+            self._mend(served)
         return self._path
 
     def check(self) -> None:
@@ -99,7 +104,7 @@ class Egress:
             return
         if self._asked:
             log.warning("the egress proxy does not answer")
-            self._kill(line)
+            self._kill()
             return  # The end of the line is heard next.
         self._asked = True
         with contextlib.suppress(OSError):
@@ -107,8 +112,7 @@ class Egress:
 
     def close(self) -> None:
         """Speak to the proxy no more; while agents need it, it runs on."""
-        if self._retry is not None:
-            self._retry.cancel()
+        self._call_off()
         self._hang_up()
 
     # ------------------------------------------------------------ the proxy
@@ -120,6 +124,7 @@ class Egress:
             self._start()
             served = self._greet()
         if served is None:
+            self._kill()
             raise SpawnError(f"the egress proxy does not answer: see {self._log_file}")
         return served
 
@@ -129,6 +134,8 @@ class Egress:
             line = unix_sockets.connect(self._path, PATIENCE)
         except OSError:
             return None
+        pid = self._child or unix_sockets.peer(line)[0]
+        self._proxy = pidfd.open_pid(pid) if pid != os.getpid() else None
         try:
             line.send(encode(Hello(verbose=log.isEnabledFor(logging.DEBUG))))
             welcome = decode(line.recv(MAX_BYTES))
@@ -136,7 +143,7 @@ class Egress:
             log.warning("the egress proxy does not answer: %s", error)
             welcome = Welcome(protocol=0)
         if not isinstance(welcome, Welcome) or welcome.protocol != PROTOCOL:
-            self._kill(line)
+            self._kill()
             line.close()
             return None
         line.setblocking(False)
@@ -198,23 +205,21 @@ class Egress:
 
     def _lost(self) -> None:
         """Go on with another proxy, if anybody needs one."""
-        if self._line is not None:
-            self._kill(self._line)
+        self._kill()
         self._hang_up()
         if self._wanted():
             self._tell(Told(event="network_proxy_lost", data={"agents": len(self._wanted())}))
             self._restore(RETRY_FIRST, start=True)
 
-    def _kill(self, line: socket.socket) -> None:
-        """Make sure that the proxy at the other end is gone, and its sockets with it."""
-        pid = self._child or unix_sockets.peer(line)[0]
-        fd = pidfd.open_pid(pid) if pid != os.getpid() else None
-        if fd is not None:
-            pidfd.send_signal(fd, signal.SIGKILL)
+    def _kill(self) -> None:
+        """Make sure that the proxy is gone, and its sockets with it."""
+        if self._proxy is not None:
+            pidfd.send_signal(self._proxy, signal.SIGKILL)
             gone = select.poll()
-            gone.register(fd, select.POLLIN)
+            gone.register(self._proxy, select.POLLIN)
             gone.poll(PATIENCE * 1000)
-            os.close(fd)
+            os.close(self._proxy)
+            self._proxy = None
         if self._child:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._child, os.WNOHANG)
@@ -225,6 +230,9 @@ class Egress:
             self._loop.remove_reader(self._line)
             self._line.close()
             self._line = None
+        if self._proxy is not None:
+            os.close(self._proxy)
+            self._proxy = None
 
     def _restore(self, retry: float, *, start: bool) -> None:
         self._retry = None
@@ -236,6 +244,11 @@ class Egress:
             self._retry = self._loop.call_later(retry, lambda: self._restore(again, start=True))
             return
         self._mend(served or ())
+
+    def _call_off(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _mend(self, served: Collection[tuple[Key, int]]) -> None:
         """Have every running life served, one at a turn of the event loop."""

@@ -103,7 +103,14 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"agents": [member(command=["a\0b"])]}, "holds a zero byte"),
     ({"agents": [member(env={"A=B": "c"})]}, '"A=B" cannot be an environment variable'),
     ({"agents": [member(env={"A": 1})]}, "expected an object of texts"),
-    ({"agents": [member(network="vpn")]}, "expected one of none, host"),
+    ({"agents": [member(network="vpn")]}, "expected one of none, host, allow"),
+    ({"agents": [member(network="allow", allow="a.org")]}, "agents[0].allow: found"),
+    ({"agents": [member(network="allow", allow=["*"])]}, 'agents[0].allow: found "*", expected'),
+    ({"agents": [member(network="allow", forward=["80"])]}, "forward: found a list, expected a"),
+    ({"agents": [member(network="allow", forward=[0])]}, "forward: found 0, expected ports"),
+    ({"agents": [member(network="allow", forward=[3128])]}, "the proxy's own port"),
+    ({"agents": [member(allow=["a.org"])]}, "allow: without effect, expected network allow"),
+    ({"agents": [member(network="host", forward=[80])]}, "forward: without effect"),
     ({"agents": [member(desired="freeze")]}, "expected run or stop; freeze the cell"),
     ({"agents": [member(request=-1)]}, "request: found -1"),
     ({"agents": [member(rules={"restart": 1})]}, "agents[0].rules.restart: found 1, expected one"),
@@ -143,3 +150,12 @@ def test_an_environment_is_for_nobody_else() -> None:
     found = parsed(agents=[member(env={"TOKEN": "secret"})])
     assert b"secret" in manifest.encode(found)
     assert b"secret" not in manifest.encode(manifest.without_env(found))
+
+
+def test_a_list_of_places_is_read_and_written_as_it_stands() -> None:
+    allow, forward = ["api.anthropic.com", "*.githubusercontent.com", "github.com:22"], [11434]
+    found = parsed(agents=[member(network="allow", allow=allow, forward=forward)])
+    (timmy,) = found.agents
+    assert timmy.network is Network.ALLOW
+    assert (list(timmy.allow), list(timmy.forward)) == (allow, forward)
+    assert manifest.parse(manifest.encode(found)).agents[0].allow == timmy.allow

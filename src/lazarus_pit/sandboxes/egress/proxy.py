@@ -104,7 +104,12 @@ class Proxy:
             except BlockingIOError:
                 await self._readable(connection)
                 continue
-            return (decode(data), fds) if data else None
+            try:
+                return (decode(data), fds) if data else None
+            except msgspec.MsgspecError:
+                for fd in fds:
+                    os.close(fd)
+                raise
 
     async def _readable(self, connection: socket.socket) -> None:
         heard = asyncio.Event()
