@@ -44,6 +44,10 @@ def mutate(workspace: Path) -> None:
     (workspace / "new" / "er" / "file").write_text("new")
     shutil.rmtree(workspace / "empty")
     (workspace / "empty").write_text("a file now")
+    closed = workspace / "modes" / "closed"
+    closed.chmod(0o700)
+    (closed / "inside").write_text("x")
+    closed.chmod(0o500)
     (workspace / "links" / "relative").unlink()
     (workspace / "links" / "relative").symlink_to("elsewhere")
     (workspace / "aaa-hard").unlink()

@@ -16,6 +16,7 @@ from lazarus_pit.cells.checkpoint import index
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
 from lazarus_pit.errors import RefusedError, UsageError, WorldError
 
+_PART = ".lazarus-"
 ARCHIVE, INDEX = ".tar.gz", ".idx"
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 
@@ -99,7 +100,7 @@ def locked(store: Path) -> Iterator[int]:
         except BlockingIOError:
             raise RefusedError(f"{store}: another checkpoint is being taken or restored") from None
         for name in os.listdir(fd):
-            if name.startswith(".") and name.endswith(".part"):
+            if name.startswith(_PART) and name.endswith(".part"):
                 os.unlink(name, dir_fd=fd)
         yield fd
     finally:
@@ -137,7 +138,7 @@ def nameless(store: int) -> int:
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):
             raise
-    name = f".{os.urandom(8).hex()}.part"
+    name = f"{_PART}{os.urandom(8).hex()}.part"
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=store)
     os.unlink(name, dir_fd=store)
     return fd
@@ -145,7 +146,7 @@ def nameless(store: int) -> int:
 
 def write_whole(store: int, name: str, data: bytes) -> None:
     """Write a small file: its name always has the old content or the new. Raises ``OSError``."""
-    part = f".{name}.part"
+    part = f"{_PART}{name}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(part, flags, 0o600, dir_fd=store)
     with os.fdopen(fd, "wb") as file:

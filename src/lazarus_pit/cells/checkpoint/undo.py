@@ -176,6 +176,7 @@ def _apply(request: UndoRequest, rows: dict[str, Row], work: Work, placed: Place
     files = sorted(path for path in work.differing if not path.endswith("/"))
     links = [path for path in files if rows[path].link]
     try:
+        _open_up(root, work)
         with Chain(root, make=True) as cell, Chain(staged) as saved:
             for path in work.gone:
                 directory, name = split(path)
@@ -196,6 +197,16 @@ def _apply(request: UndoRequest, rows: dict[str, Row], work: Work, placed: Place
     finally:
         os.close(staged)
         os.close(root)
+
+
+def _open_up(root: int, work: Work) -> None:
+    """Let an ordinary owner change directories that are closed; they are settled at the end."""
+    if os.geteuid() == 0:
+        return
+    with Chain(root) as chain:
+        for path in sorted(work.settle):
+            with suppress(OSError):
+                os.fchmod(chain.fd(path), 0o700)
 
 
 def _link(cell: Chain, path: str, target: str) -> None:
