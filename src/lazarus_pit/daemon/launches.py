@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -11,13 +12,17 @@ from msgspec.structs import replace
 from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.checkpoint.restore import recover
 from lazarus_pit.config import Config
+from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.egress import Egress
+from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.looks import Sights, clock_offset
+from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.errors import StoreError
-from lazarus_pit.formats.manifest import Member
+from lazarus_pit.formats.isolation import Openings
+from lazarus_pit.formats.manifest import Member, openings_of
 from lazarus_pit.sandboxes.base import Launch
 
 LOG_LIMIT = 64 * 1024 * 1024
@@ -31,6 +36,7 @@ class _Plan(NamedTuple):
     beat: str
     statuses: str
     launch: Launch
+    openings: Openings
 
     def holds(self, cell: Cell) -> bool:
         """Whether nothing has changed, and what was made is still there."""
@@ -49,8 +55,16 @@ class _Plan(NamedTuple):
 class Launches:
     """Prepares lives from the manifests."""
 
-    def __init__(self, config: Config, roster: Roster, senses: Senses, egress: Egress) -> None:
+    def __init__(
+        self,
+        config: Config,
+        roster: Roster,
+        senses: Senses,
+        egress: Egress,
+        tell: Callable[[Told], None],
+    ) -> None:
         """Read members from ``roster`` and let ``senses`` know where each life can be seen."""
+        self._tell = tell
         self._egress = egress
         self._config = config
         self._roster = roster
@@ -63,7 +77,8 @@ class Launches:
 
         Raises:
             KeyError: the manifests no longer name the agent.
-            SpawnError: the proxy of its network could not be started.
+            SpawnError: the proxy of its network could not be started, or what is opened to it
+                is not as it must be.
             OSError: a directory or file of the cell could not be made.
         """
         cell, member = self._roster.member(key)
@@ -78,40 +93,23 @@ class Launches:
         self._senses.attend(key, cell.paths, member.name, generation)
         self._offsets[key] = clock_offset()
         proxy = self._egress.ready() if plan.launch.network == "allow" else ""
-        return replace(plan.launch, generation=generation, status_file=status, proxy=proxy)
+        launch = open_up(plan.launch, plan.openings, self._config)
+        return replace(launch, generation=generation, status_file=status, proxy=proxy)
 
     def _plan(self, key: Key, cell: Cell, member: Member) -> _Plan:
         """Work out what all lives of an agent have in common, and make what is to stand there."""
         paths, name = cell.paths, member.name
         if paths.restoring.is_dir():
             recover(paths.cell, paths.restoring)  # A restore that was cut short is finished first.
-        owner = provision.agent_owner(self._config.isolation.uid, self._config.isolation.gid)
-        provision.make_member(paths, member, owner)
+        provision.make_member(paths, member, self._config.owner)
         with contextlib.suppress(StoreError):  # A full disk: an older copy, or none, must do.
             store.publish_manifest(paths, cell.manifest, to=name)
-        launch = Launch(
-            key=key,
-            uuid=paths.uuid,
-            agent=name,
-            role=member.role,
-            generation=0,
-            argv=member.command,
-            env=member.env,
-            network=member.network.value,
-            allow=member.allow,
-            forward=member.forward,
-            workspace=str(paths.workspace),
-            home=str(paths.home(name)),
-            heartbeat_dir=str(paths.beats(name)),
-            inbox=str(paths.inbox(name)),
-            outbox=str(paths.outbox(name)),
-            pub_dir=str(paths.published(name)),
-            log_file=str(paths.log(name)),
-            status_file="",
-            uid=owner.uid if os.geteuid() == 0 else None,
-            gid=owner.gid if os.geteuid() == 0 else None,
-        )
-        return _Plan(cell.stamp, str(paths.beat(name)), str(paths.statuses(name)), launch)
+        openings = openings_of(cell.manifest, member, self._config.isolation.openings)
+        if openings.rw:
+            self._tell(Told(event="isolation_widened", key=key, data={"rw": list(openings.rw)}))
+        launch = launch_of(self._config, paths, member)
+        statuses = str(paths.statuses(name))
+        return _Plan(cell.stamp, str(paths.beat(name)), statuses, launch, openings)
 
     def began(self, key: Key, *, awaits_output: bool) -> None:
         """Attend to the first output of a life that has still to show that it is ready."""

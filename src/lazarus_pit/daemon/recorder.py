@@ -38,6 +38,7 @@ LOUD = frozenset(
         "agent_fence_stuck",
         "heartbeat_stale",
         "heartbeat_unreadable",
+        "isolation_widened",
         "network_denied",
         "network_lost",
         "network_proxy_lost",

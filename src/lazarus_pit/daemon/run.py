@@ -74,7 +74,7 @@ class Daemon:
         self.senses = Senses(aio, self.watch, self.offer, self._tell)
         self.exits = Exits(aio, self.offer)
         self.egress = Egress(aio, self.pit, self.roster, self.exits.lives, self._tell)
-        launches = Launches(config, self.roster, self.senses, self.egress)
+        launches = Launches(config, self.roster, self.senses, self.egress, self._tell)
         self.launches = launches
         self.hands = Hands(awakened.sandbox, launches, self.exits, self.offer)
         self.loop = Loop(self.fleet, self.recorder, self.hands)

@@ -21,7 +21,7 @@ from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import cgroup, spawn
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.spawn import Program
-from lazarus_pit.sandboxes import birth, furniture, limits, program, status, steps
+from lazarus_pit.sandboxes import birth, furniture, limits, openings, program, status, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
@@ -71,6 +71,7 @@ class Bare:
 
     def _program(self, launch: Launch) -> Program:
         hand.refuse_without_namespaces(launch, self.name)
+        openings.refuse_without_mounts(launch, self.name)
         if self._furniture is None:
             try:
                 self._furniture = furniture.build(self.scratch, os.geteuid(), os.getegid())

@@ -58,6 +58,15 @@ class Launch(Struct, frozen=True, kw_only=True):
     """How much all agents of its cell may take together."""
     read_only: tuple[str, ...] = ()
     """Paths of the host that the agent may read, at the same place inside."""
+    read_write: tuple[str, ...] = ()
+    """Paths of the host that the agent may write: no walls hold there."""
+    home_read_only: tuple[tuple[str, str], ...] = ()
+    """Names below the agent's home, and what of the host can be read there."""
+    credentials: tuple[tuple[str, str], ...] = ()
+    """Names, and the files whose contents are found under them inside."""
+    standard: tuple[int, int, int] | None = None
+    """Descriptors of ours to be its 0, 1 and 2; without them it reads nothing and prints to the
+    log."""
 
 
 class Sandbox(Protocol):

@@ -41,9 +41,12 @@ def prepared(launch: Launch, tree: Tree | None) -> Iterator[Bed]:
         if tree is not None:
             leaf = cgroup.make_leaf(tree, launch.uuid, launch.agent, launch.generation)
         bound = limits.steps(launch, tree, limits.groups(tree, launch))
-        fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _output(launch)]
         fds.append(status.create(launch.status_file))
-        yield Bed(leaf, (fds[0], fds[1], fds[1]), fds[2], bound)
+        standard = launch.standard
+        if standard is None:
+            fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _output(launch)]
+            standard = (fds[1], fds[2], fds[2])
+        yield Bed(leaf, standard, fds[0], bound)
     except OSError as error:
         if tree is not None and leaf:
             cgroup.remove_leaf(leaf)

@@ -19,7 +19,7 @@ from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock, mounts, seccomp, spawn
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.spawn import Program, Step
-from lazarus_pit.sandboxes import birth, furniture, inside, limits, program, steps
+from lazarus_pit.sandboxes import birth, furniture, inside, limits, openings, program, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.bwrap import Bwrap
 from lazarus_pit.sandboxes.egress import hand
@@ -73,6 +73,9 @@ class Bubblewrap:
             given = [*bed.standard, birth.in_memory(memory, _nul_ended(plan.arguments)), bed.status]
             if self._filter is not None:
                 given.append(birth.in_memory(memory, self._filter))
+            openings.check_home(launch)
+            secrets = openings.read_credentials(launch)
+            given += [birth.in_memory(memory, secret) for secret in secrets]
             network: list[Step] = []
             if launch.network == "allow":
                 network = hand.steps(launch, memory.enter_context(hand.connect(launch)))
@@ -124,7 +127,7 @@ class Bubblewrap:
             raise SpawnError(f"{launch.key}: {fault}", fatal=True)
         arguments = [
             *inside.namespaces(launch, nested=self.nested),
-            *inside.file_system(launch, binds, standing),
+            *inside.file_system(launch, binds, standing, self._credentials(launch)),
             "--json-status-fd",
             str(_STATUS_FD),
         ]
@@ -141,6 +144,11 @@ class Bubblewrap:
                 file=f"{mounts.STAGE}/{self.bwrap.staged}" if staged else self.bwrap.path,
             ),
         )
+
+    def _credentials(self, launch: Launch) -> list[str]:
+        """They come after the filter, where there is one."""
+        first = _FILTER_FD + (self._filter is not None)
+        return openings.arguments(launch, inside.CREDENTIALS, first)
 
     def _steps(self, launch: Launch, binds: inside.Binds) -> list[Step]:
         taken: list[Step] = []

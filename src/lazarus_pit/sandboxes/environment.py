@@ -63,5 +63,7 @@ def environment(launch: Launch, places: Places, user: str = "agent") -> dict[str
         "LAZARUS_OUTBOX": places.outbox,
         "NOTIFY_SOCKET": f"{places.published}/notify.sock",
     }
+    if launch.credentials:
+        fixed["LAZARUS_CREDENTIALS"] = f"{places.cell}/.credentials"
     proxied = hand.environment() if launch.network == "allow" else {}
     return told | proxied | launch.env | fixed

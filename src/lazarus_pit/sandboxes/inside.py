@@ -8,6 +8,7 @@ alone cannot be replaced by a rename.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lazarus_pit.core.model import Role
@@ -22,6 +23,7 @@ WORKSPACE = f"{CELL}/workspace"
 HOME = f"{CELL}/home"
 HEARTBEATS = f"{CELL}/.lazarus/heartbeats"
 PUBLISHED = f"{CELL}/.lazarus/pub"
+CREDENTIALS = f"{CELL}/.credentials"
 OURS = "/lazarus"
 PYTHON = f"{OURS}/python"
 
@@ -86,8 +88,12 @@ def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
         *([Bind("python", standing.python, PYTHON)] if standing.python else []),
     ]
     extra = [
-        Bind(f"extra{number}", os.path.realpath(path), path)
-        for number, path in enumerate(launch.read_only)
+        *(Bind(f"ro{n}", path, path) for n, path in enumerate(launch.read_only)),
+        *(Bind(f"rw{n}", path, path, writable=True) for n, path in enumerate(launch.read_write)),
+        *(
+            Bind(f"own{n}", source, f"{HOME}/{name}")
+            for n, (name, source) in enumerate(launch.home_read_only)
+        ),
     ]
     return Binds(
         (
@@ -115,7 +121,9 @@ def namespaces(launch: Launch, *, nested: bool) -> list[str]:
     ]
 
 
-def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str]:
+def file_system(
+    launch: Launch, mounted: Binds, standing: Furniture, credentials: Sequence[str] = ()
+) -> list[str]:
     """The arguments that build the file system, in the order in which it is built."""
     return [
         *_system(),
@@ -123,6 +131,7 @@ def file_system(launch: Launch, mounted: Binds, standing: Furniture) -> list[str
         *_python_by_its_own_name(standing),
         *(word for bind in mounted.all for word in _bind(bind, staged=mounted.staged)),
         *(["--ro-bind-try", _resolver(), "/etc/resolv.conf"] if launch.network == "host" else []),
+        *credentials,
         *("--symlink", ".lazarus/pub/cell.json", f"{CELL}/cell.json"),
         *("--remount-ro", "/", "--chdir", WORKSPACE),
     ]

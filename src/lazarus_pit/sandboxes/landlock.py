@@ -27,7 +27,7 @@ from lazarus_pit.linux.landlock import (
     WRITE_FILE,
 )
 from lazarus_pit.linux.spawn import Program, Step
-from lazarus_pit.sandboxes import birth, furniture, program, steps
+from lazarus_pit.sandboxes import birth, furniture, openings, program, steps
 from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
@@ -135,6 +135,7 @@ def rules(launch: Launch, standing: Furniture) -> list[tuple[str, int]]:
         (os.path.dirname(standing.package), READ_DIR),  # An import lists where it looks.
         *((f"/dev/{name}", DEVICE | READ_DIR) for name in _DEVICES),
         *((path, READ) for path in (launch.pub_dir, launch.inbox, *launch.read_only)),
+        *((path, WRITE) for path in launch.read_write),
         (launch.workspace, workspace),
         (launch.home, WRITE),
         (launch.outbox, _DROP_BOX),
@@ -144,6 +145,7 @@ def rules(launch: Launch, standing: Furniture) -> list[tuple[str, int]]:
 
 def _program(launch: Launch, standing: Furniture) -> Program:
     hand.refuse_without_namespaces(launch, "landlock")
+    openings.refuse_without_mounts(launch, "landlock")
     own = [standing.host_python] if standing.host_python else []
     path = (standing.host_bin, *own, *os.defpath.split(":"))
     places = outside(launch, path, os.path.dirname(standing.package))

@@ -1,0 +1,37 @@
+"""The walls of one member, worked out from its manifest: before any life, and for people to see."""
+
+from __future__ import annotations
+
+import os
+
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.config import Config
+from lazarus_pit.formats.manifest import Member
+from lazarus_pit.sandboxes.base import Launch
+
+
+def launch_of(config: Config, paths: CellPaths, member: Member) -> Launch:
+    """Return what all lives of a member have in common, with nothing opened beyond its walls."""
+    name, owner = member.name, config.owner
+    return Launch(
+        key=f"{paths.uuid}/{name}",
+        uuid=paths.uuid,
+        agent=name,
+        role=member.role,
+        generation=0,
+        argv=member.command,
+        env=member.env,
+        network=member.network.value,
+        allow=member.allow,
+        forward=member.forward,
+        workspace=str(paths.workspace),
+        home=str(paths.home(name)),
+        heartbeat_dir=str(paths.beats(name)),
+        inbox=str(paths.inbox(name)),
+        outbox=str(paths.outbox(name)),
+        pub_dir=str(paths.published(name)),
+        log_file=str(paths.log(name)),
+        status_file="",
+        uid=owner.uid if os.geteuid() == 0 else None,
+        gid=owner.gid if os.geteuid() == 0 else None,
+    )
