@@ -89,6 +89,7 @@ def test_a_bomb_is_stopped(tmp_path: Path) -> None:
         gzip.compress(b"cut short" * 1000)[:-9],
         gzip.compress(b"wrong sum" * 1000)[:-8] + bytes(8),
     ],
+    ids=["empty", "text", "short", "sum"],
 )
 def test_no_sound_gzip_stream_is_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "gz").write_bytes(raw)

@@ -194,6 +194,7 @@ def test_a_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
         (gzip.compress(b"no tar at all"), "ends inside a member"),
         (gzip.compress(bytes(10240)), "found nothing"),
     ],
+    ids=["empty", "text", "nothing", "no tar", "zeros"],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, raw: bytes, why: str) -> None:
     path = tmp_path / "x.tar.gz"
