@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.listing import list_cells
-from lazarus_pit.cli import say
+from lazarus_pit.cli import say, widening
 from lazarus_pit.cli.names import find_cell, see_found
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.status import HEAD, cell_object, row
@@ -73,6 +73,9 @@ def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
     if view.agents:
         for text in say.table(HEAD, [row(agent) for agent in view.agents]):
             say.line(text)
+    for agent in view.agents:
+        for text in widening.lines(agent.openings):
+            say.line(f"{agent.name} {text}")
     return 0
 
 
@@ -109,13 +112,19 @@ def create(
     )
     if proposal is not None:
         wanted = fill_in(wanted, proposal)
+    invited = proposal.isolation.read_only_homes if proposal else ()
+    homes, missing = widening.homes_of(invited, config.root)
+    if homes:
+        wanted = msgspec.structs.replace(wanted, isolation={"ro": homes})
     paths = provision.create_cell(config.root, wanted, owner_of(config))
     if json:
         say.as_json({"uuid": wanted.uuid, "name": wanted.name, "path": str(paths.cell)})
         return 0
     say.line(wanted.uuid)
     say.complain(f"cell {wanted.name or wanted.uuid[:8]} created at {paths.cell}")
-    for note in _unheeded(proposal) if proposal else []:
+    for home in homes:
+        say.complain(f"every member may read {home}, as far as its files' modes allow")
+    for note in (*missing, *(_unheeded(proposal) if proposal else [])):
         say.complain(note)
     return 0
 
@@ -186,7 +195,6 @@ def _unheeded(proposal: Proposal) -> list[str]:
     wishes = {
         "max duration": proposal.configuration.max_duration,
         "auto-archive on close": proposal.configuration.auto_archive,
-        "read-only access to homes (all are absent)": proposal.isolation.read_only_homes,
     }
     unheeded = [name for name, wish in wishes.items() if wish]
     return [f"kept in cell.json, not acted on: {', '.join(unheeded)}"] if unheeded else []

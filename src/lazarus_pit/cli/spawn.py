@@ -16,6 +16,15 @@ from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
+from lazarus_pit.cli.widening import (
+    Credential,
+    EnvFrom,
+    HomePiece,
+    ReadOnly,
+    Writable,
+    isolation_of,
+    warn,
+)
 from lazarus_pit.core.model import CellStatus, Desired, Role
 from lazarus_pit.errors import FormatError, RefusedError, UsageError
 from lazarus_pit.formats import allowlist
@@ -60,6 +69,11 @@ def spawn(
     limit: Annotated[
         tuple[str, ...], Several, Parameter(help="NAME=NUMBER, as in memory_mb=512; 0 is none.")
     ] = (),
+    ro: ReadOnly = (),
+    rw: Writable = (),
+    home_ro: HomePiece = (),
+    env_from: EnvFrom = (),
+    credential: Credential = (),
     wait: Wait = WAIT,
     no_wait: NoWait = False,
     place: Place = HERE,
@@ -72,17 +86,20 @@ def spawn(
     config = place.settings()
     shortcuts = {"revive_policy": policy, "liveness": liveness}
     rules = {key: value for key, value in shortcuts.items() if value} | _rules(rule)
+    opened = isolation_of(ro, rw, home_ro, env_from, credential)
     given: dict[str, Any] = {
         "command": tuple(argv),
         "env": _environment(env),
         "rules": rules,
         **({"limits": _limits(limit)} if limit else {}),
+        **({"isolation": opened} if opened else {}),
         **({"role": Role(role)} if role else {}),
         **_network(network, allow, forward),
     }
     paths, manifest = find_cell(place.pit(), cell)
     if manifest.status is CellStatus.FROZEN:
         raise RefusedError(f"cell {cell} is frozen: `lazarus thaw {cell}` first")
+    warn(name, opened.get("rw", ()))
     offset = journal_end(paths.events)
     if manifest.member(name) is None:
         member = Member(name=name, **{"role": Role.DEVELOPER, **given})

@@ -11,6 +11,7 @@ from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
 from lazarus_pit.cli.view import AgentView, CellView, see_cells
 from lazarus_pit.core.model import Phase
+from lazarus_pit.formats.isolation import words
 
 HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "SAYS")
 REASONED = (Phase.ESCALATED, Phase.HELD)
@@ -33,7 +34,7 @@ def status(*, json: Json = False, place: Place = HERE) -> int:
     for cell in cells:
         for text in _cell_lines(cell):
             say.line(text)
-    for text in _calls_for_people(cells):
+    for text in (*_wide(cells), *_calls_for_people(cells)):
         say.line(text)
     return 0
 
@@ -79,6 +80,16 @@ def attempts_left(agent: AgentView) -> int | None:
     readings = agent.health.readings if agent.health else {}
     used, most = readings.get("attempts_used"), readings.get("attempts_max")
     return max(0, most - used) if isinstance(used, int) and isinstance(most, int) else None
+
+
+def _wide(cells: list[CellView]) -> list[str]:
+    """Name every path outside its cell that an agent can write."""
+    return [
+        say.clean(f"WIDER THAN ITS CELL: {cell.label}/{agent.name} writes {path}")
+        for cell in cells
+        for agent in cell.agents
+        for path in agent.openings.rw
+    ]
 
 
 def _calls_for_people(cells: list[CellView]) -> list[str]:
@@ -145,6 +156,7 @@ def agent_object(agent: AgentView) -> dict[str, Any]:
         "attempts_left": attempts_left(agent),
         "pid": health.pid if health else None,
         "sandbox": health.sandbox if health else None,
+        "isolation": words(agent.openings),
         "says": health.status if health else None,
         "readings": health.readings if health else {},
     }

@@ -15,7 +15,8 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.listing import SUPERVISED, Listed, list_cells, look_at
 from lazarus_pit.core.model import CellStatus, Phase, Seconds
 from lazarus_pit.errors import FormatError, StoreError
-from lazarus_pit.formats.manifest import Kind, Manifest, Member
+from lazarus_pit.formats.isolation import Openings
+from lazarus_pit.formats.manifest import Kind, Manifest, Member, openings_of
 from lazarus_pit.formats.state import Health, State
 
 RETURNING = (Phase.BACKOFF, Phase.STARTING, Phase.FENCING)
@@ -35,6 +36,8 @@ class AgentView(Struct, frozen=True, kw_only=True):
     health: Health | None = None
     """``None`` where no daemon has seen it yet."""
     beat_age: Seconds | None = None
+    openings: Openings = Openings()
+    """What its cell and its own entry let it have beyond the walls."""
 
 
 class CellView(Struct, frozen=True, kw_only=True):
@@ -114,6 +117,7 @@ def _see_agent(
         shown=phase_word(manifest, member, health),
         health=health,
         beat_age=_beat_age(paths, member.name, health, now),
+        openings=openings_of(manifest, member, Openings()),
     )
 
 
