@@ -45,7 +45,9 @@ class Account:
         self.held: dict[int, Instant] = {}
 
     def fail(self, promise: str) -> None:
-        """Report a broken promise about this agent."""
+        """Report a broken promise about this agent, unless its books were lost with a full disk."""
+        if self.key in self.world.murky or self.generation in self.lost:
+            return
         self.world.fail(f"{self.key}: {promise}")
 
     # ------------------------------------------------------------ starts

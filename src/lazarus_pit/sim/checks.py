@@ -25,6 +25,7 @@ class Checks:
         """Begin with nothing broken."""
         self.world = world
         self.accounts: dict[Key, Account] = {}
+        self.judged: dict[tuple[Key, int], Instant] = {}
         self.condemned: set[tuple[Key, int]] = set()
         self.starts: list[tuple[Instant, Key, int]] = []
         self.revivals: list[Instant] = []
@@ -56,6 +57,8 @@ class Checks:
                 self._hear(told)
         for key, agent in turn.changed.items():
             if agent is None:
+                if self.world.disk.full:
+                    self.world.murky.add(key)
                 self.accounts.pop(key, None)
             elif agent.generation > self.account(key).generation:
                 self._new_generation(key, agent)
@@ -100,10 +103,12 @@ class Checks:
         for key in {*keys, *(line.key for line in told if line.key)}:
             self.account(key).roll_back(self.world.disk.records.get(key))
 
-    def rebooted(self) -> None:
+    def rebooted(self, keys: list[Key]) -> None:
         """After a boot attempts count from now on, as they stand on the disk."""
-        for key, record in self.world.disk.records.items():
-            self.account(key).reboot(record)
+        for key in keys:
+            record = self.world.disk.records.get(key)
+            if record is not None:
+                self.account(key).reboot(record)
 
     # ------------------------------------------------------------ orders and what they lead to
 
@@ -123,7 +128,7 @@ class Checks:
 
     def beginning_again(self, order: Spawn) -> None:
         """A start is ordered of a generation that has come and gone."""
-        self.world.fail(f"{order.key}: generation {order.generation} is used twice")
+        self.account(order.key).fail(f"generation {order.generation} is used twice")
 
     def failing(self, order: Order, *, fatal: bool) -> None:
         """A start could not be carried out."""
@@ -136,6 +141,9 @@ class Checks:
             return
         self.condemned.add(life)
         self.world.count(f"killed: {agent.reason}")
+        judged = self.judged.get(life, self.world.time)
+        if program.mode is Mode.WORKING and judged - program.since < LATE:
+            return  # It recovered while the news was on its way, or the daemon was down.
         why = self._wronged(program, agent.reason)
         if why:
             self.world.fail(f"{program.key}: killed as {agent.reason} although {why}")
@@ -146,11 +154,12 @@ class Checks:
         if reason in ("stop", "operator"):
             return "" if account.was_asked_to_end(program) else "nobody asked for it"
         if program.frozen:
-            return "it was frozen on our order"
+            # With the daemon and a full disk the freeze itself may have been forgotten.
+            return "" if program.generation in account.lost else "it was frozen on our order"
         if reason == "hung" and self.world.blind:
             return "the pit was blind"
         if reason == "start_timeout":
-            if program.mode is Mode.WORKING and now - program.since > LATE and not program.leaped:
+            if program.mode is Mode.WORKING and not program.leaped:
                 return "it was ready"
             soon = now - program.born < rules.start_timeout - 1.0
             return "its start had time left" if soon else ""
@@ -159,8 +168,6 @@ class Checks:
     def _silenced(self, program: Program, reason: str) -> str:
         """The same for one that is to be ended for its silence, or for getting nothing done."""
         now, rules = self.world.time, program.rules
-        if program.mode is Mode.WORKING and now - program.since < LATE:
-            return ""  # It recovered while the news was on its way.
         if program.mode is Mode.SIGSTOPPED or program.mode is Mode.HUNG:
             signs = max(program.born, program.output, program.beat)
             limit = rules.stall_after if reason == "stalled" else rules.resurrect_after
@@ -179,6 +186,8 @@ class Checks:
     # ------------------------------------------------------------ the journal and people
 
     def _hear(self, told: Told) -> None:
+        if told.event in ("agent_hung", "agent_stalled", "agent_start_failed"):
+            self.judged[told.key, int(told.data["generation"])] = self.world.time
         if told.event != "heartbeat_stale":
             return
         program = self.world.programs.get((told.key, int(told.data["generation"])))

@@ -18,6 +18,9 @@ class DaemonDied(BaseException):
 class Witness(Protocol):
     """Who watches what the disk is asked to keep."""
 
+    boot: int
+    """Which boot of the machine this is."""
+
     def point(self, name: str) -> None:
         """Pass a point at which the daemon may die (raises ``DaemonDied``)."""
 
@@ -33,6 +36,8 @@ class Disk:
         self.witness = witness
         self.full = False
         self.records: dict[Key, Agent] = {}
+        self.boots: dict[Key, int] = {}
+        """In which boot each record was written: its instants belong to that one."""
         self.journal: list[Told] = []
         self.pending = Turn()
 
@@ -53,6 +58,7 @@ class Disk:
                 self.records.pop(key, None)
             else:
                 self.records[key] = agent
+                self.boots[key] = self.witness.boot
         self.journal.extend(self.pending.told)
         self.pending = Turn()
         self.witness.point("between persist and act")

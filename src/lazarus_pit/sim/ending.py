@@ -71,6 +71,8 @@ def _unnoticed(program: Program) -> str:
 def _journal(world: Machine, checks: Checks, agent: Agent) -> None:
     """Each end is told exactly once, and so is giving up."""
     key, told = agent.key, world.disk.journal
+    if key in world.murky:
+        return
     account = checks.account(key)
     for (name, generation), program in world.programs.items():
         if name != key or not program.gone or generation in account.lost:

@@ -49,8 +49,6 @@ class Daemon:
         checks: Checks,
         people: People,
         guarded: Callable[[Callable[[], None]], None],
-        *,
-        same_boot: bool,
     ) -> None:
         """Take up what the disk and the machine hold; ``begin`` then turns the first time.
 
@@ -61,10 +59,13 @@ class Daemon:
         self.people = people
         self._guarded = guarded
         records = world.disk.records.values()
-        if not same_boot:
-            self.checks.rebooted()
+        boots = world.disk.boots
+        self.checks.rebooted([key for key, boot in boots.items() if boot != world.boot])
         adoption = adopt(
-            [restamp(record, world.clock, same_boot=same_boot) for record in records],
+            [
+                restamp(record, world.clock, same_boot=boots[record.key] == world.boot)
+                for record in records
+            ],
             {(p.key, p.generation): p.life for p in world.programs.values() if not p.gone},
             {(p.key, p.generation): p.exit or Exit() for p in world.programs.values() if p.gone},
             world.clock,

@@ -67,6 +67,8 @@ class Machine:
         self.blind = False
         self.programs: dict[tuple[Key, int], Program] = {}
         self.daemon: Listener | None = None
+        self.murky: set[Key] = set()
+        """Agents that were removed while the disk was full: who remembers them is open."""
         self.broken = ""
         self.counts: Counter[str] = Counter()
         self.happenings = 0

@@ -103,10 +103,10 @@ class People:
     def asked(self, key: Key, generation: int, left: Seconds) -> None:
         """Receive a request; ``left`` seconds of its life remain."""
         world, rng, rates = self.world, self.world.rng, self.world.rates
+        self.checks.asked(key, generation, world.time + left)
         if (key, generation) in self._asked:
             return
         self._asked.add((key, generation))
-        self.checks.asked(key, generation, world.time + left)
         if rng.random() < rates["answers_old"]:
             old = Decided(generation=generation - 1, approved=True, by="late reader")
             world.after(rng.uniform(0.1, 30.0), partial(self._answer, key, old))

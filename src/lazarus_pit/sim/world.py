@@ -23,7 +23,6 @@ class World(Machine):
         """Lay out a world; nothing happens before ``run``."""
         super().__init__(seed, fleet_rules, rules)
         self.disk = Disk(self)
-        self.disk_boot = 0
         self.checks = Checks(self)
         self.people = People(self, self.checks)
         self.trouble = Trouble(self, self.kill_daemon)
@@ -47,8 +46,7 @@ class World(Machine):
             self.blind = False
             for program in self.living():
                 program.arrived = self.time
-            same_boot, self.disk_boot = self.boot == self.disk_boot, self.boot
-            daemon = Daemon(self, self.checks, self.people, self.guarded, same_boot=same_boot)
+            daemon = Daemon(self, self.checks, self.people, self.guarded)
             self.daemon = daemon
             self.guarded(daemon.begin)
 
