@@ -69,12 +69,12 @@ class World(Machine):
 
     def decided(self, turn: Turn) -> None:
         """See what a turn came to, before it is acted on; forget the traces of who was removed."""
+        anew = [key for key, agent in turn.changed.items() if self.checks.is_anew(key, agent)]
         self.checks.decided(turn)
-        for key, agent in turn.changed.items():
-            if agent is None:
-                gone = [trace for trace, p in self.programs.items() if trace[0] == key and p.gone]
-                for trace in gone:
-                    del self.programs[trace]
-                self.people.forget(key)
+        for key in anew:
+            gone = [trace for trace, p in self.programs.items() if trace[0] == key and p.gone]
+            for trace in gone:
+                del self.programs[trace]
+            self.people.forget(key)
         for told in turn.told:
             self.people.read(told)
