@@ -82,6 +82,7 @@ class Fleet:
         self._trust_until: Instant = 0.0
         self._blind = False
         self._dismissed: set[Key] = set()
+        self._forgotten: dict[Key, int] = {}
         self._living = sum(may_live(agent) for agent in self.agents.values())
         for agent in self.agents.values():
             self._arm(agent)
@@ -95,7 +96,8 @@ class Fleet:
             case Enlisted():
                 self._dismissed.discard(key)
                 if agent is None:
-                    agent = Agent(key=key, rules=fact.rules, since=now, due=now)
+                    last = self._forgotten.pop(key, 0)
+                    agent = Agent(key=key, rules=fact.rules, generation=last, since=now, due=now)
                     self.turn.changed[key] = agent
             case Dismissed():
                 self._dismiss(key, now)
@@ -196,6 +198,7 @@ class Fleet:
     def _forget(self, key: Key) -> None:
         agent = self.agents.pop(key)
         self._living -= may_live(agent)
+        self._forgotten[key] = agent.generation  # Who comes back is not taken for who was.
         self._dismissed.discard(key)
         self._slots.pop(key, None)
         self._armed.pop(key, None)

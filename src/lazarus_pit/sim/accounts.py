@@ -54,7 +54,7 @@ class Account:
 
     def begin(self, agent: Agent) -> None:
         """A start was decided."""
-        if agent.generation != self.generation + 1:
+        if self.generation and agent.generation != self.generation + 1:
             self.fail(f"generation {agent.generation} follows {self.generation}")
         self.generation = agent.generation
         if self.barred:
@@ -62,6 +62,10 @@ class Account:
         if not self.free:
             self._attempt()
         self.free = False
+
+    def pardon(self) -> None:
+        """It is removed; should it come back, nothing is held against it."""
+        self.attempts, self.barred, self.free = [], "", True
 
     def _attempt(self) -> None:
         rules = self.world.rules[self.key]

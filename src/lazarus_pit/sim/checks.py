@@ -56,16 +56,12 @@ class Checks:
                 self.account(told.key).hear(told)
                 self._hear(told)
         for key, agent in turn.changed.items():
-            if self.is_anew(key, agent):
+            if agent is None:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
             if agent is not None and agent.generation > self.account(key).generation:
                 self._new_generation(key, agent)
-
-    def is_anew(self, key: Key, agent: Agent | None) -> bool:
-        """Whether an agent was removed, be it to come back in the same turn."""
-        return agent is None or agent.generation == 0 < self.account(key).generation
 
     def _new_generation(self, key: Key, agent: Agent) -> None:
         """A start was decided: was it allowed, counted, and within the fleet's budget?"""

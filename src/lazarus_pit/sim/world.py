@@ -69,9 +69,9 @@ class World(Machine):
 
     def decided(self, turn: Turn) -> None:
         """See what a turn came to, before it is acted on; forget the traces of who was removed."""
-        anew = [key for key, agent in turn.changed.items() if self.checks.is_anew(key, agent)]
+        removed = [key for key, agent in turn.changed.items() if agent is None]
         self.checks.decided(turn)
-        for key in anew:
+        for key in removed:
             gone = [trace for trace, p in self.programs.items() if trace[0] == key and p.gone]
             for trace in gone:
                 del self.programs[trace]

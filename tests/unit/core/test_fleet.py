@@ -188,6 +188,13 @@ def test_who_is_enlisted_again_before_the_end_stays() -> None:
     assert [order.generation for order in ticked(fleet, BORN + 3)] == [4]
 
 
+def test_who_comes_back_is_not_taken_for_who_was() -> None:
+    fleet = a_fleet(1, agent=an_agent(Phase.ESCALATED))
+    fleet.step("cell/0", Dismissed(), BORN)
+    fleet.step("cell/0", Enlisted(rules=Rules(), desired=Desired.RUN), BORN)
+    assert [order.generation for order in ticked(fleet, BORN)] == [4]
+
+
 def test_who_is_removed_and_enlisted_in_one_turn_is_recorded() -> None:
     fleet = a_fleet(1, agent=an_agent(Phase.STOPPED, desired=Desired.STOP))
     fleet.step("cell/0", Dismissed(), BORN)
