@@ -17,6 +17,7 @@
         .lazarus/home/<agent>/                the private home an agent sees
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
         .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
+        .lazarus/run/<agent>/log.pipe         what it prints, on the way to its log
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
     <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json,
                                               and events.jsonl for what concerns no one cell
@@ -166,6 +167,10 @@ class CellPaths:
         """Where the agent sends ``sd_notify`` datagrams; the socket says who is speaking."""
         return self.published(agent) / "notify.sock"
 
+    def log_pipe(self, agent: str) -> Path:
+        """The FIFO into which this agent prints; out of the agents' reach."""
+        return self.run(agent) / "log.pipe"
+
     def statuses(self, agent: str) -> Path:
         """How this agent's lives ended; out of the agents' reach."""
         return self.run(agent) / "status"
@@ -215,6 +220,16 @@ class PitPaths:
     def egress_log(self) -> Path:
         """What that proxy has to say of its own faults."""
         return self.private / "egress.log"
+
+    @property
+    def pump(self) -> Path:
+        """Where the log pump takes orders."""
+        return self.private / "pump.sock"
+
+    @property
+    def pump_log(self) -> Path:
+        """What the log pump has to complain about."""
+        return self.private / "pump.log"
 
     @property
     def nursery(self) -> Path:

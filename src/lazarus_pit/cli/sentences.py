@@ -40,6 +40,14 @@ ESCALATIONS: Mapping[str, str] = {
 }
 
 
+LIMIT_ACTIONS: Mapping[str, str] = {
+    "killed": "the kernel ended a process that wanted more memory",
+    "refused": "the kernel started no more processes",
+    "rotated": "its log was put aside for a new one; an older one is gone",
+    "frozen": "it stands still until something is removed or more is allowed",
+}
+
+
 def _silence(data: Data) -> str:
     said = f"no beat for {_seconds(data, 'beat_age')}, no work for {_seconds(data, 'progress_age')}"
     seen = {"stopped": "every process of it is stopped", "computing": "it still computes"}
@@ -123,6 +131,12 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "approval_granted": lambda d: f"{clean(d.get('by') or 'a person', 80)} approved the revive",
     "approval_denied": lambda d: f"{clean(d.get('by') or 'a person', 80)} declined the revive",
     "approval_expired": lambda _: "nobody answered in time",
+    # limits
+    "limit_reached": lambda d: (
+        f"reached its limit {clean(d.get('limit', '?'), 40)} = {clean(d.get('value', '?'), 20)}: "
+        f"{LIMIT_ACTIONS.get(str(d.get('action')), 'see docs/reference/events.md')}"
+    ),
+    "limit_cleared": lambda d: f"is within its limit {clean(d.get('limit', '?'), 40)} again",
     # the network
     "network_denied": lambda d: (
         f"was refused the network: {clean(d.get('host', '?'), 120)} "

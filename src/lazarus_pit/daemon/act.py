@@ -26,6 +26,7 @@ from lazarus_pit.core.events import (
 )
 from lazarus_pit.core.model import Exit, Key, Life, Look
 from lazarus_pit.daemon import looks
+from lazarus_pit.daemon.bounds import Bounds
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches
 from lazarus_pit.errors import LazarusError, SpawnError
@@ -43,12 +44,14 @@ class Hands:
         sandbox: Sandbox,
         launches: Launches,
         exits: Exits,
+        bounds: Bounds,
         offer: Callable[[Key, Fact], None],
     ) -> None:
         """Start agents in ``sandbox``, watch their ends through ``exits``, answer by ``offer``."""
         self._sandbox = sandbox
         self._launches = launches
         self._exits = exits
+        self._bounds = bounds
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._moving: dict[Key, asyncio.Task[None]] = {}
@@ -84,6 +87,7 @@ class Hands:
             return
         self._offer(order.key, Spawned(generation=order.generation, life=life))
         self._launches.began(order.key, awaits_output=agent.rules.liveness == "heartbeat")
+        self._bounds.began(order.key, life)
         self._exits.watch(order.key, order.generation, life)
 
     def _kill(self, order: Kill, agent: Agent) -> None:

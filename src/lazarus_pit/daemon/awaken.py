@@ -47,6 +47,7 @@ class Awakened(NamedTuple):
     sandbox: Sandbox
     sandbox_name: str
     unconfined: bool
+    tree: Tree | None
     tree_note: str
 
 
@@ -91,6 +92,7 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
         sandbox=chosen.sandbox,
         sandbox_name=chosen.sandbox.name,
         unconfined=chosen.unconfined,
+        tree=tree,
         tree_note=tree.path if tree else f"none: {note}",
     )
 

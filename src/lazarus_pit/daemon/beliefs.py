@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lazarus_pit.core.agent import Agent, wake
@@ -13,18 +14,24 @@ from lazarus_pit.formats.state import Health, State
 ALIVE = (Phase.STARTING, Phase.RUNNING, Phase.HELD)
 
 
-def state_of(uuid: str, agents: dict[str, Agent], sandbox: str) -> State:
+def state_of(
+    uuid: str, agents: dict[str, Agent], sandbox: str, limits: Callable[[Agent], dict[str, str]]
+) -> State:
     """Return one cell's ``state.json``: instants of the monotonic clock become wall-clock times."""
     offset = time.time() - time.monotonic()
     return State(
         cell_uuid=uuid,
         daemon_pid=os.getpid(),
         last_poll=round(time.time(), 3),
-        agent_health={name: _health(agent, sandbox, offset) for name, agent in agents.items()},
+        agent_health={
+            name: _health(agent, sandbox, limits, offset) for name, agent in agents.items()
+        },
     )
 
 
-def _health(agent: Agent, sandbox: str, offset: float) -> Health:
+def _health(
+    agent: Agent, sandbox: str, limits: Callable[[Agent], dict[str, str]], offset: float
+) -> Health:
     return Health(
         healthy=agent.phase in ALIVE and agent.verdict is not Verdict.DEAD,
         last_seen=_wall(agent.vitals.beat, offset),
@@ -37,6 +44,7 @@ def _health(agent: Agent, sandbox: str, offset: float) -> Health:
         pid=agent.life.pid if agent.life else None,
         since=_wall(agent.since, offset),
         sandbox=sandbox if agent.life else "",
+        limits=limits(agent) if agent.life else {},
         readings=_readings(agent, offset),
     )
 

@@ -25,10 +25,16 @@ RETRY_LAST = 1.0
 class Exits:
     """Watches the lives of this pit end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, offer: Callable[[Key, Fact], None]) -> None:
-        """Offer ``Exited`` facts through ``offer`` from callbacks of ``loop``."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        offer: Callable[[Key, Fact], None],
+        gone: Callable[[Key, int, Life], None],
+    ) -> None:
+        """Offer ``Exited`` facts through ``offer``; before, let ``gone`` see what is left."""
         self._loop = loop
         self._offer = offer
+        self._gone = gone
         self.lives: dict[Key, tuple[int, Life]] = {}
         """Every life that is watched, with its generation."""
         self._fds: dict[Key, int] = {}
@@ -73,6 +79,7 @@ class Exits:
                 again = min(retry * 2, RETRY_LAST)
                 self._loop.call_later(retry, self._finish, key, generation, life, ending, again)
                 return
+        self._gone(key, generation, life)
         lives.clean(life)
         if self.lives.get(key, (0, life))[0] == generation:
             self.lives.pop(key, None)

@@ -16,17 +16,17 @@ from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.launching import launch_of
+from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.looks import Sights, clock_offset
 from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.errors import StoreError
 from lazarus_pit.formats.isolation import Openings
+from lazarus_pit.formats.limits import MEGABYTE, limits_of_agent, limits_of_cell
 from lazarus_pit.formats.manifest import Member, openings_of
+from lazarus_pit.linux.spawn import open_log
 from lazarus_pit.sandboxes.base import Launch
-
-LOG_LIMIT = 64 * 1024 * 1024
-"""Bytes of an agent's log from which a new life begins a new one; one old log is kept."""
 
 
 class _Plan(NamedTuple):
@@ -52,6 +52,13 @@ class _Plan(NamedTuple):
         return self.stamp == cell.stamp and all(os.path.isdir(path) for path in made)
 
 
+class Servants(NamedTuple):
+    """What leads to the processes that serve lives and outlive us."""
+
+    egress: Egress
+    logs: Logs
+
+
 class Launches:
     """Prepares lives from the manifests."""
 
@@ -60,12 +67,12 @@ class Launches:
         config: Config,
         roster: Roster,
         senses: Senses,
-        egress: Egress,
+        servants: Servants,
         tell: Callable[[Told], None],
     ) -> None:
         """Read members from ``roster`` and let ``senses`` know where each life can be seen."""
         self._tell = tell
-        self._egress = egress
+        self._egress, self._logs = servants
         self._config = config
         self._roster = roster
         self._senses = senses
@@ -89,12 +96,28 @@ class Launches:
         for stale in (plan.beat, status):
             with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
                 os.unlink(stale)
-        _rotate(plan.launch.log_file)
+        pipe = self._pipe(key, cell, plan.launch)
         self._senses.attend(key, cell.paths, member.name, generation)
         self._offsets[key] = clock_offset()
         proxy = self._egress.ready() if plan.launch.network == "allow" else ""
         launch = open_up(plan.launch, plan.openings, self._config)
-        return replace(launch, generation=generation, status_file=status, proxy=proxy)
+        return replace(
+            launch, generation=generation, status_file=status, proxy=proxy, log_pipe=pipe
+        )
+
+    def adopted(self, key: Key) -> None:
+        """Have the log of a life that runs already bounded as before."""
+        with contextlib.suppress(KeyError):
+            cell, member = self._roster.member(key)
+            if cell.paths.log_pipe(member.name).exists():
+                own = limits_of_agent(self._config.limits, cell.manifest.limits, member.limits)
+                self._logs.attend(key, cell.paths, member.name, own.log_mb)
+
+    def _pipe(self, key: Key, cell: Cell, launch: Launch) -> str:
+        """Make the log ready, and the pipe that leads to it."""
+        _rotate(launch.log_file, launch.limits.log_mb * MEGABYTE)
+        os.close(open_log(launch.log_file))  # It is watched for the first word.
+        return self._logs.attend(key, cell.paths, launch.agent, launch.limits.log_mb)
 
     def _plan(self, key: Key, cell: Cell, member: Member) -> _Plan:
         """Work out what all lives of an agent have in common, and make what is to stand there."""
@@ -107,7 +130,11 @@ class Launches:
         openings = openings_of(cell.manifest, member, self._config.isolation.openings)
         if openings.rw:
             self._tell(Told(event="isolation_widened", key=key, data={"rw": list(openings.rw)}))
-        launch = launch_of(self._config, paths, member)
+        launch = replace(
+            launch_of(self._config, paths, member),
+            limits=limits_of_agent(self._config.limits, cell.manifest.limits, member.limits),
+            cell_limits=limits_of_cell(self._config.limits, cell.manifest.limits),
+        )
         statuses = str(paths.statuses(name))
         return _Plan(cell.stamp, str(paths.beat(name)), statuses, launch, openings)
 
@@ -135,8 +162,8 @@ class Launches:
         )
 
 
-def _rotate(log: str) -> None:
+def _rotate(log: str, most: int) -> None:
     """Put a large log aside before a new life adds to it."""
     with contextlib.suppress(FileNotFoundError):
-        if os.lstat(log).st_size > LOG_LIMIT:
+        if most and os.lstat(log).st_size >= most:
             os.replace(log, f"{log}.1")

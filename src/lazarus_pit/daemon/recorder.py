@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lazarus_pit.cells import journal, store
@@ -50,6 +50,7 @@ LOUD = frozenset(
         "store_failed",
         "approval_requested",
         "approval_expired",
+        "limit_reached",
     }
 )
 """Events that are warnings in the daemon's log."""
@@ -89,12 +90,18 @@ class Recorder:
             self._seq[uuid] = max(self._last_seq(uuid), event.seq or 0)
         self._publish(events)
 
-    def behind(self, agents: dict[Key, Agent], cells: dict[str, list[str]]) -> Iterator[State]:
+    def behind(
+        self,
+        agents: dict[Key, Agent],
+        cells: dict[str, list[str]],
+        limits: Callable[[Agent], dict[str, str]],
+    ) -> Iterator[State]:
         """Yield what the ``state.json`` of every cell that is behind should say.
 
         Args:
             agents: the fleet; read as it is when the next state is asked for.
             cells: the agents' names, by cell.
+            limits: which limits are in force for an agent, in words.
         """
         for uuid in list(self.dirty):
             names = cells.get(uuid)
@@ -102,7 +109,7 @@ class Recorder:
             if names is None:
                 continue
             known = {name: agents[f"{uuid}/{name}"] for name in names if f"{uuid}/{name}" in agents}
-            yield beliefs.state_of(uuid, known, self._sandbox)
+            yield beliefs.state_of(uuid, known, self._sandbox, limits)
 
     def write_state(self, state: State) -> bool:
         """Write one; ``False`` if the disk refused, and it is to be tried again."""

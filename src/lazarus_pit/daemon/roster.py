@@ -47,6 +47,8 @@ class Roster:
         self._rules = rules
         self._tell = tell
         self._unreadable: dict[str, Stamp] = {}
+        self.overfull: set[Key] = set()
+        """Who keeps more on disk than is allowed, cells as ``<uuid>/``: they stand still."""
 
     def sweep(self) -> list[tuple[Key, Fact]]:
         """Look at every cell of the root; return what has changed since the last look."""
@@ -100,6 +102,20 @@ class Roster:
         cell.enlisted = wanted
         return facts
 
+    def judge(self, uuid: str) -> list[tuple[Key, Fact]]:
+        """Return what is wanted otherwise of a cell though its manifest is the same."""
+        cell = self.cells.get(uuid)
+        if cell is None:
+            return []
+        wanted = dict(self._wanted(cell.manifest))
+        changed = [
+            (f"{uuid}/{name}", fact)
+            for name, fact in wanted.items()
+            if cell.enlisted.get(name) != fact
+        ]
+        cell.enlisted = wanted
+        return [*changed]
+
     def read_new(self, name: str) -> list[tuple[Key, Fact]]:
         """Look at something that has just appeared below the root."""
         return self.read(name) if is_cell_uuid(name) else []
@@ -129,10 +145,16 @@ class Roster:
                 member.name,
                 Enlisted(
                     rules=merge_rules(self._rules, manifest.rules, member.rules),
-                    desired=_desired(manifest, member),
+                    desired=self._desired(manifest, member),
                     request=member.request,
                 ),
             )
+
+    def _desired(self, manifest: Manifest, member: Member) -> Desired:
+        """What people want, unless the disk has no room for it."""
+        wanted = _desired(manifest, member)
+        full = {f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"} & self.overfull
+        return Desired.FREEZE if full and wanted is Desired.RUN else wanted
 
 
 def _stamp(manifest: Path) -> Stamp | None:

@@ -16,6 +16,7 @@ from typing import Any
 from lazarus_pit.cells.files import replace_file
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.config import Config
+from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
     Dismissed,
     Fact,
@@ -29,10 +30,13 @@ from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
 from lazarus_pit.daemon.awaken import Awakened, awaken
+from lazarus_pit.daemon.bounds import Bounds, Means
+from lazarus_pit.daemon.disk import Disk
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
-from lazarus_pit.daemon.launches import Launches
+from lazarus_pit.daemon.launches import Launches, Servants
 from lazarus_pit.daemon.logbook import log_to
+from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.looks import clock_offset
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.nexus import GatewayHealth
@@ -72,11 +76,17 @@ class Daemon:
         self.watch = Watch(aio, self._seen, self._blinded)
         self.roster = Roster(self.pit.root, config.rules, self._tell)
         self.senses = Senses(aio, self.watch, self.offer, self._tell)
-        self.exits = Exits(aio, self.offer)
+        self.exits = Exits(aio, self.offer, self._gone)
+        self.logs = Logs(aio, self.pit)
+        means = Means(config.limits, awakened.tree, awakened.sandbox_name == "bubblewrap")
+        self.bounds = Bounds(aio, self.roster, self.exits.lives, means, self._tell)
+        self.disk = Disk(self.roster, config.limits, self._tell, self._judge)
         self.egress = Egress(aio, self.pit, self.roster, self.exits.lives, self._tell)
-        launches = Launches(config, self.roster, self.senses, self.egress, self._tell)
+        launches = Launches(
+            config, self.roster, self.senses, Servants(self.egress, self.logs), self._tell
+        )
         self.launches = launches
-        self.hands = Hands(awakened.sandbox, launches, self.exits, self.offer)
+        self.hands = Hands(awakened.sandbox, launches, self.exits, self.bounds, self.offer)
         self.loop = Loop(self.fleet, self.recorder, self.hands)
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
@@ -101,10 +111,13 @@ class Daemon:
         standing.notify_manager(f"READY=1\nSTATUS=watching {len(self.fleet.agents)} agents")
         pulse = asyncio.create_task(self._pulse())
         sweeps = asyncio.create_task(self._sweeps())
+        self.disk.sweep()
+        quotas = asyncio.create_task(self.disk.watch(self.config.poll_interval))
         await self._stop.wait()
         standing.notify_manager("STOPPING=1")
         pulse.cancel()
         sweeps.cancel()
+        quotas.cancel()
         if self._fault is not None:
             raise self._fault
         self._end()
@@ -131,6 +144,8 @@ class Daemon:
             self.offer(key, fact)
         for (key, generation), life in self._awakened.adopted.items():
             self._attend(key, generation)
+            self.launches.adopted(key)
+            self.bounds.began(key, life, adopted=True)
             self.exits.watch(key, generation, life)
         self.egress.begin()
         self._turn()
@@ -155,6 +170,8 @@ class Daemon:
         self._gateway.close()
         self.hands.close()
         self.egress.close()
+        self.logs.close()
+        self.bounds.close()
         self.exits.close()
         self.senses.close()
         self.watch.close()
@@ -206,7 +223,10 @@ class Daemon:
 
     def _states_behind(self) -> Iterator[State]:
         cells = {uuid: list(cell.enlisted) for uuid, cell in self.roster.cells.items()}
-        return self.recorder.behind(self.fleet.agents, cells)
+        return self.recorder.behind(self.fleet.agents, cells, self._limits)
+
+    def _limits(self, agent: Agent) -> dict[str, str]:
+        return self.bounds.in_force(agent.key, agent.generation, agent.life, self.logs, self.disk)
 
     # ------------------------------------------------------------ seeing
 
@@ -227,6 +247,13 @@ class Daemon:
             if not self.watch.is_watched(Kind.MANIFEST, uuid):
                 self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))
         self.recorder.dirty.update(key.partition("/")[0] for key, _ in facts)
+
+    def _gone(self, key: Key, generation: int, life: Life) -> None:
+        self.bounds.ended(key, generation, life)
+        self.logs.forget(key)
+
+    def _judge(self, uuid: str) -> None:
+        self._enlist(self.roster.judge(uuid))
 
     def _blinded(self) -> None:
         """The queue overflowed: read every beat again, in slices, and judge nobody until then."""
@@ -255,6 +282,8 @@ class Daemon:
                 if kind is Kind.BEAT:
                     self.senses.reread(what)
             self.egress.check()
+            self.bounds.sweep()
+            self.disk.sweep()
             self._refresh_some()
             self._turn_soon()
             self._report()

@@ -32,6 +32,8 @@ class Health(Struct, frozen=True, kw_only=True):
     """When the phase began, in Unix seconds."""
     sandbox: str = ""
     """What holds this life, as in force now and not as wished for."""
+    limits: dict[str, str] = {}
+    """What bounds this life, limit by limit, and by which means; or why it does not."""
     readings: dict[str, Any] = {}
     """The evidence behind the verdict, for ``lazarus why``."""
 

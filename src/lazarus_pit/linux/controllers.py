@@ -33,7 +33,7 @@ class Knob(NamedTuple):
 
     file: str
     events: str
-    count: str
+    key: str
     """The key in ``events``."""
 
 
@@ -155,7 +155,7 @@ def times_reached(controller: Controller, group: str) -> int:
     files = knob(controller)
     with contextlib.suppress(OSError, ValueError), open(f"{group}/{files.events}", "rb") as file:
         pairs = dict(line.split() for line in file.read().decode("ascii").splitlines())
-        return int(pairs.get(files.count, 0))
+        return int(pairs.get(files.key, 0))
     return 0
 
 

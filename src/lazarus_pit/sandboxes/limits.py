@@ -28,6 +28,9 @@ COUNTED: Mapping[str, tuple[str, int]] = {
 }
 """What cgroups count: the controller, and how many of its units are one of ours."""
 
+ACTIONS: Mapping[str, str] = {"memory_mb": "killed", "pids": "refused"}
+"""What the kernel does about a limit that is reached: to slow down is not to reach one."""
+
 _MANY_FILES = 1 << 20
 _SOFT_OPEN_FILES = 4096
 """How many descriptors a process has as long as it does not ask for more."""
@@ -201,8 +204,8 @@ def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iter
     found, _ = available(tree)
     for name, (controller_name, _unit) in COUNTED.items():
         controller = found.get(controller_name)
-        if controller is None or name == "cpu_percent":
-            continue  # To be slowed down is what a share of time means.
+        if controller is None or name not in ACTIONS:
+            continue
         own = group_of(controller, life)
         for value, group, of_cell in (
             (getattr(limits, name), own, False),
@@ -211,6 +214,21 @@ def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iter
             if value:
                 times = controllers.times_reached(controller, group)
                 yield Reached(name, value, of_cell, times)
+
+
+def event_files(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iterator[str]:
+    """The files that the kernel changes when a limit of a life or its cell is reached."""
+    found, _ = available(tree)
+    for name in ACTIONS:
+        controller = found.get(COUNTED[name][0])
+        if controller is None:
+            continue
+        own = group_of(controller, life)
+        events = controllers.knob(controller).events
+        if getattr(limits, name):
+            yield f"{own}/{events}"
+        if getattr(cell, name):
+            yield f"{os.path.dirname(own)}/{events}"
 
 
 def group_of(controller: Controller, life: Life) -> str:

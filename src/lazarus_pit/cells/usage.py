@@ -1,0 +1,136 @@
+"""How much disk agents keep, where no file system counts it for us: a walk that cannot be misled.
+
+Whatever lies in the way was made by an agent: no link is followed, no other file system entered,
+and one descriptor is open at a time, however deep it goes. A directory that is moved away during
+the walk ends it; the next one begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BLOCK = 512
+"""Bytes of one unit of ``st_blocks`` (stat(2))."""
+BREATH = 256
+"""Entries looked at between two words about the sum."""
+
+_Identity = tuple[int, int]
+
+
+class MovedError(Exception):
+    """A directory was moved while it was being measured."""
+
+
+def is_within(place: Path, quota: int) -> bool:
+    """Whether the whole file system holds no more than ``quota`` bytes: then no walk is needed.
+
+    Raises:
+        OSError: the place is not there.
+    """
+    found = os.statvfs(place)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize <= quota
+
+
+def measure(places: Iterable[Path], enough: int) -> Iterator[int]:
+    """Yield the bytes on disk found so far, often; the last is the sum, or more than ``enough``.
+
+    A file with several names counts once. What cannot be read is not counted.
+
+    Raises:
+        MovedError: it cannot be said.
+    """
+    total = 0
+    linked: set[_Identity] = set()
+    for place in places:
+        since = 0
+        for found in _entries(place):
+            identity = (found.st_dev, found.st_ino)
+            if found.st_nlink > 1 and identity in linked:
+                continue
+            if found.st_nlink > 1:
+                linked.add(identity)
+            total += found.st_blocks * _BLOCK
+            since += 1
+            if total > enough:
+                yield total
+                return
+            if since % BREATH == 0:
+                yield total
+    yield total
+
+
+def _entries(top: Path) -> Iterator[os.stat_result]:
+    """Every entry below a directory, itself included."""
+    try:
+        fd = os.open(top, _DIRECTORY)
+    except OSError:
+        return
+    try:
+        here = os.fstat(fd)
+        yield here
+        device = here.st_dev
+        below: list[str] = []
+        yield from _listed(fd, below)
+        trail: list[tuple[_Identity, list[str]]] = [((here.st_dev, here.st_ino), below)]
+        while trail:
+            _here, names = trail[-1]
+            if not names:
+                trail.pop()
+                if trail:
+                    fd = _climb(fd, trail[-1][0])
+                continue
+            child = _enter(fd, names.pop(), device)
+            if child is None:
+                continue
+            os.close(fd)
+            fd = child
+            here = os.fstat(fd)
+            below = []
+            trail.append(((here.st_dev, here.st_ino), below))
+            yield from _listed(fd, below)
+    finally:
+        os.close(fd)
+
+
+def _listed(fd: int, below: list[str]) -> Iterator[os.stat_result]:
+    """The entries of one directory; the names of those to enter are put into ``below``."""
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.name)
+                except OSError:
+                    continue  # It is gone again.
+                yield found
+    except OSError:
+        return
+
+
+def _enter(fd: int, name: str, device: int) -> int | None:
+    try:
+        child = os.open(name, _DIRECTORY, dir_fd=fd)
+    except OSError:
+        return None
+    if os.fstat(child).st_dev != device:
+        os.close(child)
+        return None
+    return child
+
+
+def _climb(fd: int, expected: _Identity) -> int:
+    """Go up, to where we came from and nowhere else; ``fd`` is closed only if that went well."""
+    try:
+        parent = os.open("..", _DIRECTORY, dir_fd=fd)
+    except OSError as error:
+        raise MovedError from error
+    found = os.fstat(parent)
+    if (found.st_dev, found.st_ino) != expected:
+        os.close(parent)
+        raise MovedError
+    os.close(fd)
+    return parent
