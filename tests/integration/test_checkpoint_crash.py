@@ -137,7 +137,7 @@ def test_an_undo_killed_half_way_is_mended_by_another(cell: Path, step: str) -> 
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
     try:
         yield disk
     finally:
@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_nothing_half_done(cell: Path, small_disk: Path, tmp_
     work = cell / "workspace"
     first = save(cell, store).name
     before = picture(work)
-    (work / "noise").write_bytes(os.urandom(6 << 20))
+    (work / "noise").write_bytes(os.urandom(12 << 20))
     grown = picture(work)
     with pytest.raises(StoreError, match="the disk is full"):
         save(cell, store)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from lazarus_pit.cells.checkpoint.below import Chain
 from lazarus_pit.cells.checkpoint.compose import Draft, write_all
+from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
 from lazarus_pit.cells.checkpoint.members import Member, read_member
 from lazarus_pit.cells.checkpoint.pieces import CHUNK
 from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, links_of
@@ -108,6 +109,21 @@ def changed(tree: list[Entry], draft: Draft, mapped: Collection[int], since_ns: 
         ):
             found.append(entry)
     return found
+
+
+def sure_rows(rows: dict[str, Row], thawed_ns: int, mapped: Collection[int]) -> dict[str, Row]:
+    """Forget the state of what may have changed right after the thaw without a new ctime.
+
+    That is whatever changed within one tick of the clock before ``thawed_ns`` (Unix time), and
+    what is mapped.
+    """
+    young = thawed_ns - GRAIN_NS
+    return {
+        path: row._replace(ctime_ns=NEVER_SAME)
+        if row.ctime_ns > young or row.inode in mapped
+        else row
+        for path, row in rows.items()
+    }
 
 
 def mapped_inodes(pids: Collection[int]) -> set[int]:

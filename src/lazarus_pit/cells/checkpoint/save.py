@@ -21,7 +21,13 @@ import msgspec
 from lazarus_pit.cells.checkpoint import index, manifest, shelf
 from lazarus_pit.cells.checkpoint.assemble import assemble, publish
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain
-from lazarus_pit.cells.checkpoint.capture import GRAIN_NS, Captured, changed, mapped_inodes
+from lazarus_pit.cells.checkpoint.capture import (
+    GRAIN_NS,
+    Captured,
+    changed,
+    mapped_inodes,
+    sure_rows,
+)
 from lazarus_pit.cells.checkpoint.changes import Before, Ear, ear_for, open_inodes
 from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means, TornError
 from lazarus_pit.cells.checkpoint.members import Member, read_member
@@ -255,7 +261,8 @@ class Run:
             name = shelf.name_of(frame.thawed_ns)
             self._report("publish", 0)
             publish(self._store, name + shelf.ARCHIVE, archive)
-        sure = archive.table._replace(rows=_sure(archive.table.rows, frame))
+        rows = sure_rows(archive.table.rows, frame.thawed_ns, frame.unsure)
+        sure = archive.table._replace(rows=rows)
         shelf.write_whole(self._store, name + shelf.INDEX, index.encode(sure))
         return Saved(
             name=name,
@@ -283,14 +290,3 @@ class Run:
                 manifest.Omission(printable(one.path), one.why) for one in frame.left_out
             ),
         )
-
-
-def _sure(rows: dict[str, index.Row], frame: Frame) -> dict[str, index.Row]:
-    """Forget the state of what may have changed after the thaw within one tick of the clock."""
-    young = frame.thawed_ns - GRAIN_NS
-    return {
-        path: row._replace(ctime_ns=index.NEVER_SAME)
-        if row.ctime_ns > young or row.inode in frame.unsure
-        else row
-        for path, row in rows.items()
-    }

@@ -1,0 +1,112 @@
+"""Which entries are copied under the freeze, and which states an index must not trust."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+
+from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
+from lazarus_pit.cells.checkpoint.capture import (
+    GRAIN_NS,
+    Captured,
+    changed,
+    mapped_inodes,
+    sure_rows,
+)
+from lazarus_pit.cells.checkpoint.compose import Draft
+from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
+from lazarus_pit.cells.checkpoint.scan import Entry, scan
+
+LONG_AFTER = 1 << 62
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> list[Entry]:
+    (tmp_path / "file").write_text("a")
+    (tmp_path / "twin").write_text("b")
+    os.link(tmp_path / "twin", tmp_path / "twin2")
+    fd = os.open(tmp_path, OPEN_DIRECTORY)
+    found = scan(fd, ["file", "twin", "twin2"]).tree
+    os.close(fd)
+    return found
+
+
+def draft(tree: list[Entry], **changes: Row) -> Draft:
+    rows = {
+        path: Row(state.st_ino, state.st_ctime_ns, 0, "twin" if path == "twin2" else "", b"", False)
+        for path, state in tree
+    }
+    return Draft(rows | changes, [], [], set())
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [path for path, _ in entries]
+
+
+def test_what_is_as_it_was_is_not_copied(tree: list[Entry]) -> None:
+    assert changed(tree, draft(tree), (), LONG_AFTER) == []
+
+
+def test_what_differs_in_any_way_is_copied(tree: list[Entry]) -> None:
+    row = draft(tree).rows["file"]
+    for other in (
+        row._replace(inode=1),
+        row._replace(ctime_ns=1),
+    ):
+        assert names(changed(tree, draft(tree, file=other), (), LONG_AFTER)) == ["file"]
+    twin = draft(tree).rows["twin2"]._replace(link="")
+    assert names(changed(tree, draft(tree, twin2=twin), (), LONG_AFTER)) == ["twin2"]
+    new = draft(tree)
+    del new.rows["file"]
+    assert names(changed(tree, new, (), LONG_AFTER)) == ["file"]
+    assert names(changed(tree, draft(tree)._replace(torn={"twin"}), (), LONG_AFTER)) == ["twin"]
+    inode = tree[1][1].st_ino
+    assert names(changed(tree, draft(tree), {inode}, LONG_AFTER)) == ["twin", "twin2"]
+
+
+def test_what_is_younger_than_the_clocks_tick_is_copied_again(tree: list[Entry]) -> None:
+    newest = max(state.st_ctime_ns for _, state in tree)
+    assert names(changed(tree, draft(tree), (), newest + GRAIN_NS)) == []
+    young = names(changed(tree, draft(tree), (), newest + GRAIN_NS - 1))
+    assert young
+    assert "twin2" in young
+
+
+def test_an_index_trusts_no_state_that_may_be_older_than_it_looks() -> None:
+    row = Row(7, 1000 + GRAIN_NS, 0, "", b"", False)
+    rows = {
+        "old": row,
+        "young": row._replace(ctime_ns=1001 + GRAIN_NS),
+        "map": row._replace(inode=8),
+    }
+    sure = sure_rows(rows, 1000 + 2 * GRAIN_NS, {8})
+    assert [sure[name].ctime_ns for name in rows] == [row.ctime_ns, NEVER_SAME, NEVER_SAME]
+
+
+def test_shared_writable_mappings_are_found(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_bytes(bytes(4096))
+    (tmp_path / "private").write_bytes(bytes(4096))
+    with (tmp_path / "shared").open("r+b") as shared, (tmp_path / "private").open("rb") as private:
+        kept = mmap.mmap(shared.fileno(), 4096)
+        read = mmap.mmap(private.fileno(), 4096, access=mmap.ACCESS_READ)
+        found = mapped_inodes([os.getpid(), 0])
+        assert os.fstat(shared.fileno()).st_ino in found
+        assert os.fstat(private.fileno()).st_ino not in found
+        kept.close()
+        read.close()
+
+
+def test_what_cannot_be_read_is_left_out_with_all_its_names(
+    tmp_path: Path, tree: list[Entry]
+) -> None:
+    (tmp_path / "twin").unlink()
+    fd = os.open(tmp_path, OPEN_DIRECTORY)
+    captured = Captured(lambda: -1)
+    captured.take(fd, tree, {"twin2": "twin"})
+    os.close(fd)
+    assert set(captured.paths) == {"file"}
+    assert [one.path for one in captured.left_out] == ["twin", "twin2"]
+    assert captured.left_out[0].why == "could not be read: no such file or directory"
