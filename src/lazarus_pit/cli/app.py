@@ -92,6 +92,16 @@ VERBS: dict[str, Verb] = {
     ),
     "events": Verb("events:events", "Show what happened.", "lazarus events pond -f"),
     "logs": Verb("logs:logs", "Show what an agent printed.", "lazarus logs pond/scribe -f"),
+    "shell": Verb(
+        "shell:shell",
+        "Open a shell inside the walls of an agent, or of a visitor to its cell.",
+        "lazarus shell pond scribe",
+    ),
+    "sandbox explain": Verb(
+        "explain:explain",
+        "Say what holds an agent, layer by layer, and the exact command.",
+        "lazarus sandbox explain pond/scribe",
+    ),
     "beat": Verb(
         "beat:beat",
         "Send a heartbeat from inside a cell (`lazarus beat --help`).",
@@ -118,7 +128,10 @@ VERBS: dict[str, Verb] = {
 SPELLINGS = {("checkpoint", "verify"): "verify", ("checkpoint", "diff"): "diff"}
 """Two words that mean a verb of one: ``checkpoint`` itself takes a cell's name in that place."""
 
-NOUNS = {"cell": "Create, show, archive or destroy a mission cell."}
+NOUNS = {
+    "cell": "Create, show, archive or destroy a mission cell.",
+    "sandbox": "Look at an agent's walls.",
+}
 EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
 
 
