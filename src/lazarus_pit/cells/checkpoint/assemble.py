@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from isal import isal_zlib
@@ -75,19 +76,23 @@ class Writer:
 
 def assemble(store: int, draft: Draft, preface: bytes) -> Archive:
     """Write an archive of a draft. Raises ``DamagedError`` and ``OSError``."""
-    spill = shelf.nameless(store)
-    sink = Sink(len(draft.files), spill)
-    for at in range(0, len(preface), 1 << 20):
-        sink.add(preface[at : at + (1 << 20)])
-    fd = shelf.nameless(store)
-    writer = Writer(fd, [*draft.files, spill])
-    described = [writer.add(piece) for piece in sink.segment()]
-    segments = [
-        Segment(segment.members, [writer.add(piece) for piece in segment.pieces])
-        for segment in draft.segments
-    ]
-    size = writer.end()
-    os.close(spill)
+    with ExitStack() as stack:
+        spill = shelf.nameless(store)
+        stack.callback(os.close, spill)
+        fd = shelf.nameless(store)
+        keep = stack.enter_context(ExitStack())
+        keep.callback(os.close, fd)
+        sink = Sink(len(draft.files), spill)
+        for at in range(0, len(preface), 1 << 20):
+            sink.add(preface[at : at + (1 << 20)])
+        writer = Writer(fd, [*draft.files, spill])
+        described = [writer.add(piece) for piece in sink.segment()]
+        segments = [
+            Segment(segment.members, [writer.add(piece) for piece in segment.pieces])
+            for segment in draft.segments
+        ]
+        size = writer.end()
+        keep.pop_all()
     return Archive(fd, Index(size, draft.rows, segments, described))
 
 
