@@ -11,10 +11,9 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -31,28 +30,24 @@ from lazarus_pit.sandboxes.base import Network
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
 from lazarus_pit.sandboxes.bwrap import find_bwrap
 from lazarus_pit.sandboxes.egress.messages import MAX_BYTES, Hello, Take, encode
+from lazarus_pit.sandboxes.egress.start import start_proxy
 
-PROXY = "lazarus_pit.sandboxes.egress.proxy"
 PAGE = b"x" * 1024
 MUCH = 256 << 20
 """Bytes of one large transfer."""
 
 
 @contextlib.contextmanager
-def proxy(place: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The proxy, and its control socket; as long as somebody listens to it, it stays."""
+def proxy(place: str) -> Iterator[tuple[str, int]]:
+    """The proxy: its control socket, and its pid."""
     path = f"{place}/control"
-    control = unix_sockets.listen(path, 8)
-    os.set_inheritable(control.fileno(), True)
-    words = [sys.executable, "-P", "-m", PROXY]
-    move = f'exec "$@" 3<&{control.fileno()}'
-    process = subprocess.Popen(["sh", "-c", move, "sh", *words], pass_fds=[control.fileno()])
-    control.close()
+    pid = start_proxy(path, f"{place}/log")
     with unix_sockets.connect(path, 30) as daemon:
         daemon.send(encode(Hello()))
         daemon.recv(MAX_BYTES)
-        yield path, process
-    process.wait()
+        yield path, pid
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
 
 
 def served(path: str, port: int) -> int:
@@ -129,7 +124,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     runs = parser.parse_args().runs
     bwrap, notes = find_bwrap()
-    with tempfile.TemporaryDirectory(dir="/tmp") as place, proxy(place) as (path, process):
+    with tempfile.TemporaryDirectory(dir="/tmp") as place, proxy(place) as (path, pid):
         Path(place).chmod(0o755)
         port = host()
         door = served(path, port)
@@ -150,7 +145,7 @@ def main() -> None:
         modes: tuple[Network, ...] = ("none", "host", "allow")
         starts = {f"network {m}": partial(start, sandbox, cell, m, path) for m in modes}
         compare(starts, runs, lambda s: f"{s * 1e3:.1f} ms")
-        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         pss = next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
         print(f"the proxy's memory afterwards: {int(pss) / 1024:.1f} MiB PSS")
 

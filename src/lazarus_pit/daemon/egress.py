@@ -14,20 +14,17 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-import lazarus_pit
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.formats.manifest import Network
-from lazarus_pit.linux import pidfd, spawn, unix_sockets
-from lazarus_pit.linux.spawn import Program
+from lazarus_pit.linux import pidfd, unix_sockets
 from lazarus_pit.sandboxes import lives
 from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.egress.messages import (
@@ -42,13 +39,12 @@ from lazarus_pit.sandboxes.egress.messages import (
     decode,
     encode,
 )
+from lazarus_pit.sandboxes.egress.start import start_proxy
 
 log = logging.getLogger(__name__)
 
-PROXY = "lazarus_pit.sandboxes.egress.proxy"
 PATIENCE = 10.0
 """Seconds in which a proxy must answer; one that does not is replaced."""
-BACKLOG = 64
 RETRY_FIRST = 0.1
 RETRY_LAST = 30.0
 """Seconds until a proxy that could not be started is tried again."""
@@ -153,24 +149,8 @@ class Egress:
         return welcome.lives
 
     def _start(self) -> None:
-        """Start a proxy; it is spoken to before it has begun to listen."""
-        program = Program(
-            argv=(sys.executable, "-P", "-m", PROXY),
-            env={
-                "PATH": os.defpath,
-                "LANG": "C.UTF-8",
-                "PYTHONPATH": os.path.dirname(os.path.dirname(lazarus_pit.__file__)),
-            },
-        )
         try:
-            with contextlib.ExitStack() as opened:
-                nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                opened.callback(os.close, nothing)
-                said = spawn.open_log(self._log_file)
-                opened.callback(os.close, said)
-                control = opened.enter_context(unix_sockets.listen(self._path, BACKLOG))
-                standard = (nothing, said, said, control.fileno())
-                self._child = spawn.plain(program, standard, "/")
+            self._child = start_proxy(self._path, self._log_file)
         except OSError as error:
             raise SpawnError(f"the egress proxy cannot be started: {error}") from error
         log.info("egress proxy %d begins", self._child)

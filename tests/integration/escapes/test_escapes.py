@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 import attempts
+import outlet
 from attempts import __main__ as everything
 from attempts import registry
 from launching import Nest, own_tree, run
@@ -62,6 +63,7 @@ def through(
     *only: str,
     role: Role = Role.DEVELOPER,
     network: Network = "none",
+    proxy: str = "",
 ) -> set[str]:
     """The attempts that get through."""
     nest = outside.nest
@@ -76,7 +78,7 @@ def through(
         role=role,
         network=network,
     )
-    launch = replace(launch, env={"PYTHONPATH": str(place)})
+    launch = replace(launch, env={"PYTHONPATH": str(place)}, allow=("a.example",), proxy=proxy)
     with services(outside) as host, careless(outside, monkeypatch):
         (nest.home / "facts.json").write_text(json.dumps(outside.facts(launch, **host)))
         assert run(walls, launch) == Exit(code=0), nest.said()
@@ -106,6 +108,19 @@ def test_the_hosts_network_opens_the_network_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert through(walls, outside, monkeypatch, network="host") == OPEN_WITH_HOST_NETWORK
+
+
+@pytest.mark.parametrize("role", [Role.DEVELOPER, Role.OBSERVER])
+def test_a_list_of_places_opens_nothing_else(
+    walls: Bubblewrap,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    role: Role,
+) -> None:
+    with outlet.proxy(tmp_path_factory.mktemp("proxy")) as proxy:
+        found = through(walls, outside, monkeypatch, role=role, network="allow", proxy=proxy)
+    assert found == set()
 
 
 # ---------------------------------------------------------------- one layer less
