@@ -42,6 +42,8 @@ class Account:
         self.failed: dict[int, bool] = {}
         self.requests = 0
         self.honoured = 0
+        self.by_hand_at = -1
+        """The generation during which a person last asked for the next."""
         self.held: dict[int, Instant] = {}
 
     def fail(self, promise: str) -> None:
@@ -117,6 +119,8 @@ class Account:
     def died(self, told: Told, generation: int) -> None:
         """A death: the policy says what may follow."""
         self._ended(told, generation)
+        if generation == self.by_hand_at:
+            self.fail("a death although a person had asked for the next life")
         rules = self.world.rules[self.key]
         now = self.world.clock
         self.attempts = [at for at in self.attempts if now - at < rules.restart_window]
@@ -180,9 +184,10 @@ class Account:
         if self.world.time <= self.asked.get(generation, -1.0) + SLACK:
             self.approved.add(generation)
 
-    def by_hand(self, _told: Told, _generation: int) -> None:
+    def by_hand(self, _told: Told, generation: int) -> None:
         """A person's word clears attempts and everything that barred a start."""
         self.honoured += 1
+        self.by_hand_at = generation
         if self.honoured > self.requests:
             self.fail("a revive by hand that nobody asked for")
         self.attempts, self.barred, self.free = [], "", True
