@@ -24,6 +24,7 @@ from launching import Nest, own_tree, run
 from lazarus_pit.core.model import Exit, Role
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock as kernel
+from lazarus_pit.linux import netns
 from lazarus_pit.sandboxes import bubblewrap, environment, inside, landlock, steps
 from lazarus_pit.sandboxes.bare import Bare
 from lazarus_pit.sandboxes.base import Launch, Network, Sandbox
@@ -121,6 +122,18 @@ def test_a_list_of_places_opens_nothing_else(
     with outlet.proxy(tmp_path_factory.mktemp("proxy")) as proxy:
         found = through(walls, outside, monkeypatch, role=role, network="allow", proxy=proxy)
     assert found == set()
+
+
+def test_a_list_of_places_is_no_wall_without_a_network_of_its_own(
+    walls: Bubblewrap,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    monkeypatch.setattr(netns, "leave_network", lambda: None)
+    with outlet.proxy(tmp_path_factory.mktemp("proxy")) as proxy:
+        found = through(walls, outside, monkeypatch, network="allow", proxy=proxy)
+    assert found >= OPEN_WITH_HOST_NETWORK
 
 
 # ---------------------------------------------------------------- one layer less
