@@ -54,7 +54,7 @@ def check_path(path: str) -> str:
     """
     _check_plain(path)
     expected = "an absolute path in its shortest form, below /"
-    if not path.startswith("/") or path == "/" or posixpath.normpath(path) != path:
+    if path == "/" or not _is_shortest(path):
         raise FormatError(f"found {text.shown(path)}, expected {expected}")
     own = next((top for top in _OURS if path == top or path.startswith(f"{top}/")), "")
     if own:
@@ -69,9 +69,7 @@ def check_home_path(path: str) -> str:
         FormatError: it is none.
     """
     _check_plain(path)
-    below = path.removeprefix("~/")
-    shortest = posixpath.normpath(f"/{below}")[1:]
-    if below == path or not below or shortest != below:
+    if path == "~/" or not path.startswith("~/") or not _is_shortest(path[1:]):
         raise FormatError(f"found {text.shown(path)}, expected ~/NAME in its shortest form")
     return path
 
@@ -100,11 +98,17 @@ def check_credential(name: str, path: str) -> None:
             f"found the name {text.shown(name)}, expected 1 to 64 letters, digits, . _ -"
         )
     _check_plain(path)
-    if not path.startswith("/") or posixpath.normpath(path) != path:
+    if not _is_shortest(path):
         raise FormatError(
             f"{name}: found {text.shown(path)}, expected the absolute path of a file, "
             "in its shortest form; never the secret itself"
         )
+
+
+def _is_shortest(path: str) -> bool:
+    """Whether a path is absolute and says nothing twice; POSIX keeps two slashes in front."""
+    plain = posixpath.normpath(path) == path
+    return path.startswith("/") and not path.startswith("//") and plain
 
 
 def _check_plain(path: str) -> None:
