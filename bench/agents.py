@@ -24,6 +24,7 @@ class Program(NamedTuple):
 
     file: Path
     note: str
+    beats: bool
 
 
 def build(directory: Path) -> Program:
@@ -35,11 +36,12 @@ def build(directory: Path) -> Program:
             continue
         options = [found, "-O2", "-static", "-s", "-o", str(target), str(SOURCE)]
         if subprocess.run(options, check=False, capture_output=True).returncode == 0:  # noqa: S603
-            return Program(target, f"static C program ({compiler})")
+            return Program(target, f"static C program ({compiler})", beats=True)
     text = FALLBACK.read_text(encoding="utf-8")
     target.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{text}", encoding="utf-8")
     target.chmod(0o755)
-    return Program(target, "no compiler here: a Python agent, so each start holds an interpreter's")
+    note = "no compiler here: a Python agent, so each start holds an interpreter's"
+    return Program(target, note, beats=False)
 
 
 class Heard(NamedTuple):

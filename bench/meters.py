@@ -62,6 +62,8 @@ def on_cpu_seconds(pids: Iterable[int]) -> float:
 
 def _cpuacct() -> Path | None:
     """Where cgroup v1 accounts for processor time, if this user can make a group there."""
+    if given := os.environ.get("BENCH_CPUACCT"):
+        return Path(given)
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         for line in file:
             left, _, right = line.partition(" - ")

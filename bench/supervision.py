@@ -93,7 +93,11 @@ def _all_begin(one: Supervisor, missing: set[str], since: float, timeout: float)
             latest = max(latest, heard.seconds)
         return not missing
 
-    return latest - since if one.ear.wait(done, timeout) else None
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and one.runs():
+        if one.ear.wait(done, min(1.0, timeout)):
+            return latest - since
+    return None
 
 
 def kill_one(one: Supervisor, name: str, samples: Samples) -> None:
@@ -190,10 +194,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=50, help="single kills of each")
     parser.add_argument("--deaths", type=int, default=3, help="mass deaths of each")
     parser.add_argument("--idle", type=float, default=15.0, help="seconds of each idle window")
-    parser.add_argument("--supervisord", type=int, default=100, help="the largest size it is run at")
+    parser.add_argument(
+        "--supervisord", type=int, default=100, help="the largest size it is run at"
+    )
     parser.add_argument("--walled", type=int, default=100, help="the largest size in bubblewrap")
     parser.add_argument("--only", nargs="*", default=[], help="names of supervisors")
-    parser.add_argument("--own", default="1000", help="sizes of what only the pit does; '' for none")
+    parser.add_argument(
+        "--own", default="1000", help="sizes of what only the pit does; '' for none"
+    )
     parser.add_argument("--json", metavar="FILE", help="write everything there as JSON")
     return parser.parse_args()
 
@@ -216,7 +224,7 @@ def main() -> None:
             found = side_by_side(count, options, program, directory)
             report["side_by_side"][str(count)] = found
         report["own"] = {
-            str(count): supervision_own.measure(count, program, directory)
+            str(count): supervision_own.measure(count, program, directory, _say)
             for count in _sizes(options.own)
         }
     tables.show(report, WORDS)

@@ -39,7 +39,11 @@ class Supervisor:
         self.ear = Ear(directory / "ear")
         self.account = Account(f"{self.name.replace(' ', '-')}-{count}")
         self.process: subprocess.Popen[bytes] | None = None
-        self.env = {"PATH": os.environ["PATH"], "BENCH_SOCKET": str(self.ear.path)}
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "BENCH_SOCKET": str(self.ear.path),
+        }
 
     @classmethod
     def missing(cls) -> list[str]:
@@ -74,6 +78,10 @@ class Supervisor:
     def root(self) -> int:
         assert self.process is not None
         return self.process.pid
+
+    def runs(self) -> bool:
+        """Whether the supervisor itself has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def own(self) -> list[int]:
         """Its own processes."""

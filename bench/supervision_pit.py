@@ -93,7 +93,9 @@ class Pit(Supervisor):
 
     def stop(self) -> None:
         super().stop()
-        tree, _ = cgroup.find_tree(str((self.directory / "root").resolve()).strip("/").replace("/", "-"))
+        tree, _ = cgroup.find_tree(
+            str((self.directory / "root").resolve()).strip("/").replace("/", "-")
+        )
         if tree is not None:
             for leaf in list(cgroup.leaves(tree)):
                 cgroup.kill(leaf.path)
