@@ -83,7 +83,7 @@ class Intake:
         self, lines: dict[bytes, bytes], parts: Sequence[str], most_bytes: int, placer: Placer
     ) -> None:
         self._lines = lines
-        self._parts = tuple(part.rstrip("/") for part in parts)
+        self._parts = tuple(part.rstrip("/") + "/" for part in parts)
         self._left = most_bytes
         self._placer = placer
         self._names: list[bytes] = []
@@ -209,5 +209,5 @@ def _check_path(member: str, path: str, parts: tuple[str, ...]) -> None:
     names = path.removesuffix("/").split("/")
     if "" in names or "." in names or ".." in names or "\0" in path:
         raise FormatError(f"{printable(member)}: refused: {printable(path)} leaves the cell")
-    if not any(path.startswith(part + "/") or path == part for part in parts):
+    if not (path + "/").startswith(parts):
         raise FormatError(f"{printable(member)}: refused: {printable(path)} is in no known part")

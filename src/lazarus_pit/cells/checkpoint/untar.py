@@ -127,10 +127,11 @@ def _found(block: bytes, records: dict[bytes, bytes]) -> Found:
                 if key.startswith(tar.XATTR)
             },
         )
-        _require(all(0 <= number < _MOST for number in (size, member.real_size, member.mode)))
-        _require(all(0 <= number < _MOST_ID for number in (member.uid, member.gid)))
-        _require(abs(member.mtime_ns) < _MOST)
-        _require("\0" not in "".join((path, member.target, *member.xattrs)))
+        _require(min(size, member.real_size, member.mode, member.uid, member.gid) >= 0)
+        _require(max(size, member.real_size, member.mode, abs(member.mtime_ns)) < _MOST)
+        _require(max(member.uid, member.gid) < _MOST_ID)
+        _require("\0" not in path and "\0" not in member.target)
+        _require(not any("\0" in key for key in member.xattrs))
     except (ValueError, KeyError):
         raise FormatError(f"{printable(path)}: its header is not that of a tar member") from None
     return member
