@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from lazarus_pit.errors import FormatError
+from lazarus_pit.formats.text import shown
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|\+00:00)\Z", re.ASCII)
 
@@ -36,4 +37,4 @@ def from_rfc3339(text: str, name: str = "time") -> float:
             return datetime.fromisoformat(text).timestamp()
         except ValueError:
             pass
-    raise FormatError(f'{name}: found "{text[:40]!s}", expected a time like 2026-04-06T00:00:00Z')
+    raise FormatError(f"{name}: found {shown(text)}, expected a time like 2026-04-06T00:00:00Z")

@@ -91,7 +91,7 @@ class Life:
 
 
 class Lives:
-    """All of them, by key and generation: a shell beside an agent is a life of its own."""
+    """All of them; a shell beside an agent, in the same walls, is a life of its own."""
 
     def __init__(
         self,
@@ -105,11 +105,11 @@ class Lives:
         self._denied = denied
         self._passed = passed
         self._emptied = emptied
-        self._lives: dict[tuple[str, int], Life] = {}
+        self._lives: set[Life] = set()
 
     def names(self) -> tuple[tuple[str, int], ...]:
         """Keys and generations."""
-        return tuple(self._lives)
+        return tuple((life.take.key, life.take.generation) for life in self._lives)
 
     def add(self, take: Take, fds: list[int]) -> str:
         """Serve one more life from now on; return why not, else nothing.
@@ -132,20 +132,14 @@ class Lives:
             denied=lambda host, port, why: self._denied(key, host, port, why),
             passed=lambda host, port: self._passed(key, host, port),
         )
-        name = (take.key, take.generation)
-        older = self._lives.pop(name, None)
-        if older is not None:
-            older.close()
         life = Life(take, fds[0], listeners, self._limits, client)
-        self._lives[name] = life
+        self._lives.add(life)
         life.at_end(self._ended)
         return ""
 
     def _ended(self, life: Life) -> None:
         life.close()
-        name = (life.take.key, life.take.generation)
-        if self._lives.get(name) is life:
-            del self._lives[name]
+        self._lives.discard(life)
         if not self._lives:
             self._emptied()
 
