@@ -63,7 +63,8 @@ class Bounds:
         self._tell = tell
         self._queue = inotify.Inotify()
         self._watched: dict[int, Key] = {}
-        self._seen: dict[_Case, int] = {}
+        self._seen: dict[str, int] = {}
+        """What was counted at the last look: by group, and by key which old log there was."""
         self._said: dict[Key, tuple[int, dict[str, str]]] = {}
         self._reached: dict[_Case, float] = {}
         self._next = 0
@@ -86,10 +87,10 @@ class Bounds:
 
     def began(self, key: Key, life: Life, *, adopted: bool = False) -> None:
         """Watch a life; what happened to an adopted one before is no news."""
-        self._seen[key, "log_mb"] = self._log_aside(key)
+        self._seen[key] = self._log_aside(key)
         if adopted:
-            for case, reached in self._cases(key, life):
-                self._seen[case] = reached.times
+            for _, reached in self._cases(key, life):
+                self._seen[reached.group] = reached.times
         self._arm(key, life)
 
     def ended(self, key: Key, generation: int, life: Life) -> None:
@@ -98,8 +99,9 @@ class Bounds:
         self._look_at_log(key, generation)
         limits.forget(life.cgroup, self._tree)
         self._said.pop(key, None)
-        for name in limits.COUNTED:
-            self._seen.pop((key, name), None)
+        for _, reached in self._cases(key, life):
+            if not reached.group.endswith(key.partition("/")[0]):
+                self._seen.pop(reached.group, None)
 
     def sweep(self) -> None:
         """Look at some lives, and forget what is no news for long."""
@@ -171,17 +173,16 @@ class Bounds:
 
     def _look(self, key: Key, generation: int, life: Life) -> None:
         for case, reached in self._cases(key, life):
-            data = {"value": reached.value, "action": limits.ACTIONS[reached.limit]}
-            self._note(
-                case, reached.times, data if reached.of_cell else {**data, **_of(generation)}
-            )
+            whose = {} if reached.of_cell else _of(generation)
+            data = {"value": reached.value, "action": limits.ACTIONS[reached.limit], **whose}
+            self._note(case, reached.group, reached.times, data)
 
     def _look_at_log(self, key: Key, generation: int) -> None:
         """A log that was put aside since the last look has reached its size."""
         own, _ = self.of(key)
         if own.log_mb:
             data = {"value": own.log_mb, "action": "rotated", **_of(generation)}
-            self._note((key, "log_mb"), self._log_aside(key), data)
+            self._note((key, "log_mb"), key, self._log_aside(key), data)
 
     def _log_aside(self, key: Key) -> int:
         """Which file the old log is; 0 where there is none."""
@@ -194,11 +195,11 @@ class Bounds:
         except OSError:
             return 0
 
-    def _note(self, case: _Case, count: int, data: dict[str, object]) -> None:
+    def _note(self, case: _Case, source: str, count: int, data: dict[str, object]) -> None:
         """Tell a limit that was reached since the last look, unless its episode is under way."""
-        if count in (0, self._seen.get(case, 0)):
+        if count in (0, self._seen.get(source, 0)):
             return
-        self._seen[case] = count
+        self._seen[source] = count
         now = time.monotonic()
         quiet = now - self._reached.get(case, -EPISODE)
         self._reached[case] = now

@@ -20,6 +20,14 @@ _PERIOD = 100_000
 _MAX = "max"
 
 
+_PEAKS: Mapping[tuple[str, int], str] = {
+    ("memory", 1): "memory.max_usage_in_bytes",
+    ("memory", 2): "memory.peak",
+    ("pids", 1): "pids.peak",
+    ("pids", 2): "pids.peak",
+}
+
+
 class Controller(NamedTuple):
     """One controller and the directory in which cells have theirs."""
 
@@ -39,7 +47,7 @@ class Knob(NamedTuple):
 
 KNOBS: Mapping[tuple[str, int], Knob] = {
     ("memory", 1): Knob("memory.limit_in_bytes", "memory.oom_control", "oom_kill"),
-    ("memory", 2): Knob("memory.max", "memory.events", "oom_kill"),
+    ("memory", 2): Knob("memory.max", "memory.events.local", "oom"),
     ("pids", 1): Knob("pids.max", "pids.events", "max"),
     ("pids", 2): Knob("pids.max", "pids.events", "max"),
     ("cpu", 1): Knob("cpu.cfs_quota_us", "cpu.stat", "nr_throttled"),
@@ -157,6 +165,12 @@ def times_reached(controller: Controller, group: str) -> int:
         pairs = dict(line.split() for line in file.read().decode("ascii").splitlines())
         return int(pairs.get(files.key, 0))
     return 0
+
+
+def peak(controller: Controller, group: str) -> int | None:
+    """Return the most that a group ever held; ``None`` where the kernel does not say."""
+    words = _words(f"{group}/{_PEAKS.get((controller.name, controller.version), '')}")
+    return int(words[0]) if words else None
 
 
 def remove(controllers: Mapping[str, Controller], cell: str, leaf: str) -> None:

@@ -163,3 +163,18 @@ def environ(pid: int, wanted: Iterable[bytes]) -> dict[bytes, bytes]:
     names = frozenset(wanted)
     pairs = (entry.partition(b"=") for entry in entries)
     return {name: value for name, _, value in pairs if name in names}
+
+
+def hard_limits(pid: int) -> dict[str, int | None]:
+    """The hard limits of a process by the kernel's names for them; ``None`` is: unlimited."""
+    found: dict[str, int | None] = {}
+    try:
+        with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+            lines = file.read().splitlines()[1:]
+    except OSError:
+        return found
+    for line in lines:
+        words = line[26:].split()
+        if len(words) >= 2:
+            found[line[:26].strip()] = int(words[1]) if words[1].isdecimal() else None
+    return found

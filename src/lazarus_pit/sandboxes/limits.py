@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from lazarus_pit.core.model import Life
 from lazarus_pit.formats.limits import MEGABYTE, Limits
-from lazarus_pit.linux import controllers
+from lazarus_pit.linux import controllers, procfs
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.controllers import Controller
 from lazarus_pit.linux.spawn import Step
@@ -31,9 +31,18 @@ COUNTED: Mapping[str, tuple[str, int]] = {
 ACTIONS: Mapping[str, str] = {"memory_mb": "killed", "pids": "refused"}
 """What the kernel does about a limit that is reached: to slow down is not to reach one."""
 
+_NEARLY = 0.95
+"""The share of a limit that a life has held if it was stopped by it: growth comes in steps."""
 _MANY_FILES = 1 << 20
 _SOFT_OPEN_FILES = 4096
 """How many descriptors a process has as long as it does not ask for more."""
+
+_ROWS: Mapping[str, tuple[str, int]] = {
+    "open_files": ("Max open files", 1),
+    "file_mb": ("Max file size", MEGABYTE),
+}
+"""How proc(5) calls them in ``/proc/<pid>/limits``, and their units in one of ours."""
+_EACH = "for each process by rlimit"
 
 _FEWER = 'ulimit -u "$0" 2>/dev/null || ulimit -p "$0" && exec "$@"'
 """Shells do not agree on the letter for processes."""
@@ -46,6 +55,8 @@ class Reached(NamedTuple):
     value: int
     of_cell: bool
     times: int
+    group: str
+    """Where it was counted."""
 
 
 @functools.cache
@@ -172,48 +183,47 @@ def in_force(limits: Limits, life: Life, tree: Tree | None, *, namespace: bool) 
 
 def _without(name: str, value: int, why: str, *, namespace: bool) -> str:
     if name == "memory_mb":
-        return f"{value} for each process by rlimit: {why}"
+        return f"{value} {_EACH}: {why}"
     if name == "pids" and namespace:
         return f"{value} by rlimit in its user namespace: {why}"
     return f"not in force: {why}"
 
 
 def _process_limits(pid: int, limits: Limits) -> dict[str, str]:
+    wanted_here = {"open_files": limits.open_files, "file_mb": limits.file_mb}
+    hard = procfs.hard_limits(pid) if any(wanted_here.values()) else {}
     said: dict[str, str] = {}
-    asked = {
-        "open_files": (resource.RLIMIT_NOFILE, 1, limits.open_files),
-        "file_mb": (resource.RLIMIT_FSIZE, MEGABYTE, limits.file_mb),
-    }
-    for name, (which, unit, value) in asked.items():
-        if not value:
-            continue
-        try:
-            hard = resource.prlimit(pid, which)[1]
-        except OSError:
-            continue
-        said[name] = (
-            "not in force"
-            if hard == resource.RLIM_INFINITY
-            else f"{hard // unit} for each process by rlimit"
-        )
+    for name, value in wanted_here.items():
+        row, unit = _ROWS[name]
+        if value and row in hard:
+            most = hard[row]
+            said[name] = "not in force" if most is None else f"{most // unit} {_EACH}"
     return said
 
 
 def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iterator[Reached]:
-    """How often a life, and its cell, came up against what cgroups count."""
+    """How often a life came up against what cgroups count, its own limit or its cell's.
+
+    The kernel counts where it refused, whosever limit it was. It was the life's own if the life
+    has ever held as much as that.
+    """
     found, _ = available(tree)
-    for name, (controller_name, _unit) in COUNTED.items():
+    for name in ACTIONS:
+        controller_name, unit = COUNTED[name]
         controller = found.get(controller_name)
-        if controller is None or name not in ACTIONS:
+        own, whole = getattr(limits, name), getattr(cell, name)
+        if controller is None or not (own or whole):
             continue
-        own = group_of(controller, life)
-        for value, group, of_cell in (
-            (getattr(limits, name), own, False),
-            (getattr(cell, name), os.path.dirname(own), True),
-        ):
-            if value:
-                times = controllers.times_reached(controller, group)
-                yield Reached(name, value, of_cell, times)
+        group = group_of(controller, life)
+        times = controllers.times_reached(controller, group)
+        of_cell = bool(whole)
+        if own and whole:
+            peak = controllers.peak(controller, group)
+            of_cell = peak is not None and peak < own * unit * _NEARLY
+        yield Reached(name, whole if of_cell else own, of_cell, times, group)
+        if whole and controller.version == 2:
+            above = os.path.dirname(group)
+            yield Reached(name, whole, True, controllers.times_reached(controller, above), above)
 
 
 def event_files(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iterator[str]:
@@ -225,10 +235,8 @@ def event_files(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> 
             continue
         own = group_of(controller, life)
         events = controllers.knob(controller).events
-        if getattr(limits, name):
+        if getattr(limits, name) or getattr(cell, name):
             yield f"{own}/{events}"
-        if getattr(cell, name):
-            yield f"{os.path.dirname(own)}/{events}"
 
 
 def group_of(controller: Controller, life: Life) -> str:
