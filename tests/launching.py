@@ -139,3 +139,11 @@ def run(sandbox: Sandbox, launch: Launch) -> Exit:
     """Begin a life, see it end, and leave nothing of it."""
     with begun(sandbox, launch) as life:
         return ending(life)
+
+
+def open_way(place: Path) -> None:
+    """Let every user walk to a test's directory: pytest closes the ones above it."""
+    for directory in (place, *place.parents):
+        if directory.stat().st_uid != os.geteuid() or directory.parent == directory.parent.parent:
+            return
+        directory.chmod(0o755)

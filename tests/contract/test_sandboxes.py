@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from launching import Nest, begun, ending, own_tree, run, until
+from launching import Nest, begun, ending, open_way, own_tree, run, until
 from lazarus_pit.core.model import Exit
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import cgroup, procfs
@@ -40,7 +40,7 @@ def make(kind: str, scratch: str, tree: Tree | None) -> Sandbox:
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("furniture")
-    place.chmod(0o755)
+    open_way(place)
     return str(place)
 
 
@@ -64,8 +64,8 @@ def sandbox(request: pytest.FixtureRequest, scratch: str, tree: Tree | None) -> 
 def nest(tmp_path: Path, sandbox: Sandbox) -> Nest:
     nest = Nest(tmp_path)
     if sandbox.name == "landlock" and nest.uid is not None:
-        for directory in (nest.cell, tmp_path, *tmp_path.parents[:2]):
-            directory.chmod(0o755)  # Without mounts of its own the agent walks to its cell.
+        nest.cell.chmod(0o755)  # Without mounts of its own the agent walks to its cell.
+        open_way(tmp_path)
     if sandbox.name == "none":
         nest.uid = None  # Without walls an agent's own user could not even walk to its cell.
     return nest

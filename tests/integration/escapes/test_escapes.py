@@ -6,7 +6,6 @@ one layer taken away: what it was there for gets through, so each attempt is kno
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ import attempts
 import outlet
 from attempts import __main__ as everything
 from attempts import registry
-from launching import Nest, own_tree, run
+from launching import Nest, open_way, own_tree, run
 from lazarus_pit.core.model import Exit, Role
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock as kernel
@@ -51,9 +50,7 @@ def walls(scratch: str) -> Iterator[Bubblewrap]:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Outside:
-    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        with contextlib.suppress(PermissionError):
-            directory.chmod(0o755)
+    open_way(tmp_path)
     return Outside(Nest(tmp_path), tmp_path)
 
 
@@ -350,8 +347,8 @@ def test_landlock_alone_has_its_gaps_and_no_others(
     if kernel.abi() < 6:
         pytest.skip(f"version {kernel.abi()} of Landlock has more gaps")
     if outside.nest.uid is not None:
-        for directory in (Path(scratch), outside.nest.cell):
-            directory.chmod(0o755)
+        open_way(Path(scratch))
+        outside.nest.cell.chmod(0o755)
     with own_tree() as tree:
         walls = landlock.Landlock(scratch, tree)
         assert through(walls, outside, monkeypatch) == LANDLOCKS_GAPS
