@@ -45,7 +45,6 @@ Figures = dict[str, float]
 
 def measured(work: Callable[[], object], place: Path) -> tuple[float, float]:
     """Run and return wall and processor seconds; all is on the disk when the clock stops."""
-    os.sync()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     work()

@@ -64,6 +64,7 @@ def restore(request: RestoreRequest, report: Report) -> Restored:
     asked = UnpackRequest(
         archive=request.archive,
         target=request.staging,
+        parts=tuple({*PARTS, *request.parts}),
         trust=Trust(own=True),
         jobs=request.jobs,
     )
@@ -78,7 +79,7 @@ def restore(request: RestoreRequest, report: Report) -> Restored:
         finally:
             os.close(fd)
         recover(Path(request.cell), staging)
-        for part in set(PARTS) - set(held):
+        for part in {*PARTS, *request.parts} - set(held):
             _remove_part(staging, part)
         refresh_index(Path(request.archive), Path(request.cell), held)
     except OSError as error:
