@@ -35,9 +35,6 @@ def counted() -> dict[str, Any]:
     found, _ = bounds.available(tree)
     if tree is not None:
         cgroup.remove_tree(tree)
-        for controller in found.values():
-            if controller.version == 1:
-                os.rmdir(controller.base)
     return dict(found)
 
 

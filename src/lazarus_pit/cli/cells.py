@@ -66,6 +66,7 @@ def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
             "repository": manifest.repo or "",
             "issue": f"#{manifest.gitea_issue}" if manifest.gitea_issue else "",
             "rules": _words(manifest.rules),
+            "limits": _words(manifest.limits),
         }
     for name, value in facts.items():
         if value:
@@ -76,6 +77,8 @@ def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
     for agent in view.agents:
         for text in widening.lines(agent.openings):
             say.line(f"{agent.name} {text}")
+        for limit, means in (agent.health.limits if agent.health else {}).items():
+            say.line(f"{agent.name} limit {limit}: {say.clean(means, 200)}")
     return 0
 
 

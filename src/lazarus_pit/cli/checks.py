@@ -15,7 +15,7 @@ from msgspec import Struct
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli.pulse import feel, headline
 from lazarus_pit.config import Config
-from lazarus_pit.linux import cgroup, landlock
+from lazarus_pit.linux import cgroup, controllers, landlock
 
 WATCHES_AN_AGENT = 3
 """inotify watches that one agent needs: its beats, its first output, its cell's manifest."""
@@ -88,6 +88,25 @@ def cgroups() -> Check:
     return passed("cgroup v2", f"writable at {Path(tree.path).parent}")
 
 
+def limits() -> Check:
+    """Which cgroup controllers can limit an agent, and what is done without the others."""
+    name = f"doctor-{os.getpid()}-{time.monotonic_ns()}"
+    tree, _ = cgroup.find_tree(name)
+    usable, missing = controllers.find(tree)
+    if tree is not None:
+        cgroup.remove_tree(tree)
+    have = [f"{one.name} by cgroup v{one.version}" for one in usable.values()]
+    found = ", ".join([*have, *(f"no {name}: {why}" for name, why in missing.items())])
+    if not missing:
+        return passed("limits of agents", found)
+    means = {
+        "memory": "memory_mb binds each process, not the agent",
+        "pids": "pids binds an agent only in bubblewrap, and is not told",
+        "cpu": "cpu_percent is not in force",
+    }
+    return degraded("limits of agents", found, "; ".join(means[name] for name in missing))
+
+
 def landlocked() -> Check:
     """Whether the kernel keeps signals and abstract sockets inside."""
     version = landlock.abi()
@@ -153,6 +172,7 @@ def processes() -> Check:
 KERNEL: tuple[Callable[[], Check], ...] = (
     pidfd,
     cgroups,
+    limits,
     landlocked,
     user_namespaces,
     watches,

@@ -9,6 +9,7 @@ from lazarus_pit.cli.say import clean, span
 from lazarus_pit.cli.sentences import ESCALATIONS
 from lazarus_pit.cli.view import AgentView
 from lazarus_pit.core.model import Liveness, Phase, RevivePolicy, Rules
+from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health
 
 
@@ -87,6 +88,7 @@ _INSTANTS = {
     "died": "last death",
     "hold_until": "the wait ends",
 }
+_THAWED = "the cell is thawed"
 _FACTS = {
     "cycle": "cycle",
     "hold": "it waits for:",
@@ -105,7 +107,9 @@ def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool)
     case = Case(health, rules, now)
     coming = list(_COMING.get(health.phase, _nothing)(case))
     if health.readings.get("frozen_since"):
-        coming = ["It stands still; no deadline runs until the cell is thawed."]
+        full = any(NO_ROOM in said for said in health.limits.values())
+        until = "there is room on its disk: remove files, or raise disk_mb in cell.json"
+        coming = [f"It stands still; no deadline runs until {until if full else _THAWED}."]
     if health.phase not in _FINAL:
         coming.append(_attempts(case))
     at = health.readings.get("next_decision")

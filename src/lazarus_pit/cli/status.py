@@ -12,6 +12,7 @@ from lazarus_pit.cli.pulse import Pulse, feel, headline
 from lazarus_pit.cli.view import AgentView, CellView, see_cells
 from lazarus_pit.core.model import Phase
 from lazarus_pit.formats.isolation import words
+from lazarus_pit.formats.limits import NO_ROOM
 
 HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "SAYS")
 REASONED = (Phase.ESCALATED, Phase.HELD)
@@ -98,9 +99,15 @@ def _calls_for_people(cells: list[CellView]) -> list[str]:
         f"{cell.label}/{agent.name}"
         for cell in cells
         for agent in cell.agents
-        if state_words(agent).startswith(NEEDS_A_PERSON)
+        if state_words(agent).startswith(NEEDS_A_PERSON) or _has_no_room(agent)
     ]
     return ["", *(f"needs you: `lazarus why {name}`" for name in needy)] if needy else []
+
+
+def _has_no_room(agent: AgentView) -> bool:
+    """Whether it stands still since the disk holds all that it may keep."""
+    bounds = agent.health.limits if agent.health else {}
+    return any(NO_ROOM in bounds.get(name, "") for name in ("disk_mb", "cell disk_mb"))
 
 
 def as_object(pit: PitPaths, pulse: Pulse, cells: list[CellView]) -> dict[str, Any]:
@@ -156,6 +163,7 @@ def agent_object(agent: AgentView) -> dict[str, Any]:
         "attempts_left": attempts_left(agent),
         "pid": health.pid if health else None,
         "sandbox": health.sandbox if health else None,
+        "limits": health.limits if health else {},
         "isolation": words(agent.openings),
         "says": health.status if health else None,
         "readings": health.readings if health else {},

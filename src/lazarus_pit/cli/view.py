@@ -13,7 +13,7 @@ from msgspec import Struct
 from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.listing import SUPERVISED, Listed, list_cells, look_at
-from lazarus_pit.core.model import CellStatus, Phase, Seconds
+from lazarus_pit.core.model import CellStatus, Desired, Phase, Seconds
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.isolation import Openings
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, openings_of
@@ -133,7 +133,8 @@ def phase_word(manifest: Manifest, member: Member, health: Health | None) -> str
         return "reviving"
     if health.phase == Phase.FENCING:
         return "stopping"
-    if manifest.status is CellStatus.FROZEN and health.pid is not None:
+    still = manifest.status is CellStatus.FROZEN or health.readings.get("desired") == Desired.FREEZE
+    if still and health.pid is not None:
         return "frozen"
     return health.phase
 

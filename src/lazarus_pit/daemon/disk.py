@@ -22,7 +22,13 @@ from lazarus_pit.cells.usage import MovedError
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key
 from lazarus_pit.daemon.roster import Cell, Roster
-from lazarus_pit.formats.limits import MEGABYTE, Limits, limits_of_agent, limits_of_cell
+from lazarus_pit.formats.limits import (
+    MEGABYTE,
+    NO_ROOM,
+    Limits,
+    limits_of_agent,
+    limits_of_cell,
+)
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +91,7 @@ class Disk:
         if target is None:
             return None
         used = f"{last.used // MEGABYTE} used" if last else "not measured yet"
-        over = "; stands still until there is room" if key in self._roster.overfull else ""
+        over = f"; {NO_ROOM}" if key in self._roster.overfull else ""
         return f"{target.quota // MEGABYTE} by watching: {used}{over}"
 
     async def watch(self, every: float) -> None:

@@ -42,6 +42,8 @@ LIMITS = tuple(info.name for info in fields(Limits))
 SHARED = ("memory_mb", "pids", "cpu_percent", "disk_mb")
 """Those that a cell's own ``limits`` set for the cell as a whole."""
 MEGABYTE = 1 << 20
+NO_ROOM = "stands still until there is room"
+"""What ``state.json`` says of a quota of disk that is exceeded."""
 
 _LEAST: Mapping[str, int] = {"memory_mb": 16, "pids": 8, "open_files": 64, "cpu_percent": 1}
 """Below this nothing would even start."""

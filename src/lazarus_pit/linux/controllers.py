@@ -92,10 +92,8 @@ def _second(tree: Tree, name: str) -> tuple[Controller | None, str]:
 def _first(tree: Tree, name: str) -> Controller | None:
     for place in _homes(name):
         base = os.path.join(place, TOP, os.path.basename(tree.path))
-        with contextlib.suppress(OSError):
-            os.makedirs(base, exist_ok=True)
-            if os.access(base, os.W_OK):
-                return Controller(name, 1, base)
+        if os.access(base if os.path.isdir(base) else place, os.W_OK):
+            return Controller(name, 1, base)
     return None
 
 
@@ -174,10 +172,11 @@ def peak(controller: Controller, group: str) -> int | None:
 
 
 def remove(controllers: Mapping[str, Controller], cell: str, leaf: str) -> None:
-    """Remove what version 1 has of a life that is gone, and of its cell with the last one."""
+    """Remove what version 1 has of a life that is gone; with the last one, of its cell and tree."""
     for controller in controllers.values():
         if controller.version == 1:
-            for path in (f"{controller.base}/{cell}/{leaf}", f"{controller.base}/{cell}"):
+            above = f"{controller.base}/{cell}"
+            for path in (f"{above}/{leaf}", above, controller.base):
                 with contextlib.suppress(OSError):
                     os.rmdir(path)
 
