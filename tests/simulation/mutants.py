@@ -332,12 +332,6 @@ MUTANTS = [
         "    Phase.AWAITING: _tick_awaiting,\n",
         "    Phase.AWAITING: _tick_never,\n",
     ),
-    Mutant(
-        "after a boot, old instants",
-        "core/fleet.py",
-        "    if same_boot:\n        return agent\n",
-        "    return agent\n",
-    ),
 ]
 
 

@@ -16,6 +16,8 @@ from lazarus_pit.sim.program import MUTE, Mode, Program
 
 LATE = 25.0
 """How long a sign of life can be on its way, in seconds."""
+GRAIN = 1e-6
+"""Two clocks that differ by a constant agree to so much, in seconds."""
 
 
 class Checks:
@@ -60,8 +62,12 @@ class Checks:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
-            if agent is not None and agent.generation > self.account(key).generation:
+            if agent is None or agent.generation <= self.account(key).generation:
+                continue
+            if agent.phase is Phase.STARTING:
                 self._new_generation(key, agent)
+            else:
+                self.account(key).generation = agent.generation  # It was removed and is back.
 
     def _new_generation(self, key: Key, agent: Agent) -> None:
         """A start was decided: was it allowed, counted, and within the fleet's budget?"""
@@ -69,7 +75,7 @@ class Checks:
         account.begin(agent)
         rules = world.fleet_rules
         if agent.revived:
-            self.revivals = [at for at in self.revivals if now - at < rules.storm_window]
+            self.revivals = [at for at in self.revivals if now - at < rules.storm_window - GRAIN]
             agents = len(world.daemon.loop.fleet.agents) if world.daemon else 0
             if len(self.revivals) >= max(rules.storm_floor, int(rules.storm_per_agent * agents)):
                 self.world.fail(f"{key}: a revival beyond the budget of the fleet")
@@ -78,7 +84,7 @@ class Checks:
         self.starts = [
             start
             for start in self.starts
-            if now - start[0] < rules.start_slot and self._still_starting(fleet, *start[1:])
+            if now - start[0] < rules.start_slot - GRAIN and self._still_starting(fleet, *start[1:])
         ]
         if len(self.starts) >= rules.starts_in_flight:
             self.world.fail(f"{key}: more starts in flight than the gate admits")
@@ -128,7 +134,8 @@ class Checks:
 
     def beginning_again(self, order: Spawn) -> None:
         """A start is ordered of a generation that has come and gone."""
-        self.account(order.key).fail(f"generation {order.generation} is used twice")
+        if order.key not in self.world.murky:
+            self.world.fail(f"{order.key}: generation {order.generation} is used twice")
 
     def failing(self, order: Order, *, fatal: bool) -> None:
         """A start could not be carried out."""

@@ -33,6 +33,9 @@ from lazarus_pit.sim.program import INTERVAL, MUTE, Mode, Program
 BOOT = 100.0
 """What the clock says when a daemon can first run after a boot."""
 
+UPTIME = 1e6
+"""How long the machine has been up when its story begins: longer than any story goes on."""
+
 
 class Listener(Protocol):
     """A daemon, as those see it who bring it facts."""
@@ -63,7 +66,7 @@ class Machine:
         """When people last wanted an agent's life to end."""
         self.time: Instant = 0.0
         self.boot = 0
-        self.boot_at: Instant = 0.0
+        self.boot_at: Instant = -UPTIME
         self.blind = False
         self.programs: dict[tuple[Key, int], Program] = {}
         self.daemon: Listener | None = None
