@@ -43,11 +43,18 @@ class Exits:
         """Watch a life from now on; if it is gone already, its end is offered at once."""
         self.lives[key] = (generation, life)
         fd = lives.open_pidfd(life)
+        if fd is None and lives.is_alive(life):  # No descriptor is left: look again and again.
+            self._loop.call_later(RETRY_LAST, self._watch_again, key, generation, life)
+            return
         if fd is None:
             self._ended(key, generation, life)
             return
         self._fds[key] = fd
         self._loop.add_reader(fd, self._readable, key, generation, life)
+
+    def _watch_again(self, key: Key, generation: int, life: Life) -> None:
+        if self.lives.get(key) == (generation, life):
+            self.watch(key, generation, life)
 
     def close(self) -> None:
         """Stop watching; the lives go on."""

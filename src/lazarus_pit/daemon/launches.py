@@ -28,6 +28,9 @@ from lazarus_pit.formats.manifest import Member, openings_of
 from lazarus_pit.linux.spawn import open_log
 from lazarus_pit.sandboxes.base import Launch
 
+CLOSED = Openings()
+"""Nothing of the host is opened."""
+
 
 class _Plan(NamedTuple):
     """What all lives of one agent have in common, as long as its manifest is the same."""
@@ -100,7 +103,9 @@ class Launches:
         self._senses.attend(key, cell.paths, member.name, generation)
         self._offsets[key] = clock_offset()
         proxy = self._egress.ready() if plan.launch.network == "allow" else ""
-        launch = open_up(plan.launch, plan.openings, self._config)
+        launch = plan.launch
+        if plan.openings != CLOSED:
+            launch = open_up(launch, plan.openings, self._config)
         return replace(
             launch, generation=generation, status_file=status, proxy=proxy, log_pipe=pipe
         )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 PUBLISH_SECONDS = 10.0
 STATUS_SECONDS = 1.0
 """How often the contract's heartbeat file is renewed: less often while only time moves in it."""
+SPARE_DESCRIPTORS = 256
+"""Kept for whatever is neither an agent's end nor its socket."""
 DATAGRAM_LIMIT = 4096
 """Bytes of one ``sd_notify`` datagram that are read."""
 DATAGRAMS_AT_ONCE = 64
@@ -43,7 +46,11 @@ class Attended:
     paths: CellPaths
     name: str
     generation: int
+    beats: str
+    """Its heartbeat directory."""
     socket: socket.socket | None = None
+    address: str = ""
+    inode: int = 0
     published: float = 0.0
     shown: str | None = None
     complained: bool = False
@@ -65,14 +72,40 @@ class Senses:
         self._offer = offer
         self._tell = tell
         self.attended: dict[Key, Attended] = {}
+        self._sockets_left = _most_sockets()
 
     def attend(self, key: Key, paths: CellPaths, name: str, generation: int) -> None:
         """Listen to an agent from now on: its heartbeat directory and its socket."""
+        attended = self.attended.get(key)
+        if attended is not None and self._still_listens(attended):
+            attended.generation, attended.published = generation, 0.0
+            attended.shown, attended.complained = None, False
+            self._watch.remove(Kind.OUTPUT, key)
+            self._watch.add(Kind.BEAT, key, attended.beats)
+            return
         self.forget(key)
-        attended = Attended(paths, name, generation)
+        attended = Attended(paths, name, generation, str(paths.beats(name)))
         self.attended[key] = attended
-        self._watch.add(Kind.BEAT, key, str(paths.beats(name)))
-        attended.socket = self._listen(key, paths, name)
+        self._watch.add(Kind.BEAT, key, attended.beats)
+        self._listen(key, attended)
+
+    def _still_listens(self, attended: Attended) -> bool:
+        """Whether the socket is the one that an agent would find; what it had to say is forgotten.
+
+        A new life is not to be credited with what the old one still said.
+        """
+        if attended.socket is None:
+            return False
+        try:
+            if os.lstat(attended.address).st_ino != attended.inode:
+                return False
+            for _ in range(DATAGRAMS_AT_ONCE):
+                attended.socket.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def await_output(self, key: Key) -> None:
         """Take the next growth of the agent's log as progress, once."""
@@ -89,6 +122,7 @@ class Senses:
         if attended.socket is not None:
             self._loop.remove_reader(attended.socket)
             attended.socket.close()
+            self._sockets_left += 1
 
     def close(self) -> None:
         """Listen to nobody."""
@@ -144,21 +178,31 @@ class Senses:
         with contextlib.suppress(StoreError):
             store.publish_heartbeat(attended.paths, attended.name, shown)
 
-    def _listen(self, key: Key, paths: CellPaths, name: str) -> socket.socket | None:
+    def _listen(self, key: Key, attended: Attended) -> None:
         """Bind the agent's ``sd_notify`` socket; without one, its beats in files still count."""
-        path = paths.notify_socket(name)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        if self._sockets_left <= 0:
+            return
+        path = attended.paths.notify_socket(attended.name)
+        try:
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            log.warning("no notify socket for %s: %s", key, error)
+            return
         try:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
             _bind_short(listener, str(path.parent), path.name)
             path.chmod(0o666)
+            attended.inode = path.lstat().st_ino
         except OSError as error:
             listener.close()
             log.warning("no notify socket for %s: %s", key, error)
-            return None
+            return
+        self._sockets_left -= 1
+        if not self._sockets_left:
+            log.warning("no descriptors left for more notify sockets: beats in files still count")
+        attended.socket, attended.address = listener, str(path)
         self._loop.add_reader(listener, self._heard, key, listener)
-        return listener
 
     def _heard(self, key: Key, listener: socket.socket) -> None:
         for _ in range(DATAGRAMS_AT_ONCE):
@@ -172,6 +216,11 @@ class Senses:
                 log.debug("unreadable datagram from %s: %s", key, error)
                 continue
             self._offer(key, Beat(status=said.status or "", busy_for=said.extend_timeout or 0.0))
+
+
+def _most_sockets() -> int:
+    """How many sockets may be open: each agent needs a descriptor to see it end first."""
+    return max(0, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS) // 2)
 
 
 def _fact(beat: heartbeat.Heartbeat, now: float) -> Beat:

@@ -69,6 +69,9 @@ class Watch:
                     log.warning("no inotify watches left (%s): polling what is not watched", path)
                 self.refused.add((kind, what))
             return False
+        before = self._descriptors.get((kind, what), descriptor)
+        if before != descriptor:  # Another directory bears the name now.
+            self.remove(kind, what)
         self._targets[descriptor] = (kind, what)
         self._descriptors[kind, what] = descriptor
         self.refused.discard((kind, what))
