@@ -113,7 +113,7 @@ def show(title: str, rounds: list[dict[str, Figures]]) -> None:
             ratios = [one[name][key] / max(one["lazarus"][key], 1e-9) for one in rounds]
             ratio = "" if name == "lazarus" else f" ({statistics.median(ratios):.1f}x)"
             cells.append(f"{found[name][key]:,.2f}{ratio}")
-        print(f"{word:18}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{word:18}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
 
 
 def main() -> None:
