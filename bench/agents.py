@@ -35,7 +35,7 @@ def build(directory: Path) -> Program:
         if found is None:
             continue
         options = [found, "-O2", "-static", "-s", "-o", str(target), str(SOURCE)]
-        if subprocess.run(options, check=False, capture_output=True).returncode == 0:  # noqa: S603
+        if subprocess.run(options, check=False, capture_output=True).returncode == 0:
             return Program(target, f"static C program ({compiler})", beats=True)
     text = FALLBACK.read_text(encoding="utf-8")
     target.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{text}", encoding="utf-8")

@@ -48,8 +48,8 @@ class Beating(Quiet):
         "start_timeout": START_SECONDS,
     }
 
-    def argv(self, name: str, uuid: str) -> tuple[str, ...]:
-        return (*super().argv(name, uuid), f"{BEAT_SECONDS:g}")
+    def argv(self, name: str) -> tuple[str, ...]:
+        return (*super().argv(name), f"{BEAT_SECONDS:g}")
 
 
 def measure(count: int, program: Program, directory: Path, say: Callable[[str], None]) -> Figures:

@@ -1,12 +1,14 @@
 """The supervisors of Debian that the pit is measured beside: supervisord, runit and s6.
 
 Each is set up as its own manual says is fastest for one job: keep N copies of the agent running,
-restart each whenever it ends, for ever. runit and s6 are given the agent itself as ``run``, so that
-no shell stands in between; s6 restarts at once only what announces its readiness, so the agent does.
+restart each whenever it ends, for ever. runit and s6 are given the agent itself as ``run``, so
+that no shell stands in between; s6 restarts at once only what announces its readiness, so the
+agent does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -111,10 +113,8 @@ class Supervisor:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 class Runit(Supervisor):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.agents import Program
 from bench.supervision_peers import Supervisor
+
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import CellStatus, Role
@@ -39,6 +38,7 @@ root = "{directory}/root"
 
 [fleet]
 storm_floor = 1000000  # The bench kills the whole fleet several times a minute.
+starts_in_flight = 64  # The peers hold nothing back either; these agents are ready at once.
 """
 
 
@@ -64,7 +64,7 @@ class Pit(Supervisor):
     def _cell(self, names: list[str]) -> CellPaths:
         uuid = provision.new_uuid()
         members = [
-            Member(name=name, role=Role.DEVELOPER, command=self.argv(name, uuid)) for name in names
+            Member(name=name, role=Role.DEVELOPER, command=self.argv(name)) for name in names
         ]
         wanted = Manifest(
             uuid=uuid, status=CellStatus.ACTIVE, agents=tuple(members), rules=self.rules
@@ -73,9 +73,8 @@ class Pit(Supervisor):
         self.furnish(paths)
         return paths
 
-    def argv(self, name: str, uuid: str) -> tuple[str, ...]:
+    def argv(self, name: str) -> tuple[str, ...]:
         """The command of one agent."""
-        del uuid
         return (str(self.agent.file), str(self.ear.path), name)
 
     def furnish(self, paths: CellPaths) -> None:
@@ -110,14 +109,9 @@ class WalledPit(Pit):
     needs = ("bwrap",)
     flags = ()
 
-    def argv(self, name: str, uuid: str) -> tuple[str, ...]:
+    def argv(self, name: str) -> tuple[str, ...]:
         return ("/mission/workspace/agent", "/mission/workspace/ear", name)
 
     def furnish(self, paths: CellPaths) -> None:
         self.ear.also(paths.workspace / "ear")
         shutil.copy(self.agent.file, paths.workspace / "agent")
-
-
-def is_daemon_ready(pit: Pit) -> bool:
-    """Whether the daemon has said that it has looked at everything."""
-    return (pit.directory / "root" / ".lazarus-pit" / "daemon.json").exists()
