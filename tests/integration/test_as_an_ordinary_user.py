@@ -8,7 +8,7 @@ import pytest
 
 import ordinary_user
 
-OPENED = "terminal or passed_on or walls or write or home or credential_is_read or daemon_opens"
+OPENED = "shell_at_a_terminal or visitor or pieces or credential_is_read or daemon_opens"
 SUITES = [
     ["tests/contract/test_sandboxes.py", "tests/integration/test_lives.py"],
     ["tests/unit/linux", "tests/integration/escapes"],

@@ -166,8 +166,10 @@ def test_a_shell_at_a_terminal(root: Path) -> None:
         person.types("stty size; echo ready-$((40+2))\n")
         assert "41 97" in person.reads("ready-42")
         assert not termios.tcgetattr(person.theirs)[3] & termios.ECHO  # Ours echoes, not theirs.
-        person.types("sleep 600\n")
-        person.types("\x03echo interrupted-$?\n")
+        person.types("sh -c 'echo begun-$((1+1)); exec sleep 600'\n")
+        person.reads("begun-2")
+        person.types("\x03")
+        person.types("echo interrupted-$?\n")
         person.reads("interrupted-130")
         person.types("sleep 600 & jobs\n")
         person.reads("Running")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lazarus_pit.core.model import Seconds
-from lazarus_pit.formats.text import one_line
+from lazarus_pit.formats.text import inert, one_line
 
 WIDEST = 4000
 """Characters of one line that are shown at most."""
@@ -33,12 +33,13 @@ def complain(text: str) -> None:
 
 def as_json(value: object) -> None:
     """Say a value as one JSON document, indented for people who look anyway."""
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode(), flush=True)
+    encoded = inert(msgspec.json.encode(value))
+    print(msgspec.json.format(encoded, indent=2).decode(), flush=True)
 
 
 def as_json_line(value: object) -> None:
     """Say a value as one line of JSON, for streams."""
-    print(msgspec.json.encode(value).decode(), flush=True)
+    print(inert(msgspec.json.encode(value)).decode(), flush=True)
 
 
 def span(seconds: Seconds | None) -> str:
