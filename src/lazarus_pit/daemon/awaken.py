@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,21 +161,33 @@ def _living(config: Config, pit: PitPaths, tree: Tree | None) -> dict[tuple[Key,
 def _ended(
     pit: PitPaths, recorded: list[Agent], living: dict[tuple[Key, int], Life]
 ) -> dict[tuple[Key, int], Exit]:
-    """Return how the lives ended that left a trace of having begun and are not there any more."""
+    """Return how the lives ended that left a trace of having begun and are not there any more.
+
+    A trace may be newer than the record: on a full disk lives begin that nobody could write down.
+    """
     ended: dict[tuple[Key, int], Exit] = {}
     for agent in recorded:
         here = (agent.key, agent.generation)
-        if here in living or not may_live(agent):
-            continue
-        if agent.life is not None:
+        if here not in living and may_live(agent) and agent.life is not None:
             ended[here] = lives.exit_of(agent.life) or Exit(note="unseen")
-            continue
-        # It was ordered, and this daemon's forerunner died before it could write down that it is.
-        uuid, _, name = agent.key.partition("/")
-        trace = pit.cell(uuid).status(name, agent.generation)
-        if trace.exists():
-            code = status.read(str(trace)).exit_code
-            ended[here] = (
-                lives.exit_from_shell_code(code) if code is not None else Exit(note="unseen")
-            )
+        least = agent.generation + (agent.life is not None or not may_live(agent))
+        for generation, trace in _traces(pit, agent.key, least):
+            if (agent.key, generation) not in living:
+                code = status.read(trace).exit_code
+                seen = Exit(note="unseen") if code is None else lives.exit_from_shell_code(code)
+                ended[agent.key, generation] = seen
     return ended
+
+
+def _traces(pit: PitPaths, key: Key, least: int) -> Iterator[tuple[int, str]]:
+    """Yield the status files of an agent's lives from a generation on."""
+    uuid, _, name = key.partition("/")
+    folder = pit.cell(uuid).statuses(name)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for found in names:
+        number = found.removesuffix(".json")
+        if number.isdecimal() and int(number) >= least:
+            yield int(number), str(folder / found)

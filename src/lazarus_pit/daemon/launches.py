@@ -31,6 +31,9 @@ from lazarus_pit.sandboxes.base import Launch
 CLOSED = Openings()
 """Nothing of the host is opened."""
 
+ENDS_KEPT = 16
+"""Lives of an agent whose status files stay: they are small, and nobody needs more."""
+
 
 class _Plan(NamedTuple):
     """What all lives of one agent have in common, as long as its manifest is the same."""
@@ -96,7 +99,8 @@ class Launches:
         if plan is None or not plan.holds(cell):
             plan = self._plans[key] = self._plan(key, cell, member)
         status = str(cell.paths.status(member.name, generation))
-        for stale in (plan.beat, status):
+        forgotten = str(cell.paths.status(member.name, max(0, generation - ENDS_KEPT)))
+        for stale in (plan.beat, status, forgotten):
             with contextlib.suppress(OSError):  # The first is the agent's: anything may lie there.
                 os.unlink(stale)
         pipe = self._pipe(key, cell, plan.launch)

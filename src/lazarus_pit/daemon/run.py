@@ -20,6 +20,7 @@ from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
     Dismissed,
     Fact,
+    Looked,
     ObserverBlinded,
     ObserverDoubted,
     ObserverSaw,
@@ -91,6 +92,7 @@ class Daemon:
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False
+        self._look_first = False
         self._flush: asyncio.Task[None] | None = None
         self._refresh = 0
         self._rounds = Rounds()
@@ -181,6 +183,7 @@ class Daemon:
     def offer(self, key: Key, fact: Fact) -> None:
         """Put a fact into the inbox and turn the loop soon."""
         self.loop.offer(key, fact)
+        self._look_first = self._look_first or isinstance(fact, Looked)
         self._turn_soon()
 
     def _tell(self, told: Told) -> None:
@@ -196,7 +199,8 @@ class Daemon:
         """Turn once; first see what has arrived, so that nobody is judged by late reading."""
         self._turning = True  # What is offered meanwhile belongs to the turn that follows.
         now = time.monotonic()
-        if self.fleet.wake() <= now:
+        if self._look_first or self.fleet.wake() <= now:
+            self._look_first = False
             self.watch.drain()
         wake = self.loop.turn(now)
         self._turning = False
