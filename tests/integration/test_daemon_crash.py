@@ -231,8 +231,10 @@ def test_a_full_disk_does_not_stop_supervision(tmp_path: Path) -> None:
         pit.kill9()
         pit.start()
         pit.wait(lambda: len(sleepers("9753")) == 1, "exactly one copy")
-        pit.wait(lambda: pit.health(cell).get("worker"), "state.json is written again")
-        assert pit.health(cell)["worker"].generation >= 41, "a life was forgotten"
+        pit.wait(
+            lambda: (seen := pit.health(cell).get("worker")) and seen.generation >= 41,
+            "state.json, written again, with no life forgotten",
+        )
         assert pit.log.read_text().count("store_failed") <= 1
     finally:
         pit.close()
