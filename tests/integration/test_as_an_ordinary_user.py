@@ -13,6 +13,7 @@ SUITES = [
     ["tests/contract/test_sandboxes.py", "tests/integration/test_lives.py"],
     ["tests/unit/linux", "tests/integration/escapes"],
     ["tests/integration/test_daemon_lives.py", "-k", "sig or detached or environment or freezing"],
+    ["tests/integration/test_planted_files.py", "-k", "not planted_everywhere"],
     ["tests/integration/test_shell.py", "tests/integration/test_openings.py", "-k", OPENED],
     ["tests/integration/test_egress.py", "-k", "allowed or leaves or forwarded or killed or holds"],
 ]
@@ -21,7 +22,9 @@ SUITES = [
 @pytest.mark.root
 @pytest.mark.timeout(320)
 @pytest.mark.skipif(not ordinary_user.can_run(), reason="needs root, unshare and setpriv")
-@pytest.mark.parametrize("suite", SUITES, ids=["lives", "escapes", "daemon", "openings", "network"])
+@pytest.mark.parametrize(
+    "suite", SUITES, ids=["lives", "escapes", "daemon", "planted", "openings", "network"]
+)
 def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
     done = ordinary_user.run(
         [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=300

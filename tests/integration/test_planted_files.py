@@ -120,6 +120,7 @@ def test_a_heartbeat_that_is_none_is_never_waited_for(scene: Scene) -> None:
     for kind in KINDS:
         event = scene.pit.wait_event(cell, "heartbeat_unreadable", kind)
         assert HIDDEN not in json.dumps(event.data)
+    scene.pit.wait(lambda: scene.pit.health(cell), "its state")
     assert HIDDEN not in cell.events.read_text() + cell.state.read_text()
     assert scene.type("status").code == 0
     assert scene.type("checkpoint", "pond").code == 0
