@@ -33,16 +33,17 @@ def status(*, json: Json = False, place: Place = HERE) -> int:
     if not cells:
         say.line("no cell is active; `lazarus cell create` makes one")
     for cell in cells:
-        for text in _cell_lines(cell):
+        for text in cell_lines(cell):
             say.line(text)
     for text in (*_wide(cells), *_calls_for_people(cells)):
         say.line(text)
     return 0
 
 
-def _cell_lines(cell: CellView) -> list[str]:
+def cell_lines(cell: CellView) -> list[str]:
+    """Return a cell's heading and the table of its agents."""
     mission = cell.manifest.mission if cell.manifest else ""
-    head = [cell.uuid, *([cell.label] if cell.label not in cell.uuid else []), cell.status, mission]
+    head = [cell.uuid, *([cell.label] if cell.label != cell.uuid[:8] else []), cell.status, mission]
     lines = ["", say.clean("  ".join(head), 160)]
     if cell.problem:
         lines.append(f"  {say.clean(cell.problem)}")

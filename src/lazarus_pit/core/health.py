@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lazarus_pit.core.model import NEVER, Instant, Liveness, Look, Rules, Seconds
 
@@ -37,6 +38,8 @@ class Vitals(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Last seen to use processor time although silent."""
     busy_until: Instant = 0.0
     cycle: int | None = None
+    heard: Instant = 0.0
+    """When this life's last beat really arrived, without any credit; 0 before the first."""
 
 
 def fresh(now: Instant) -> Vitals:
@@ -50,7 +53,7 @@ def resumed(vitals: Vitals, now: Instant, gap: Seconds = 0.0) -> Vitals:
     ``gap`` is how long the life itself stood still: what it announced takes so much longer.
     """
     busy_until = vitals.busy_until + gap if vitals.busy_until else 0.0
-    return Vitals(beat=now, progress=now, computed=now, busy_until=busy_until, cycle=vitals.cycle)
+    return replace(vitals, beat=now, progress=now, computed=now, busy_until=busy_until)
 
 
 def silent_at(vitals: Vitals, rules: Rules) -> Instant:
@@ -100,6 +103,7 @@ def beaten(vitals: Vitals, cycle: int | None, busy_for: Seconds, now: Instant) -
         computed=vitals.computed,
         busy_until=now + busy_for if busy_for > 0.0 else 0.0,
         cycle=vitals.cycle if cycle is None else cycle,
+        heard=now,
     )
 
 
@@ -115,7 +119,14 @@ def confirmed(vitals: Vitals, look: Look, now: Instant) -> Vitals:
         computed=now if look.computing and not look.stopped else vitals.computed,
         busy_until=vitals.busy_until,
         cycle=vitals.cycle,
+        heard=newer(vitals.heard, look.beat_age),
     )
+
+
+def youngest(look: Look) -> Seconds:
+    """Return the age of the newest sign of life or work that a look saw; ``NEVER`` for none."""
+    ages = (look.beat_age, look.output_age, look.files_age)
+    return min((age for age in ages if age is not None), default=NEVER)
 
 
 def saw_nothing(look: Look) -> bool:

@@ -258,7 +258,8 @@ def on_looked(agent: Agent, fact: Looked, now: Instant) -> Step:
     seen = replace(agent, vitals=vitals, look=fact.look, looked=now, look_sent=0.0)
     if agent.phase is Phase.STARTING:
         # What was there before it began, such as a new log, may seem younger by the look's length.
-        if max(vitals.progress, vitals.beat) > agent.started + health.LOOK_LEAD:
+        # The vitals will not do: a thaw and an adoption credit them with what nobody saw.
+        if now - health.youngest(fact.look) > agent.started + health.LOOK_LEAD:
             return ready(seen, "output", now)
         return Step(seen)
     if not health.is_ground(fact.look, health.weigh(vitals, agent.rules, now)):

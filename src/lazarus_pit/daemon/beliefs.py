@@ -34,7 +34,7 @@ def _health(
 ) -> Health:
     return Health(
         healthy=agent.phase in ALIVE and agent.verdict is not Verdict.DEAD,
-        last_seen=_wall(agent.vitals.beat, offset),
+        last_seen=_wall(agent.vitals.heard, offset),
         revive_count=agent.revives,
         phase=agent.phase.value,
         verdict=agent.verdict.value,
@@ -59,7 +59,7 @@ def _readings(agent: Agent, offset: float) -> dict[str, Any]:
         "attempts_max": rules.max_revive_attempts,
         "failures_in_a_row": agent.failures or None,
         "started": _wall(agent.started, offset),
-        "beat": _wall(agent.vitals.beat, offset),
+        "beat": _wall(agent.vitals.heard, offset),
         "progress": _wall(agent.vitals.progress, offset),
         "busy_until": _wall(agent.vitals.busy_until, offset),
         "cycle": agent.vitals.cycle,

@@ -1,9 +1,10 @@
 """What users are shown of an agent's phase."""
 
 import pytest
+from msgspec.structs import replace
 
-from lazarus_pit.cli.status import HEAD, row, state_words
-from lazarus_pit.cli.view import AgentView, phase_word
+from lazarus_pit.cli.status import HEAD, cell_lines, row, state_words
+from lazarus_pit.cli.view import AgentView, CellView, phase_word
 from lazarus_pit.core.model import CellStatus, Role
 from lazarus_pit.formats.manifest import Kind, Manifest, Member
 from lazarus_pit.formats.state import Health
@@ -72,3 +73,10 @@ def shown(word: str, health: Health | None) -> AgentView:
     return AgentView(
         name="a", role="developer", kind="agent", desired="run", shown=word, health=health
     )
+
+
+def test_a_short_name_is_shown_even_where_the_uuid_holds_it() -> None:
+    seen = CellView(uuid=UUID, path="/", manifest=replace(cell(), name="d"))
+    assert cell_lines(seen)[1].split()[:2] == [UUID, "d"]
+    nameless = CellView(uuid=UUID, path="/", manifest=cell())
+    assert cell_lines(nameless)[1].split()[:2] == [UUID, "active"]

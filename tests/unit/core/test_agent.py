@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import owed, wake
@@ -357,3 +358,13 @@ def test_time_that_nobody_looked_is_not_held_against_it() -> None:
 def test_what_each_phase_owes(phase: Phase, orders: list[str]) -> None:
     agent = an_agent(phase, life=None)
     assert [type(order).__name__ for order in owed(agent)] == orders
+
+
+def test_what_a_pause_credits_does_not_show_that_a_start_works() -> None:
+    """A thaw and an adoption forgive the silence; only what a look saw makes an agent ready."""
+    starting = an_agent(Phase.STARTING, look_sent=BORN + 120)
+    credited = replace(starting, vitals=health.resumed(starting.vitals, BORN + 60))
+    silent = Looked(generation=3, look=Look(output_age=120.0, computing=False))
+    assert step(credited, silent, BORN + 120).agent.phase is Phase.STARTING
+    working = Looked(generation=3, look=Look(output_age=90.0, computing=False))
+    assert step(credited, working, BORN + 120).agent.phase is Phase.RUNNING

@@ -90,3 +90,16 @@ def test_what_was_announced_outlasts_a_pause() -> None:
         beat=300.0, progress=300.0, computed=300.0, busy_until=600.0, cycle=4
     )
     assert health.resumed(BORN, 300.0, gap=100.0).busy_until == 0.0
+
+
+def test_only_a_beat_that_arrived_was_heard() -> None:
+    assert (BORN.heard, health.resumed(BORN, 300.0).heard) == (0.0, 0.0)
+    beating = health.beaten(BORN, None, 0.0, 10.0)
+    assert (beating.heard, health.resumed(beating, 300.0).heard) == (10.0, 10.0)
+    assert health.confirmed(BORN, Look(beat_age=5.0), 100.0).heard == 95.0
+    assert health.confirmed(BORN, Look(output_age=5.0), 100.0).heard == 0.0
+
+
+def test_the_youngest_sign_of_a_look() -> None:
+    assert health.youngest(Look(computing=True)) == NEVER
+    assert health.youngest(Look(beat_age=9.0, output_age=2.0, files_age=4.0)) == 2.0
