@@ -224,6 +224,14 @@ def test_every_layer_and_the_command_are_explained(root: Path) -> None:
     assert "--unshare-pid" in command
 
 
+def test_limits_are_in_force_in_a_shell_and_explained(root: Path) -> None:
+    typist = Typist(root)
+    words = ("--limit", "open_files=99", "--limit", "pids=40", "--no-wait", "--", "sleep", "60")
+    assert typist("spawn", "pond", "cleo", *words).code == 0
+    assert shell(root, "pond", "cleo", "-c", "ulimit -Hn").out == "99\n"
+    assert "limit pids=40: " in typist("sandbox", "explain", "cleo").out
+
+
 def test_the_explanation_is_for_programs_too(root: Path) -> None:
     said = Typist(root)("sandbox", "explain", "ann", "--json").json()
     assert list(said) == ["agent", "sandbox", "layers", "opened", "notes", "command"]

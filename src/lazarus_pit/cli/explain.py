@@ -16,7 +16,8 @@ from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.manifest import openings_of
 from lazarus_pit.linux import cgroup
-from lazarus_pit.sandboxes import choose
+from lazarus_pit.sandboxes import choose, limits
+from lazarus_pit.sandboxes.base import Launch
 
 HIDDEN = "(of-the-daemon)"
 """Stands for the value of a variable that only the daemon's environment has."""
@@ -32,12 +33,13 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
     pulse = feel(pit)
     openings = openings_of(found.manifest, member, config.isolation.openings)
     generation = _generation(found.paths, found.name)
-    launch = replace(launch_of(config, found.paths, member), generation=generation)
+    launch = replace(launch_of(config, found.paths, found.manifest, member), generation=generation)
     launch = open_up(launch, openings, config, dict.fromkeys(openings.env, HIDDEN))
     tree, note = cgroup.find_tree(tree_name(config.root))
     unconfined = bool(pulse.up and pulse.report and pulse.report.unconfined)
     chosen = choose.choose(tree, unsafe_no_sandbox=unconfined)
     *layers, command = chosen.sandbox.explain(launch)
+    layers += _limits(launch, tree)
     notes = [f"not in force: {note}"] * (tree is None) + [
         f"passed over: {reason}" for reason in chosen.notes
     ]
@@ -50,6 +52,18 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
         say.line(say.clean(line))
     say.line(f"command: {say.clean(command, limit=_WHOLE)}")
     return 0
+
+
+def _limits(launch: Launch, tree: cgroup.Tree | None) -> list[str]:
+    """Say of each limit that was set what bounds the agent by it, or why nothing does."""
+    found, why_not = limits.available(tree)
+    said = []
+    for name, value in limits.wanted(launch.limits).items():
+        controller = limits.COUNTED[name][0]
+        by = f"cgroup version {found[controller].version}" if controller in found else ""
+        reason = why_not.get(controller, "no such controller")
+        said.append(f"limit {name}={value}: " + (by or f"NOT as a whole: {reason}"))
+    return said
 
 
 _WHOLE = 1 << 20

@@ -30,7 +30,7 @@ from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.errors import RefusedError, UsageError
 from lazarus_pit.formats.manifest import Kind, Member, Network, openings_of
 from lazarus_pit.linux import cgroup
-from lazarus_pit.sandboxes import choose, lives
+from lazarus_pit.sandboxes import choose, limits, lives
 from lazarus_pit.sandboxes.base import Launch
 
 VISITOR = "visitor"
@@ -69,7 +69,7 @@ def shell(
                 status_file=str(own.root / "status.json"),
                 proxy=str(pit.egress) if launch.network == "allow" else "",
             )
-            return _live(chosen.sandbox.spawn(launch), given.ours)
+            return _live(chosen.sandbox.spawn(launch), given.ours, tree)
 
 
 def _member(found: Found, agent: str) -> Member:
@@ -87,7 +87,7 @@ def _member(found: Found, agent: str) -> Member:
 def _launch(config: Config, found: Found, member: Member, own: CellPaths) -> Launch:
     """The walls of an agent, with all that is opened to it."""
     provision.make_member(found.paths, member, config.owner)
-    launch = launch_of(config, found.paths, member)
+    launch = launch_of(config, found.paths, found.manifest, member)
     openings = openings_of(found.manifest, member, config.isolation.openings)
     return open_up(replace(launch, log_file=str(own.root / "log")), openings, config)
 
@@ -98,7 +98,9 @@ def _visit(config: Config, found: Found, own: CellPaths) -> Launch:
     own.private.mkdir(parents=True)
     provision.make_member(own, member, config.owner)
     publish_manifest(own, found.manifest, to=member.name)
-    return replace(launch_of(config, own, member), workspace=str(found.paths.workspace))
+    return replace(
+        launch_of(config, own, found.manifest, member), workspace=str(found.paths.workspace)
+    )
 
 
 @contextlib.contextmanager
@@ -150,7 +152,7 @@ def _terminal_env(*, has_terminal: bool) -> dict[str, str]:
     return {"TERM": os.environ.get("TERM", "dumb")} if has_terminal else {}
 
 
-def _live(life: Life, ours: int | None) -> int:
+def _live(life: Life, ours: int | None, tree: cgroup.Tree | None) -> int:
     """Stay until the shell has ended, end what it left, and return its exit code."""
     ended = lives.open_pidfd(life)
     try:
@@ -164,5 +166,6 @@ def _live(life: Life, ours: int | None) -> int:
         if life.cgroup:
             cgroup.wait_until_empty(life.cgroup, _END_PATIENCE)
         lives.clean(life)
+        limits.forget(life.cgroup, tree)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

@@ -23,7 +23,7 @@ from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.errors import StoreError
 from lazarus_pit.formats.isolation import Openings
-from lazarus_pit.formats.limits import MEGABYTE, limits_of_agent, limits_of_cell
+from lazarus_pit.formats.limits import MEGABYTE, limits_of_agent
 from lazarus_pit.formats.manifest import Member, openings_of
 from lazarus_pit.linux.spawn import open_log
 from lazarus_pit.sandboxes.base import Launch
@@ -139,11 +139,7 @@ class Launches:
         openings = openings_of(cell.manifest, member, self._config.isolation.openings)
         if openings.rw:
             self._tell(Told(event="isolation_widened", key=key, data={"rw": list(openings.rw)}))
-        launch = replace(
-            launch_of(self._config, paths, member),
-            limits=limits_of_agent(self._config.limits, cell.manifest.limits, member.limits),
-            cell_limits=limits_of_cell(self._config.limits, cell.manifest.limits),
-        )
+        launch = launch_of(self._config, paths, cell.manifest, member)
         statuses = str(paths.statuses(name))
         return _Plan(cell.stamp, str(paths.beat(name)), statuses, launch, openings)
 

@@ -6,11 +6,12 @@ import os
 
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.config import Config
-from lazarus_pit.formats.manifest import Member
+from lazarus_pit.formats.limits import limits_of_agent, limits_of_cell
+from lazarus_pit.formats.manifest import Manifest, Member
 from lazarus_pit.sandboxes.base import Launch
 
 
-def launch_of(config: Config, paths: CellPaths, member: Member) -> Launch:
+def launch_of(config: Config, paths: CellPaths, manifest: Manifest, member: Member) -> Launch:
     """Return what all lives of a member have in common, with nothing opened beyond its walls."""
     name, owner = member.name, config.owner
     return Launch(
@@ -34,4 +35,6 @@ def launch_of(config: Config, paths: CellPaths, member: Member) -> Launch:
         status_file="",
         uid=owner.uid if os.geteuid() == 0 else None,
         gid=owner.gid if os.geteuid() == 0 else None,
+        limits=limits_of_agent(config.limits, manifest.limits, member.limits),
+        cell_limits=limits_of_cell(config.limits, manifest.limits),
     )

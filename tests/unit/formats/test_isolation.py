@@ -22,10 +22,10 @@ WHOLE: dict[str, Any] = {
 
 
 def parsed(cell: object = None, member: object = None) -> manifest.Manifest:
-    entry = {"name": "ann", "role": "developer"}
+    entry: dict[str, Any] = {"name": "ann", "role": "developer"}
     if member is not None:
-        entry["isolation"] = member  # type: ignore[assignment]
-    whole = {"uuid": UUID, "status": "active", "agents": [entry]}
+        entry["isolation"] = member
+    whole: dict[str, Any] = {"uuid": UUID, "status": "active", "agents": [entry]}
     if cell is not None:
         whole["isolation"] = cell
     return manifest.parse(json.dumps(whole).encode())
