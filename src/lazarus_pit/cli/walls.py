@@ -71,7 +71,7 @@ def try_walls(owner: Owner, *, unsafe_no_sandbox: bool = False) -> list[Check]:
             cgroup.remove_tree(tree)
 
 
-_NO_SECRET = "not tried: it has no file that could be read"
+_NO_FILE = "not tried: it has no file that could be read"
 _NONE = "no agent is started, unless by `lazarus up --unsafe-no-sandbox`"
 
 
@@ -82,13 +82,13 @@ def _judge(
     killed = "signal" in succeeded or victim.poll() is not None
     trials = (
         ("writing outside", wrote, f"{outside}, /usr"),
-        ("reading a home", "home" in succeeded, secret or _NO_SECRET),
+        ("reading a home", "home" in succeeded, secret or _NO_FILE),
         ("signalling outside", killed, f"pid {victim.pid}"),
     )
     checks = [
         failed(name, f"an agent can: {what}", "the cell's walls do not hold: report this")
         if done
-        else passed(name, what if what == _NO_SECRET else f"refused ({what})")
+        else passed(name, what if what == _NO_FILE else f"refused ({what})")
         for name, done, what in trials
     ]
     beat = "beat" in succeeded
