@@ -16,6 +16,7 @@ SUITES = [
     ["tests/integration/test_planted_files.py", "-k", "not planted_everywhere"],
     ["tests/integration/test_shell.py", "tests/integration/test_openings.py", "-k", OPENED],
     ["tests/integration/test_egress.py", "-k", "allowed or leaves or forwarded or killed or holds"],
+    ["tests/integration/test_limits.py", "-k", "bomb or descriptors or fills or flooded"],
 ]
 
 
@@ -23,7 +24,7 @@ SUITES = [
 @pytest.mark.timeout(320)
 @pytest.mark.skipif(not ordinary_user.can_run(), reason="needs root, unshare and setpriv")
 @pytest.mark.parametrize(
-    "suite", SUITES, ids=["lives", "escapes", "daemon", "planted", "openings", "network"]
+    "suite", SUITES, ids=["lives", "escapes", "daemon", "planted", "openings", "network", "limits"]
 )
 def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
     done = ordinary_user.run(
