@@ -68,6 +68,8 @@ class Recorder:
         self._sandbox = sandbox
         self._seq: dict[str, int] = {}
         self._pending: dict[str, list[Event]] = {}
+        self._late: set[str] = set()
+        """Views that their disk refuses, as people were told."""
 
     def commit(self, turn: Turn) -> None:
         """Make a turn durable, then bring the views up to date.
@@ -116,8 +118,9 @@ class Recorder:
         try:
             store.write_state(self.pit.cell(state.cell_uuid), state, durable=False)
         except StoreError as error:
-            log.debug("state of %s is behind: %s", state.cell_uuid, error)
+            self._refused(f"state.json of {state.cell_uuid}", error)
             return False
+        self._written(f"state.json of {state.cell_uuid}")
         return True
 
     def _event(self, told: Told) -> Event:
@@ -156,7 +159,19 @@ class Recorder:
             try:
                 journal.drain_events(self._journal(uuid), lines)
             except (StoreError, FormatError) as error:
-                log.debug("journal of %s is behind: %s", uuid or "the pit", error)
+                self._refused(f"the journal of {uuid or 'the pit'}", error)
                 del lines[:-PENDING_LIMIT]
             else:
+                self._written(f"the journal of {uuid or 'the pit'}")
                 del self._pending[uuid]
+
+    def _refused(self, view: str, error: Exception) -> None:
+        """Say once that what people read of a view is old; the ledger still has all of it."""
+        if view not in self._late:
+            self._late.add(view)
+            log.warning("%s is behind until its disk takes it: %s", view, error)
+
+    def _written(self, view: str) -> None:
+        if view in self._late:
+            self._late.discard(view)
+            log.info("%s has caught up", view)

@@ -1,0 +1,53 @@
+"""The views of the ledger: what people are told when a disk refuses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazarus_pit.cells import provision
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.ledger import open_ledger
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.fleet import Turn
+from lazarus_pit.core.model import CellStatus
+from lazarus_pit.daemon.recorder import Recorder
+from lazarus_pit.formats.manifest import Manifest
+from lazarus_pit.formats.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_a_refused_view_is_told_once_and_so_is_its_return(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="lazarus_pit.daemon.recorder")
+    wanted = Manifest(uuid=provision.new_uuid(), status=CellStatus.ACTIVE)
+    cell = provision.create_cell(tmp_path, wanted, provision.agent_owner())
+    recorder = Recorder(PitPaths(tmp_path), open_ledger(tmp_path, "boot").ledger, "none")
+    state = State(cell_uuid=cell.uuid, daemon_pid=1, last_poll=0.0, agent_health={})
+    cell.private.rename(tmp_path / "away")
+    cell.private.write_text("in the way")
+    assert not recorder.write_state(state)
+    assert not recorder.write_state(state)
+    cell.private.unlink()
+    (tmp_path / "away").rename(cell.private)
+    assert recorder.write_state(state)
+
+    cell.events.rename(tmp_path / "journal")
+    cell.events.mkdir()
+    for _ in range(2):
+        recorder.commit(Turn(told=[Told(key=f"{cell.uuid}/a", event="heartbeat")]))
+    cell.events.rmdir()
+    recorder.commit(Turn(told=[Told(key=f"{cell.uuid}/a", event="heartbeat")]))
+    said = [r.getMessage() for r in caplog.records if " behind " in r.msg or "caught up" in r.msg]
+    assert [words.partition(" of ")[0] for words in said] == [
+        "state.json",
+        "state.json",
+        "the journal",
+        "the journal",
+    ]
+    assert [words.endswith("has caught up") for words in said] == [False, True, False, True]
+    assert cell.events.read_text().count("heartbeat") == 3
