@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,3 +257,17 @@ def test_sigterm_ends_the_daemon_within_a_second_and_agents_go_on(pit: Pit) -> N
     pit.wait_event(cell, "agent_adopted", "worker")
     assert pid in processes("marker-term")
     assert len(pit.events(cell, "agent_started", "worker")) == 1
+
+
+def test_a_member_that_is_kicked_is_stopped_and_forgotten(pit: Pit) -> None:
+    cell = pit.cell(name="pond")
+    pit.start()
+    pit.spawn(cell, "worker", *sh(BEATING + " # marker-kick"))
+    pit.wait_event(cell, "agent_ready", "worker")
+    argv = [sys.executable, "-m", "lazarus_pit", "kick", "pond/worker", "--config", str(pit.config)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not processes("marker-kick")
+    assert pit.events(cell, "agent_left", "worker")
+    assert cell.home("worker").is_dir()
+    pit.wait(lambda: "worker" not in pit.health(cell), "the daemon forgets it")

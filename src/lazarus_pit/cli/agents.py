@@ -56,6 +56,21 @@ def revive(
     return _run(find_agent(place.pit(), agent), 1, wait=wait, no_wait=no_wait)
 
 
+def kick(
+    agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
+) -> int:
+    """Take a member out of its cell: its agent is stopped, its directories stay."""
+    found = find_agent(place.pit(), agent)
+    health = _health(found)
+    lives = health is not None and health.pid is not None
+    offset = journal_end(found.paths.events)
+    provision.remove_member(found.paths, found.name)
+    say.line(f"{found.name} has left the cell")
+    if no_wait or not lives:
+        return 0
+    return await_daemon(found.paths, offset, [found.name], DOWN, wait)
+
+
 def _run(found: FoundAgent, by_hand: int, *, wait: float, no_wait: bool) -> int:
     if found.manifest.status is CellStatus.FROZEN:
         raise RefusedError(

@@ -54,6 +54,11 @@ VERBS: dict[str, Verb] = {
         "Give an agent a new life now; clears used attempts and holds.",
         "lazarus revive pond/scribe",
     ),
+    "kick": Verb(
+        "agents:kick",
+        "Take a member out of its cell; its agent is stopped, its directories stay.",
+        "lazarus kick pond/scribe",
+    ),
     "checkpoint": Verb(
         "checkpoints:checkpoint",
         "Save a cell.",
