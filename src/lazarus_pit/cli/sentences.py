@@ -108,6 +108,10 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "agent_stable": lambda _: "has been stable; its attempts are whole again",
     "agent_fence_stuck": lambda _: "will not end though killed; it is killed again",
     "revive_requested": lambda _: "a person asked for a revive",
+    "isolation_widened": lambda d: (
+        "may write outside its cell: "
+        + ", ".join(clean(path, 200) for path in d.get("rw") or ("?",))
+    ),
     # evidence
     "heartbeat": lambda d: f"says: {clean(d.get('status') or 'nothing', 120)}",
     "heartbeat_stale": lambda d: (
