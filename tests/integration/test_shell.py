@@ -155,8 +155,8 @@ def at_terminal(root: Path, *words: str) -> Iterator[Person]:
     try:
         yield person
     finally:
-        person.process.kill()
-        person.process.wait()
+        person.process.terminate()
+        person.process.wait(PATIENCE)
         os.close(person.ours)
         os.close(person.theirs)
 
