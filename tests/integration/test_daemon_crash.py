@@ -31,8 +31,11 @@ def copies(marker: str) -> Counter[str]:
     """How many processes of each agent run: the shell of the agent itself, by its name."""
     found: Counter[str] = Counter()
     for pid in processes(marker):
-        environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        try:
+            environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue  # It has ended since it was found.
         if command.startswith(b"/bin/sh\0"):
             name = next(v for v in environ if v.startswith(b"LAZARUS_AGENT="))
             found[name.decode().partition("=")[2]] += 1

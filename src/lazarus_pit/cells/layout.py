@@ -48,6 +48,10 @@ class CellPaths:
         """Refuse what is no UUID before it becomes a path."""
         check_cell_uuid(self.uuid)
 
+    def _below(self, place: str) -> Path:
+        """One step to any depth: on the way of every life, joining part by part was felt."""
+        return Path(f"{self.root}/{self.uuid}/{place}")
+
     @property
     def cell(self) -> Path:
         """The cell's own directory."""
@@ -71,11 +75,11 @@ class CellPaths:
     @property
     def events(self) -> Path:
         """The journal: one JSON object a line."""
-        return self.logs / "events.jsonl"
+        return self._below("logs/events.jsonl")
 
     def log(self, agent: str) -> Path:
         """What this agent prints."""
-        return self.logs / f"{check_agent_name(agent)}.log"
+        return self._below(f"logs/{check_agent_name(agent)}.log")
 
     @property
     def checkpoints(self) -> Path:
@@ -89,7 +93,7 @@ class CellPaths:
 
     def inbox(self, agent: str) -> Path:
         """Messages for this member; written by the daemon."""
-        return self.inboxes / check_agent_name(agent)
+        return self._below(f"bus/inbox/{check_agent_name(agent)}")
 
     @property
     def outboxes(self) -> Path:
@@ -98,7 +102,7 @@ class CellPaths:
 
     def outbox(self, agent: str) -> Path:
         """Messages from this member: the directory names the sender."""
-        return self.outboxes / check_agent_name(agent)
+        return self._below(f"bus/outbox/{check_agent_name(agent)}")
 
     @property
     def private(self) -> Path:
@@ -112,12 +116,12 @@ class CellPaths:
 
     def heartbeat(self, agent: str) -> Path:
         """The contract's heartbeat file; agents outside a sandbox write it themselves."""
-        return self.heartbeats / f"{check_agent_name(agent)}.json"
+        return self._below(f".lazarus/heartbeats/{check_agent_name(agent)}.json")
 
     @property
     def state(self) -> Path:
         """What the daemon believes about this cell."""
-        return self.private / "state.json"
+        return self._below(".lazarus/state.json")
 
     @property
     def lock(self) -> Path:
@@ -127,7 +131,7 @@ class CellPaths:
     @property
     def restoring(self) -> Path:
         """Where a restore is prepared, and what it replaced stays until the next checkpoint."""
-        return self.private / "restore"
+        return self._below(".lazarus/restore")
 
     @property
     def homes(self) -> Path:
@@ -136,7 +140,7 @@ class CellPaths:
 
     def home(self, agent: str) -> Path:
         """The private home that this agent sees as its own."""
-        return self.homes / check_agent_name(agent)
+        return self._below(f".lazarus/home/{check_agent_name(agent)}")
 
     @property
     def runs(self) -> Path:
@@ -145,19 +149,19 @@ class CellPaths:
 
     def run(self, agent: str) -> Path:
         """What concerns this agent's lives."""
-        return self.runs / check_agent_name(agent)
+        return self._below(f".lazarus/run/{check_agent_name(agent)}")
 
     def beats(self, agent: str) -> Path:
         """The agent-owned directory of its heartbeat; hostile to the reader."""
-        return self.run(agent) / "hb"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/hb")
 
     def beat(self, agent: str) -> Path:
         """The heartbeat file that a sandboxed agent writes; hostile to the reader."""
-        return self.beats(agent) / f"{agent}.json"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/hb/{agent}.json")
 
     def published(self, agent: str) -> Path:
         """What the daemon shows to this agent, read-only."""
-        return self.run(agent) / "pub"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/pub")
 
     def published_manifest(self, agent: str) -> Path:
         """A copy of cell.json that the agent can read but not lock."""
@@ -165,19 +169,19 @@ class CellPaths:
 
     def notify_socket(self, agent: str) -> Path:
         """Where the agent sends ``sd_notify`` datagrams; the socket says who is speaking."""
-        return self.published(agent) / "notify.sock"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/pub/notify.sock")
 
     def log_pipe(self, agent: str) -> Path:
         """The FIFO into which this agent prints; out of the agents' reach."""
-        return self.run(agent) / "log.pipe"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/log.pipe")
 
     def statuses(self, agent: str) -> Path:
         """How this agent's lives ended; out of the agents' reach."""
-        return self.run(agent) / "status"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/status")
 
     def status(self, agent: str, generation: int) -> Path:
         """The sandbox's report on one life: process ids, then the exit code."""
-        return self.statuses(agent) / f"{generation}.json"
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/status/{generation}.json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from lazarus_pit.sandboxes.limits import Reached
 
 EPISODE = 60.0
 """Seconds without reaching a limit after which reaching it is news again."""
-SWEEP_SLICE = 64
+SWEEP_SLICE = 16
 """Lives looked at with each sweep: a bound on work, whatever the fleet."""
 
 _Case = tuple[str, str]

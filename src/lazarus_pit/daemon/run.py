@@ -32,13 +32,13 @@ from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
 from lazarus_pit.daemon.awaken import Awakened, awaken
 from lazarus_pit.daemon.bounds import Bounds, Means
+from lazarus_pit.daemon.clocks import Clocks
 from lazarus_pit.daemon.disk import Disk
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches, Servants
 from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.logs import Logs
-from lazarus_pit.daemon.looks import clock_offset
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.nexus import GatewayHealth
 from lazarus_pit.daemon.recorder import Recorder
@@ -52,10 +52,12 @@ from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
 
-LATE_SECONDS = 5.0
-"""A sweep later than this, or a clock that moved by as much, means that our own eyes were shut."""
 STATE_SECONDS = 1.0
 """How long ``state.json`` may be behind."""
+ATTEND_SLICE = 20
+"""Lives listened to at a stretch after a restart."""
+REFRESHED_AGENTS = 16
+"""Agents whose state is written anew in each sweep although nothing has happened."""
 RESCAN_SLICE = 200
 """Beats read at a stretch after an overflow, before everybody else has a turn."""
 
@@ -92,12 +94,13 @@ class Daemon:
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False
+        self._over = False
         self._look_first = False
         self._flush: asyncio.Task[None] | None = None
         self._refresh = 0
         self._rounds = Rounds()
         self._gateway = GatewayHealth(config.gateway, self._tell)
-        self._clocks = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
+        self._clocks = Clocks()
         self._next_sweep = 0.0
 
     # ------------------------------------------------------------ life
@@ -145,26 +148,31 @@ class Daemon:
         for key, fact in self._awakened.facts:
             self.offer(key, fact)
         for (key, generation), life in self._awakened.adopted.items():
-            self._attend(key, generation)
-            self.launches.adopted(key)
-            self.bounds.began(key, life, adopted=True)
             self.exits.watch(key, generation, life)
+        self._attend_slice(list(self._awakened.adopted))
         self.egress.begin()
         self._turn()
         self.loop.repeat_owed()
         self._turn()
 
-    def _attend(self, key: Key, generation: int) -> None:
-        uuid, _, name = key.partition("/")
-        paths = self.pit.cell(uuid)
-        if paths.cell.is_dir():
-            self.senses.attend(key, paths, name, generation)
+    def _attend_slice(self, left: list[tuple[Key, int]]) -> None:
+        """Listen to those who were taken over: in slices, since their ends matter more."""
+        for key, generation in left[:ATTEND_SLICE]:
+            known, life = self.exits.lives.get(key, (0, None))
+            uuid, _, name = key.partition("/")
+            if life is not None and known == generation and uuid in self.roster.cells:
+                self.senses.attend(key, self.roster.cells[uuid].paths, name, generation)
+                self.launches.adopted(key)
+                self.bounds.began(key, life, adopted=True)
+        if rest := left[ATTEND_SLICE:]:
+            self._aio.call_soon(self._attend_slice, rest)
 
     def _end(self) -> None:
         if self._wake:
             self._wake.cancel()
         self.watch.drain()
         self._turn()
+        self._over = True
         if self._flush is not None:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
@@ -197,6 +205,8 @@ class Daemon:
 
     def _turn(self) -> None:
         """Turn once; first see what has arrived, so that nobody is judged by late reading."""
+        if self._over:
+            return  # The ledger is shut: what a last turn offered is the next daemon's to find.
         self._turning = True  # What is offered meanwhile belongs to the turn that follows.
         now = time.monotonic()
         if self._look_first or self.fleet.wake() <= now:
@@ -280,7 +290,8 @@ class Daemon:
         while True:
             self._next_sweep = time.monotonic() + self.config.cells.poll_interval
             await asyncio.sleep(self.config.cells.poll_interval)
-            self._doubt_clocks()
+            if why := self._clocks.doubt(self._next_sweep):
+                self.offer(OBSERVER, ObserverDoubted(why=why))
             self._enlist(self.roster.sweep())
             for kind, what in list(self.watch.refused):
                 if kind is Kind.BEAT:
@@ -304,27 +315,17 @@ class Daemon:
                 ]
                 yield cell.paths, cell.manifest, found
 
-    def _doubt_clocks(self) -> None:
-        """After a suspend, a stop or a step of the clock, nobody is judged by what we missed."""
-        mono, boot, offset = self._clocks
-        now = (time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), clock_offset())
-        self._clocks = now
-        slept = (now[1] - boot) - (now[0] - mono)
-        if slept > LATE_SECONDS:
-            self.offer(OBSERVER, ObserverDoubted(why=f"suspended for {slept:.0f} s"))
-        elif now[0] - self._next_sweep > LATE_SECONDS:
-            late = now[0] - self._next_sweep
-            self.offer(OBSERVER, ObserverDoubted(why=f"stood still for {late:.0f} s"))
-        elif abs(now[2] - offset) > LATE_SECONDS and not slept > 1.0:
-            self.offer(OBSERVER, ObserverDoubted(why=f"clock stepped by {now[2] - offset:.0f} s"))
-
-    def _refresh_some(self, slice_size: int = 16) -> None:
+    def _refresh_some(self) -> None:
         """Renew ``last_poll`` in a few cells a sweep: a bound on work, whatever the fleet."""
         uuids = sorted(self.roster.cells)
-        if uuids:
-            start = self._refresh % len(uuids)
-            self.recorder.dirty.update((uuids + uuids)[start : start + min(slice_size, len(uuids))])
-            self._refresh = start + slice_size
+        agents = 0
+        for _ in uuids:
+            uuid = uuids[self._refresh % len(uuids)]
+            self._refresh += 1
+            self.recorder.dirty.add(uuid)
+            agents += len(self.roster.cells[uuid].enlisted)
+            if agents >= REFRESHED_AGENTS:
+                return
 
     def _report(self) -> None:
         """Say who watches and when it last looked, for ``lazarus status``."""
