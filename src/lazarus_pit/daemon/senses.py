@@ -28,7 +28,7 @@ from lazarus_pit.formats import heartbeat, notify
 
 log = logging.getLogger(__name__)
 
-PUBLISH_SECONDS = 10.0
+PUBLISH_SECONDS = 15.0
 STATUS_SECONDS = 1.0
 """How often the contract's heartbeat file is renewed: less often while only time moves in it."""
 SPARE_DESCRIPTORS = 256
