@@ -142,7 +142,9 @@ def wake(agent: Agent) -> Instant:
             wants = agent.desired is Desired.RUN and not agent.queued
             return agent.due if wants else NEVER
         case Phase.STARTING:
-            return _look_or(agent, ready_by(agent))
+            warning = health.stale_at(agent.vitals, agent.rules)
+            soonest = warning if agent.warned is Finding.FINE else NEVER
+            return min(soonest, _look_or(agent, ready_by(agent)))
         case Phase.RUNNING:
             return _wake_running(agent)
         case Phase.HELD:

@@ -71,8 +71,8 @@ def ready(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     """It showed that it works: running, and if it came from the dead, revived."""
     event = "agent_revived" if agent.revived else "agent_ready"
     line = tell(agent, event, source=source, took=round(max(0.0, now - agent.since), 6))
-    up = enter(agent, Phase.RUNNING, source, now, verdict=Verdict.HEALTHY, revived=False)
-    return arrive(up, *told, line)
+    well = {"verdict": Verdict.HEALTHY, "warned": Finding.FINE, "revived": False}
+    return arrive(enter(agent, Phase.RUNNING, source, now, **well), *told, line)
 
 
 def release(agent: Agent, source: str, now: Instant, *told: Told) -> Step:

@@ -27,12 +27,25 @@ def _tick_backoff(agent: Agent, _now: Instant) -> Step:
 
 
 def _tick_starting(agent: Agent, now: Instant) -> Step:
+    if _is_newly_stale(agent, now):
+        return _warn(agent, agent.verdict, now)
     if now < ready_by(agent) or agent.look is None or now - agent.looked > 2 * health.LOOK_LEAD:
         return _look(agent, now)
     line = tell(
         agent, "agent_start_failed", why=f"not ready within {agent.rules.start_timeout:g} s"
     )
     return condemn(agent, "start_timeout", now, line)
+
+
+def _is_newly_stale(agent: Agent, now: Instant) -> bool:
+    """Whether a missing beat has become worth a warning that nobody has given yet."""
+    return agent.warned is Finding.FINE and now >= health.stale_at(agent.vitals, agent.rules)
+
+
+def _warn(agent: Agent, verdict: Verdict, now: Instant) -> Step:
+    threshold = agent.rules.heartbeat_stale_threshold
+    line = tell(agent, "heartbeat_stale", **readings(agent, now), threshold=threshold)
+    return Step(replace(agent, verdict=verdict, warned=Finding.STALE), (line,))
 
 
 def _look(agent: Agent, now: Instant) -> Step:
@@ -44,14 +57,8 @@ def _tick_running(agent: Agent, now: Instant) -> Step:
     """Weigh the evidence: warn, look again, or condemn with the readings it rests on."""
     rules = agent.rules
     finding = health.weigh(agent.vitals, rules, now)
-    if agent.warned is Finding.FINE and now >= health.stale_at(agent.vitals, rules):
-        line = tell(
-            agent,
-            "heartbeat_stale",
-            **readings(agent, now),
-            threshold=rules.heartbeat_stale_threshold,
-        )
-        return Step(replace(agent, verdict=Verdict.DEGRADED, warned=Finding.STALE), (line,))
+    if _is_newly_stale(agent, now):
+        return _warn(agent, Verdict.DEGRADED, now)
     looked = agent.look is not None and now - agent.looked <= 2 * health.LOOK_LEAD
     condemned = finding is Finding.SILENT or (
         finding is Finding.STALLED and rules.on_stall is OnStall.REVIVE

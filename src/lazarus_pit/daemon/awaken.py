@@ -71,7 +71,7 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
     living = _living(config, pit, tree)
     for report in opened.reports:
         log.warning("%s", report)
-    if opened.reports:
+    if opened.reports or not recorded:  # Damaged, or gone altogether.
         recorded = _leapt(pit, recorded, living, now)
     ended = _ended(pit, recorded, living)
     adoption = adopt(recorded, living, ended, now)

@@ -124,9 +124,12 @@ def test_a_start_is_ready_with_its_first_beat() -> None:
 
 def test_a_start_that_is_not_ready_in_time_is_looked_at_and_then_ended() -> None:
     starting = an_agent(Phase.STARTING)
-    assert wake(starting) == BORN + 119.5
+    assert wake(starting) == BORN + 60
+    warned = live(starting, (BORN + 60, Tick()))
+    assert events(warned) == ["heartbeat_stale"]
+    assert wake(warned.agent) == BORN + 119.5
     outcome = live(
-        starting,
+        warned.agent,
         (BORN + 119.5, Tick()),
         (BORN + 119.7, Looked(generation=3, look=Look(computing=False))),
         (BORN + 120.0, Tick()),
@@ -137,7 +140,8 @@ def test_a_start_that_is_not_ready_in_time_is_looked_at_and_then_ended() -> None
 
 def test_the_time_of_a_start_runs_from_when_the_process_exists() -> None:
     late = step(an_agent(Phase.STARTING, life=None), Spawned(generation=3, life=LIFE), BORN + 50)
-    assert wake(late.agent) == BORN + 169.5
+    assert wake(late.agent) == BORN + 110
+    assert wake(replace(late.agent, warned=health.Finding.STALE)) == BORN + 169.5
 
 
 def test_a_start_that_cannot_be_is_given_up_and_another_is_tried_again() -> None:
@@ -342,7 +346,8 @@ def test_time_that_nobody_looked_is_not_held_against_it() -> None:
     assert wake(adopted) == BORN + 9060
     starting = an_agent(Phase.STARTING)
     late = step(starting, Adopted(generation=3, life=LIFE), BORN + 9000).agent
-    assert wake(late) == BORN + 9119.5
+    assert wake(late) == BORN + 9060
+    assert wake(replace(late, warned=health.Finding.STALE)) == BORN + 9119.5
 
 
 @pytest.mark.parametrize(

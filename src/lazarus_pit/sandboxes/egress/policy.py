@@ -1,8 +1,8 @@
 """May this agent reach that place? Names are resolved once; what was checked is connected to.
 
 A name that the list allows still leads nowhere private: an address that is not of the public
-Internet must be named by a rule of its own, with the port. So a name that is made to point at this
-machine, or at the network behind it, opens nothing.
+Internet, or is this host's own, must be named by a rule of its own, with the port. So a name that is
+made to point at this machine, or at the network behind it, opens nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from lazarus_pit.formats.allowlist import Address, Rule
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Look a name up; raises ``OSError`` where there is none."""
+IsOwn = Callable[[Address], bool]
+"""Whether an address is one of this host's."""
 
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
 _EMBEDDING = (
@@ -24,7 +26,9 @@ _EMBEDDING = (
 )
 
 
-async def addresses(rules: Sequence[Rule], host: str, port: int, resolve: Resolve) -> list[Address]:
+async def addresses(
+    rules: Sequence[Rule], host: str, port: int, resolve: Resolve, is_own: IsOwn
+) -> list[Address]:
     """Return the addresses that may be connected to for a host and port, best first.
 
     Raises:
@@ -42,11 +46,14 @@ async def addresses(rules: Sequence[Rule], host: str, port: int, resolve: Resolv
         raise RefusedError("is not on the allow-list")
     found = [allowlist.plain(each) for each in await resolve(host, port)]
     passed = [
-        each for each in found if is_public(each) or allowlist.permits_address(rules, each, port)
+        each
+        for each in found
+        if allowlist.permits_address(rules, each, port) or (is_public(each) and not is_own(each))
     ]
     if not passed:
         where = found[0] if found else "nothing"
-        raise RefusedError(f"leads to {where}, which is not public and which no rule names")
+        fault = "is this host's own" if found and is_public(found[0]) else "is not public"
+        raise RefusedError(f"leads to {where}, which {fault} and which no rule names")
     return passed
 
 

@@ -51,6 +51,7 @@ _REASONS = {
     502: "Bad Gateway",
     503: "Service Unavailable",
 }
+_ANY_PORT = 9
 _TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -106,6 +107,20 @@ async def resolve(host: str, port: int) -> list[Address]:
     return [ipaddress.ip_address(address) for address in unique]
 
 
+def is_own(address: Address) -> bool:
+    """Whether an address is one of this host's: to itself a host speaks from the same address.
+
+    Nothing is sent for it: a datagram socket only asks the kernel for the way.
+    """
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect((str(address), _ANY_PORT))
+        except OSError:
+            return False  # No way leads there, so no connection will either.
+        return ipaddress.ip_address(asking.getsockname()[0].partition("%")[0]) == address
+
+
 # ---------------------------------------------------------------- below
 
 
@@ -142,7 +157,7 @@ async def _reach(client: Client, wanted: Request, limits: Limits) -> socket.sock
 
     try:
         async with asyncio.timeout(limits.reach):
-            found = await policy.addresses(client.rules, wanted.host, wanted.port, look_up)
+            found = await policy.addresses(client.rules, wanted.host, wanted.port, look_up, is_own)
             server = await _first(found, wanted.port)
     except RefusedError as error:
         client.denied(shown, wanted.port, str(error))
