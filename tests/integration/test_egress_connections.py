@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,3 +236,44 @@ def test_a_port_that_is_led_through_carries_everything_and_closes_where_nobody_i
         mine.close()
 
     asyncio.run(play())
+
+
+PUBLIC = "192.88.1.1"
+
+OWN_ADDRESS = """
+import asyncio, fcntl, socket, struct
+from integration.test_egress_connections import PUBLIC, QUICK
+from lazarus_pit.formats.allowlist import parse_rules
+from lazarus_pit.linux import netns
+from lazarus_pit.sandboxes.egress.serve import Client, serve
+
+netns.leave_network()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    address = struct.pack("16sH2x4s8x", b"lo:1", socket.AF_INET, socket.inet_aton(PUBLIC))
+    fcntl.ioctl(control, 0x8916, address)  # SIOCSIFADDR, netdevice(7)
+listener = socket.create_server(("0.0.0.0", 80))
+mine, its = socket.socketpair()
+its.setblocking(False)
+client = Client("alice", parse_rules(["own.test"]), asyncio.Semaphore(1), print, print)
+mine.sendall(b"CONNECT own.test:80 HTTP/1.1\\r\\n\\r\\n")
+mine.shutdown(socket.SHUT_WR)
+asyncio.run(serve(its, client, QUICK))
+"""
+
+
+def test_a_name_that_leads_to_this_hosts_public_address_is_refused(tmp_path: Path) -> None:
+    """On a host that has a public address, in a network and with an ``/etc/hosts`` of its own."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"{PUBLIC} own.test\n")
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    ways = ["--mount"] if os.geteuid() == 0 else ["--mount", "--user", "--map-root-user"]
+    done = subprocess.run(
+        ["unshare", *ways, "sh", "-c", script, hosts, sys.executable, "-c", OWN_ADDRESS],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    refused = f"own.test 80 leads to {PUBLIC}, which is this host's own and which no rule names"
+    assert done.stdout.strip() == refused, done.stderr

@@ -14,15 +14,22 @@ from lazarus_pit.sandboxes.egress import denials, policy, request
 from lazarus_pit.sandboxes.egress.denials import Denials
 from lazarus_pit.sandboxes.egress.request import Request
 
+OWN = "93.184.215.99"
+"""A public address that is the host's."""
+
 
 def reached(rules: Sequence[str], host: str, port: int, *answers: str) -> list[str]:
     """The addresses connected to when the name is resolved, once, to these answers."""
+
+    def is_own(address: Address) -> bool:
+        return str(address) == OWN
+
     left = [list(answers)]
 
     async def resolve(_host: str, _port: int) -> list[Address]:
         return [ipaddress.ip_address(answer) for answer in left.pop()]
 
-    found = asyncio.run(policy.addresses(parse_rules(rules), host, port, resolve))
+    found = asyncio.run(policy.addresses(parse_rules(rules), host, port, resolve, is_own))
     return [str(address) for address in found]
 
 
@@ -31,6 +38,13 @@ def test_a_name_is_resolved_once_and_led_to_its_addresses() -> None:
         "93.184.215.14",
         "2606:2800:21f::1",
     ]
+
+
+def test_a_name_never_leads_to_this_hosts_own_public_address() -> None:
+    assert reached(["a.org"], "a.org", 443, OWN, "93.184.215.14") == ["93.184.215.14"]
+    with pytest.raises(RefusedError, match="this host's own"):
+        reached(["a.org"], "a.org", 443, f"::ffff:{OWN}")
+    assert reached(["a.org", OWN], "a.org", 443, OWN) == [OWN]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """May this agent reach that place? Names are resolved once; what was checked is connected to.
 
 A name that the list allows still leads nowhere private: an address that is not of the public
-Internet, or is this host's own, must be named by a rule of its own, with the port. So a name that is
-made to point at this machine, or at the network behind it, opens nothing.
+Internet, or is this host's own, must be named by a rule of its own, with the port. So a name that
+is made to point at this machine, or at the network behind it, opens nothing.
 """
 
 from __future__ import annotations
