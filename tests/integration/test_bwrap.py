@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launching import Nest, run
+from launching import Nest, open_way, run
 from lazarus_pit.core.model import Exit
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.sandboxes import bwrap, choose, landlock
@@ -41,8 +41,7 @@ def test_the_one_that_is_chosen_has_passed_the_trial() -> None:
 def script(path: Path, text: str) -> Bwrap:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
-    for directory in (path.parent, *path.parents[1:3]):
-        directory.chmod(0o755)
+    open_way(path.parent)
     return Bwrap(str(path), bwrap._version(str(path)), (), "")
 
 

@@ -33,10 +33,9 @@ def copies(marker: str) -> Counter[str]:
     for pid in processes(marker):
         try:
             environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
-            continue  # It has ended since it was found.
-        if command.startswith(b"/bin/sh\0"):
+            continue  # It has ended since.
+        if program(pid).startswith(b"/bin/sh\0"):
             name = next(v for v in environ if v.startswith(b"LAZARUS_AGENT="))
             found[name.decode().partition("=")[2]] += 1
     return found
@@ -136,7 +135,7 @@ def test_many_die_at_once_and_all_come_back(pit: Pit) -> None:
     for name in names:
         pit.wait_event(cell, "agent_ready", name)
     for pid in processes("8642"):
-        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep"):
+        if program(pid).startswith(b"sleep"):
             send(pid, signal.SIGKILL)
     for name in names:
         pit.wait_event(cell, "agent_revived", name, generation=2)
@@ -245,8 +244,12 @@ def test_a_full_disk_does_not_stop_supervision(tmp_path: Path) -> None:
 
 
 def sleepers(marker: str) -> list[int]:
-    return [
-        pid
-        for pid in processes(marker)
-        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep")
-    ]
+    return [pid for pid in processes(marker) if program(pid).startswith(b"sleep")]
+
+
+def program(pid: int) -> bytes:
+    """The command line of a process; empty if it has ended since."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
