@@ -289,6 +289,14 @@ def test_deaf_it_is_replaced(pit: Pit, alice: Asker, servers: list[int]) -> None
     assert "page" in alice.ask(["connect", f"127.0.0.1:{servers[0]}"])[0]
 
 
+def test_with_its_socket_gone_it_is_replaced(pit: Pit, alice: Asker, servers: list[int]) -> None:
+    alice.ask(["interfaces"])
+    count = len(pit.events(alice.cell, "network_restored")) + 1
+    PitPaths(pit.root).egress.unlink()
+    pit.wait_event(alice.cell, "network_restored", "alice", count=count)
+    assert "page" in alice.ask(["connect", f"127.0.0.1:{servers[0]}"])[0]
+
+
 def test_the_network_outlives_the_daemon(pit: Pit, bob: Asker, servers: list[int]) -> None:
     bob.ask(["interfaces"])
     before = proxy_pid(pit)

@@ -94,12 +94,16 @@ class Egress:
         return self._path
 
     def check(self) -> None:
-        """Ask the proxy whether it is well; one that has not answered since the last time ends."""
+        """Ask the proxy whether it is well; one that is deaf or that nobody can find any more ends.
+
+        Deaf is who has not answered since the last time.
+        """
         line = self._line
         if line is None:
             return
-        if self._asked:
-            log.warning("the egress proxy does not answer")
+        if self._asked or not os.path.exists(self._path):
+            fault = "does not answer" if self._asked else "lost its socket"
+            log.warning("the egress proxy %s", fault)
             self._kill()
             return  # The end of the line is heard next.
         self._asked = True
