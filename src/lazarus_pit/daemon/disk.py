@@ -21,7 +21,7 @@ from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.usage import MovedError
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key
-from lazarus_pit.daemon.roster import Cell, Roster
+from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.formats.limits import (
     MEGABYTE,
     NO_ROOM,
@@ -72,14 +72,20 @@ class Disk:
         self._base = base
         self._tell = tell
         self._changed = changed
+        self._known: dict[str, tuple[Stamp, tuple[Target, ...]]] = {}
+        """What of each cell has a quota, by the stamp of the manifest that says so."""
         self._targets: dict[Key, Target] = {}
         self._measured: dict[Key, Measured] = {}
 
     def sweep(self) -> None:
         """See who has a quota now; who has none any more is let go."""
-        wanted = (
-            target for cell in self._roster.cells.values() for target in targets(cell, self._base)
-        )
+        known, self._known = self._known, {}
+        for uuid, cell in self._roster.cells.items():
+            before = known.get(uuid)
+            if before is None or before[0] != cell.stamp:
+                before = (cell.stamp, tuple(targets(cell, self._base)))
+            self._known[uuid] = before
+        wanted = (target for _, found in self._known.values() for target in found)
         self._targets = {target.key: target for target in wanted}
         for key in [key for key in self._roster.overfull if key not in self._targets]:
             self._judge(Target(key, (), 0), over=False, used=0)

@@ -26,6 +26,7 @@ def log_to(config: Config) -> None:
         raise WorldError(f"{config.log_file}: cannot be opened: {error.strerror}") from None
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=config.daemon.log_level, handlers=[handler], force=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # Never shown.
     logging.raiseExceptions = False  # A full disk under the log is no reason to stop watching.
 
 

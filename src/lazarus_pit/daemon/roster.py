@@ -33,6 +33,8 @@ class Cell:
     paths: CellPaths
     manifest: Manifest
     stamp: Stamp
+    file: str
+    """The manifest's path, at hand for each sweep."""
     enlisted: dict[str, Enlisted] = field(default_factory=dict)
     """What was last said of each agent, so that nothing is said twice."""
 
@@ -71,9 +73,10 @@ class Roster:
 
     def read(self, uuid: str) -> list[tuple[Key, Fact]]:
         """Look at one cell; return what has changed in it."""
-        paths = CellPaths(self.root, uuid)
-        stamp = _stamp(paths.manifest)
         known = self.cells.get(uuid)
+        paths = known.paths if known else CellPaths(self.root, uuid)
+        file = known.file if known else str(paths.manifest)
+        stamp = _stamp(file)
         if stamp is None or (known and known.stamp == stamp) or self._unreadable.get(uuid) == stamp:
             return []
         try:
@@ -88,7 +91,7 @@ class Roster:
             self._tell(Told(event="rules_unknown", key=f"{uuid}/", data={"names": odd}))
         if known is None and manifest.status not in (CellStatus.ACTIVE, CellStatus.FROZEN):
             return []  # Archived before we came: passed over (contract 2.4).
-        cell = known or Cell(paths, manifest, stamp)
+        cell = known or Cell(paths, manifest, stamp, file)
         cell.manifest, cell.stamp = manifest, stamp
         self.cells[uuid] = cell
         facts: list[tuple[Key, Fact]] = [
@@ -157,7 +160,7 @@ class Roster:
         return Desired.FREEZE if full and wanted is Desired.RUN else wanted
 
 
-def _stamp(manifest: Path) -> Stamp | None:
+def _stamp(manifest: str) -> Stamp | None:
     try:
         status = os.stat(manifest, follow_symlinks=False)
     except OSError:
