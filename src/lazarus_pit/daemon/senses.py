@@ -220,7 +220,7 @@ class Senses:
 
 def _most_sockets() -> int:
     """How many sockets may be open: each agent needs a descriptor to see it end first."""
-    return max(0, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS) // 2)
+    return max(0, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS) // 4)
 
 
 def _fact(beat: heartbeat.Heartbeat, now: float) -> Beat:
