@@ -52,7 +52,7 @@ def test_sigkill_is_noticed_and_the_agent_revived(pit: Pit) -> None:
     assert died.data["exit"] == "signal 9"
     assert died.data["generation"] == 1
     assert pit.wait_event(cell, "agent_revived", "worker").data["generation"] == 2
-    assert "life 2" in cell.log("worker").read_text()
+    pit.wait(lambda: "life 2" in cell.log("worker").read_text(), "its first words")
 
 
 def test_sigstop_is_a_hang_told_apart_from_an_exit(pit: Pit) -> None:
@@ -235,6 +235,9 @@ def test_the_environment_names_the_life(pit: Pit) -> None:
     pit.start()
     pit.spawn(cell, "teller", *sh("env; id -u; exit 0"))
     pit.wait_event(cell, "agent_exited", "teller")
+    # The log is written by a process beside the daemon, so it may come a moment after the event.
+    pit.wait(lambda: "LAZARUS_GENERATION" in cell.log("teller").read_text(), "the log")
+    pit.wait(lambda: cell.log("teller").read_text().splitlines()[-1].isdecimal(), "its last line")
     said = cell.log("teller").read_text()
     assert f"LAZARUS_CELL_UUID={cell.uuid}" in said
     assert "LAZARUS_AGENT=teller" in said
