@@ -237,7 +237,10 @@ def test_the_environment_names_the_life(pit: Pit) -> None:
     pit.spawn(cell, "teller", *sh("env; id -u; exit 0"))
     pit.wait_event(cell, "agent_exited", "teller")
     # The log is written by a process beside the daemon, so it may come a moment after the event.
-    pit.wait(lambda: re.search(r"^\d+\n\Z", cell.log("teller").read_text(), re.M), "the whole log")
+    pit.wait(
+        lambda: re.search(r"^\d+\n\Z", cell.log("teller").read_text(), re.MULTILINE),
+        "the whole log",
+    )
     said = cell.log("teller").read_text()
     assert f"LAZARUS_CELL_UUID={cell.uuid}" in said
     assert "LAZARUS_AGENT=teller" in said
