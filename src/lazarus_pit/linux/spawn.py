@@ -12,6 +12,7 @@ import errno
 import fcntl
 import functools
 import gc
+import itertools
 import os
 import resource
 import select
@@ -208,12 +209,17 @@ def _keep_only(descriptors: Sequence[int], mouth: int) -> int:
 
     The pipe home comes right after them, until the execution closes it; its number is returned.
     """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    kept = sorted({0, 1, 2, *descriptors, mouth})
+    end = max(kept[-1] + 1, limit if limit != resource.RLIM_INFINITY else 1 << 30)
+    # What is not needed goes first: in a full table the limits of the child leave no number free.
+    for below, above in itertools.pairwise([*kept, end]):
+        os.closerange(below + 1, above)
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (*descriptors, mouth)]
     home = len(descriptors)
     for target, fd in enumerate(high):
         os.dup2(fd, target, inheritable=target != home)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    os.closerange(home + 1, limit if limit != resource.RLIM_INFINITY else 1 << 30)
+    os.closerange(home + 1, end)
     return home
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_a_step_that_leaves_python_does_not_come_back(tmp_path: Path) -> None:
 
 def _out() -> SystemExit:
     return SystemExit(0)
+
+
+def test_a_child_may_have_fewer_descriptors_than_its_parent_holds(tmp_path: Path) -> None:
+    held = [os.open("/", os.O_PATH) for _ in range(200)]
+    given = standard(tmp_path / "out")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    fewer = Step("limit", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard)))
+    pid = spawn.forked(shell("ulimit -n"), given, [fewer])
+    _, ended = os.waitpid(pid, 0)
+    close((*given, *held))
+    assert os.waitstatus_to_exitcode(ended) == 0
+    assert (tmp_path / "out").read_text() == "100\n"
 
 
 def test_only_the_promised_descriptors_are_there(tmp_path: Path) -> None:
