@@ -26,11 +26,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
+from lazarus_pit.errors import ConfigError
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 
 APP = "lazarus-pit"
@@ -249,18 +251,33 @@ def default_root() -> Path:
     """``/var/missions`` for root, else a directory of the user's own (contract 1.1)."""
     if os.geteuid() == 0:
         return Path("/var/missions")
-    return platformdirs.user_data_path(APP) / "missions"
+    return _own(platformdirs.user_data_path) / "missions"
 
 
 def default_pid_file() -> Path:
     """``/var/run/lazarus-pit.pid`` for root, else beside the user's state (contract 2.2)."""
     if os.geteuid() == 0:
         return Path("/var/run/lazarus-pit.pid")
-    return platformdirs.user_state_path(APP) / "lazarus-pit.pid"
+    return _own(platformdirs.user_state_path) / "lazarus-pit.pid"
 
 
 def default_log_file() -> Path:
     """``/var/log/lazarus-pit.log`` for root, else beside the user's state (contract 2.2)."""
     if os.geteuid() == 0:
         return Path("/var/log/lazarus-pit.log")
-    return platformdirs.user_state_path(APP) / "lazarus-pit.log"
+    return _own(platformdirs.user_state_path) / "lazarus-pit.log"
+
+
+def _own(place: Callable[[str], Path]) -> Path:
+    """Return a directory of the user's own; without a home there is none.
+
+    Raises:
+        ConfigError: this user has no home directory.
+    """
+    try:
+        return place(APP)
+    except RuntimeError:
+        raise ConfigError(
+            "HOME: not set, and this user has no home directory; expected one, or root, pid_file "
+            "and log_file in the configuration"
+        ) from None

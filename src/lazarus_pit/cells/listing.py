@@ -56,11 +56,6 @@ def look_at(paths: CellPaths) -> Listed:
         return Listed(paths, None, str(error))
 
 
-def is_supervised(listed: Listed) -> bool:
-    """Whether the daemon watches over this cell: readable, and active or frozen."""
-    return listed.manifest is not None and listed.manifest.status in SUPERVISED
-
-
 def odd_rules(manifest: Manifest) -> list[str]:
     """Return where a manifest names rules that do not exist, for a warning to people."""
     places = {"rules": manifest.rules}

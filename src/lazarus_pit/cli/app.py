@@ -169,8 +169,10 @@ def run(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    app = build()
     try:
-        result = build()(words, exit_on_error=False, print_error=False)
+        _check_spawn(app, words)
+        result = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         raise UsageError(f"{error} (see `lazarus --help`)") from None
     return result if isinstance(result, int) else 0
@@ -186,6 +188,20 @@ def hoist(words: Sequence[str]) -> list[str]:
         rest = rest[take:]
     end = rest.index("--") if "--" in rest else len(rest)
     return rest[:end] + front + rest[end:] if rest else front
+
+
+def _check_spawn(app: App, words: Sequence[str]) -> None:
+    """Refuse a name that is really the program: ``spawn CELL -- sleep 1`` has forgotten it.
+
+    Raises:
+        UsageError: fewer than two words stand before ``--``.
+    """
+    if words[:1] != ["spawn"] or "--" not in words:
+        return
+    front = list(words[: words.index("--")])
+    _, bound, _ = app.parse_args([*front, "--", "program"], exit_on_error=False, print_error=False)
+    if "program" not in bound.arguments.get("argv", ()):
+        raise UsageError("spawn: expected CELL NAME -- PROGRAM ..., found no NAME before --")
 
 
 def spelled(words: Sequence[str]) -> list[str]:

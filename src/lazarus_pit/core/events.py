@@ -78,7 +78,8 @@ class Beat(Fact, frozen=True, kw_only=True):
 
     generation: int | None = None
     cycle: int | None = None
-    status: str = ""
+    status: str | None = None
+    """``None``: it did not say, and its last word stands."""
     hold: Hold | None = None
     busy_for: Seconds = 0.0
     """How much longer the announced long step may take."""

@@ -217,11 +217,12 @@ def on_beat(agent: Agent, fact: Beat, now: Instant) -> Step:
     vitals = health.beaten(
         agent.vitals, fact.cycle, min(fact.busy_for, agent.rules.busy_limit), now
     )
-    beaten = replace(agent, vitals=vitals, status=fact.status)
+    status = agent.status if fact.status is None else fact.status
+    beaten = replace(agent, vitals=vitals, status=status)
     told: tuple[Told, ...] = ()
-    if fact.status != agent.status_told and now - agent.status_told_at >= STATUS_GRAIN:
-        beaten = replace(beaten, status_told=fact.status, status_told_at=now)
-        told = (tell(beaten, "heartbeat", status=fact.status),)
+    if status != agent.status_told and now - agent.status_told_at >= STATUS_GRAIN:
+        beaten = replace(beaten, status_told=status, status_told_at=now)
+        told = (tell(beaten, "heartbeat", status=status),)
     if fact.hold is not None:
         if agent.hold is not None and agent.hold.kind is fact.hold.kind:
             return Step(replace(beaten, hold=fact.hold), told)

@@ -95,10 +95,11 @@ class Hands:
         if life is None:
             never = Exit(note="never began")
             self._offer(order.key, Exited(generation=order.generation, exit=never))
-        elif order.force:
-            lives.destroy(life)
         else:
-            lives.terminate(life)
+            try:
+                (lives.destroy if order.force else lives.terminate)(life)
+            except OSError as error:  # It is ordered again, sterner, when patience is over.
+                log.warning("cannot end %s: %s", order.key, error)
 
     def _freeze(self, order: Freeze, agent: Agent) -> None:
         life = self._life(order, agent)

@@ -81,7 +81,10 @@ class Exits:
         than a watch on every cgroup.
         """
         if not lives.is_gone(life):
-            lives.destroy(life)
+            try:
+                lives.destroy(life)
+            except OSError as error:  # It is tried again below.
+                log.warning("cannot end what is left of %s: %s", key, error)
             if not lives.is_gone(life):
                 again = min(retry * 2, RETRY_LAST)
                 self._loop.call_later(retry, self._finish, key, generation, life, ending, again)

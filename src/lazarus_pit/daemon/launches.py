@@ -13,7 +13,7 @@ from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.checkpoint.restore import recover
 from lazarus_pit.config import Config
 from lazarus_pit.core.events import Told
-from lazarus_pit.core.model import Key, Role
+from lazarus_pit.core.model import Key
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.logs import Logs
@@ -154,10 +154,7 @@ class Launches:
         Files of the workspace speak for an agent only where no other agent can write them.
         """
         cell, member = self._roster.member(key)
-        writers = [
-            m.name for m in cell.manifest.agents if m.command and m.role is not Role.OBSERVER
-        ]
-        alone = writers == [member.name]
+        alone = cell.only_writer == member.name
         now = clock_offset()
         return Sights(
             heartbeat=str(cell.paths.beat(member.name)),

@@ -16,7 +16,7 @@ from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.listing import odd_rules
 from lazarus_pit.cells.store import read_manifest
 from lazarus_pit.core.events import Dismissed, Enlisted, Fact, Told
-from lazarus_pit.core.model import CellStatus, Desired, Key, Rules
+from lazarus_pit.core.model import CellStatus, Desired, Key, Role, Rules
 from lazarus_pit.errors import LazarusError
 from lazarus_pit.formats.manifest import Manifest, Member
 from lazarus_pit.formats.names import is_cell_uuid
@@ -37,6 +37,10 @@ class Cell:
     """The manifest's path, at hand for each sweep."""
     enlisted: dict[str, Enlisted] = field(default_factory=dict)
     """What was last said of each agent, so that nothing is said twice."""
+    members: dict[str, Member] = field(default_factory=dict)
+    """The manifest's entries by name: they are asked for at every event of a life."""
+    only_writer: str = ""
+    """The one agent that can write the workspace; empty where there are several."""
 
 
 class Roster:
@@ -93,6 +97,8 @@ class Roster:
             return []  # Archived before we came: passed over (contract 2.4).
         cell = known or Cell(paths, manifest, stamp, file)
         cell.manifest, cell.stamp = manifest, stamp
+        cell.members = {member.name: member for member in manifest.agents}
+        cell.only_writer = _only_writer(manifest)
         self.cells[uuid] = cell
         facts: list[tuple[Key, Fact]] = [
             (f"{uuid}/{name}", Dismissed()) for name in cell.enlisted if name not in wanted
@@ -135,10 +141,7 @@ class Roster:
         """
         uuid, _, name = key.partition("/")
         cell = self.cells[uuid]
-        for member in cell.manifest.agents:
-            if member.name == name:
-                return cell, member
-        raise KeyError(key)
+        return cell, cell.members[name]
 
     def _wanted(self, manifest: Manifest) -> Iterator[tuple[str, Enlisted]]:
         for member in manifest.agents:
@@ -158,6 +161,11 @@ class Roster:
         wanted = _desired(manifest, member)
         full = {f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"} & self.overfull
         return Desired.FREEZE if full and wanted is Desired.RUN else wanted
+
+
+def _only_writer(manifest: Manifest) -> str:
+    writers = [m.name for m in manifest.agents if m.command and m.role is not Role.OBSERVER]
+    return writers[0] if len(writers) == 1 else ""
 
 
 def _stamp(manifest: str) -> Stamp | None:

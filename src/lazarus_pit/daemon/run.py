@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lazarus_pit.cells.files import replace_file
@@ -114,18 +114,23 @@ class Daemon:
         gc.collect()
         gc.freeze()  # What is here now stays; the collector need not walk it again.
         standing.notify_manager(f"READY=1\nSTATUS=watching {len(self.fleet.agents)} agents")
-        pulse = asyncio.create_task(self._pulse())
-        sweeps = asyncio.create_task(self._sweeps())
         self.disk.sweep()
-        quotas = asyncio.create_task(self.disk.watch(self.config.poll_interval))
+        quotas = self.disk.watch(self.config.poll_interval)
+        tasks = [self._aio.create_task(one) for one in (self._pulse(), self._sweeps(), quotas)]
+        for task in tasks:
+            task.add_done_callback(self._ended)
         await self._stop.wait()
         standing.notify_manager("STOPPING=1")
-        pulse.cancel()
-        sweeps.cancel()
-        quotas.cancel()
+        for task in tasks:
+            task.cancel()
         if self._fault is not None:
             raise self._fault
         self._end()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that goes on for ever has ended: without the safety net nobody is to trust us."""
+        if not task.cancelled() and (fault := task.exception()):
+            self._broken(self._aio, {"exception": fault, "message": str(fault)})
 
     def _broken(self, _aio: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """End at a fault of our own: what is on disk is right, what is in memory may not be."""
@@ -137,7 +142,7 @@ class Daemon:
     def _begin(self) -> None:
         """Take over what runs, hear what ended, begin what is due."""
         self.watch.add(Kind.ROOT, "", str(self.pit.root))
-        self._enlist(self.roster.sweep())
+        self._enlist(self.roster.sweep(), self.roster.cells)
         named = {
             f"{uuid}/{name}" for uuid, cell in self.roster.cells.items() for name in cell.enlisted
         }
@@ -248,17 +253,19 @@ class Daemon:
         if kind in (Kind.BEAT, Kind.OUTPUT):
             self.senses.seen(kind, what, name)
         elif kind is Kind.MANIFEST and name == b"cell.json":
-            self._enlist(self.roster.read(what))
+            self._enlist(self.roster.read(what), [what])
         elif kind is Kind.ROOT:
-            self._enlist(self.roster.read_new(os.fsdecode(name)))
+            uuid = os.fsdecode(name)
+            self._enlist(self.roster.read_new(uuid), [uuid])
 
-    def _enlist(self, facts: list[tuple[Key, Fact]]) -> None:
+    def _enlist(self, facts: list[tuple[Key, Fact]], cells: Iterable[str]) -> None:
+        """Pass on what people want, and watch the manifests of these cells."""
         for key, fact in facts:
             self.offer(key, fact)
             if isinstance(fact, Dismissed):
                 self.senses.forget(key)
-        for uuid in self.roster.cells:
-            if not self.watch.is_watched(Kind.MANIFEST, uuid):
+        for uuid in cells:
+            if uuid in self.roster.cells and not self.watch.is_watched(Kind.MANIFEST, uuid):
                 self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))
         self.recorder.dirty.update(key.partition("/")[0] for key, _ in facts)
 
@@ -267,12 +274,12 @@ class Daemon:
         self.logs.forget(key)
 
     def _judge(self, uuid: str) -> None:
-        self._enlist(self.roster.judge(uuid))
+        self._enlist(self.roster.judge(uuid), ())
 
     def _blinded(self) -> None:
         """The queue overflowed: read every beat again, in slices, and judge nobody until then."""
         self.offer(OBSERVER, ObserverBlinded(why="event_queue_overflow"))
-        self._enlist(self.roster.sweep())
+        self._enlist(self.roster.sweep(), self.roster.cells)
         self._rescan(list(self.senses.attended))
 
     def _rescan(self, keys: list[Key]) -> None:
@@ -292,7 +299,7 @@ class Daemon:
             await asyncio.sleep(self.config.cells.poll_interval)
             if why := self._clocks.doubt(self._next_sweep):
                 self.offer(OBSERVER, ObserverDoubted(why=why))
-            self._enlist(self.roster.sweep())
+            self._enlist(self.roster.sweep(), self.roster.cells)
             for kind, what in list(self.watch.refused):
                 if kind is Kind.BEAT:
                     self.senses.reread(what)
@@ -306,14 +313,11 @@ class Daemon:
             self._gateway.ask()
 
     def _savable(self) -> Iterator[tuple[CellPaths, Manifest, list[Life]]]:
-        for uuid, cell in self.roster.cells.items():
-            if cell.manifest.checkpoint_interval:
-                found = [
-                    life
-                    for key, (_, life) in self.exits.lives.items()
-                    if key.startswith(f"{uuid}/")
-                ]
-                yield cell.paths, cell.manifest, found
+        due = [cell for cell in self.roster.cells.values() if cell.manifest.checkpoint_interval]
+        lives = self.exits.lives
+        for cell in due:
+            keys = (f"{cell.paths.uuid}/{name}" for name in cell.enlisted)
+            yield cell.paths, cell.manifest, [lives[key][1] for key in keys if key in lives]
 
     def _refresh_some(self) -> None:
         """Renew ``last_poll`` in a few cells a sweep: a bound on work, whatever the fleet."""

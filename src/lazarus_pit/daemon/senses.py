@@ -215,7 +215,7 @@ class Senses:
             except FormatError as error:
                 log.debug("unreadable datagram from %s: %s", key, error)
                 continue
-            self._offer(key, Beat(status=said.status or "", busy_for=said.extend_timeout or 0.0))
+            self._offer(key, Beat(status=said.status, busy_for=said.extend_timeout or 0.0))
 
 
 def _most_sockets() -> int:
@@ -233,7 +233,7 @@ def _fact(beat: heartbeat.Heartbeat, now: float) -> Beat:
     return Beat(
         generation=beat.generation,
         cycle=beat.cycle,
-        status=beat.status or "",
+        status=beat.status,
         hold=hold,
         busy_for=busy,
     )

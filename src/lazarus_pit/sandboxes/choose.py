@@ -29,7 +29,12 @@ def scratch_directory() -> str:
     """Where furniture is kept: gone with the boot for root, in the cache for ordinary users."""
     if os.geteuid() == 0:
         return "/run/lazarus-pit/furniture"
-    return os.path.join(platformdirs.user_cache_dir("lazarus-pit"), "furniture")
+    try:
+        cache = platformdirs.user_cache_dir("lazarus-pit")
+    except RuntimeError:
+        said = "HOME: not set, and this user has no home directory; expected one, or XDG_CACHE_HOME"
+        raise SpawnError(said, fatal=True) from None
+    return os.path.join(cache, "furniture")
 
 
 def choose(tree: Tree | None, *, unsafe_no_sandbox: bool, scratch: str = "") -> Chosen:

@@ -175,7 +175,6 @@ def test_only_an_archived_cell_is_destroyed_unless_forced_1_9(tmp_path: Path) ->
 
 def test_a_destruction_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     cell = create(tmp_path, status=CellStatus.DESTROYED)
-    assert not listing.is_supervised(listing.look_at(cell))
     provision.destroy_cell(cell)
     assert not cell.cell.exists()
 
@@ -213,8 +212,6 @@ def test_every_cell_is_listed_and_others_are_passed_over_2_4_2_7(tmp_path: Path)
     assert list(found) == sorted(found)
     assert found[broken.uuid].manifest is None
     assert "cell.json: manifest: " in found[broken.uuid].problem
-    supervised = {uuid for uuid, listed in found.items() if listing.is_supervised(listed)}
-    assert supervised == {cells[0].uuid, cells[1].uuid}
     with pytest.raises(StoreError, match="cannot be listed"):
         listing.list_cells(root / "file")
 

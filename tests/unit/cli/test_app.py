@@ -59,6 +59,7 @@ def test_the_list_of_verbs_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
         (["status", "--colour"], "--colour"),
         (["stop"], "AGENT"),
         (["spawn", "c", "n", "--wait", "soon", "--", "p"], "--wait"),
+        (["spawn", "c", "--", "sleep", "1"], "no NAME before --"),
         (["cell", "explode"], "explode"),
         (["completion", "tcsh"], "tcsh"),
     ],

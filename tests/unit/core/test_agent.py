@@ -373,3 +373,10 @@ def test_what_a_pause_credits_does_not_show_that_a_start_works() -> None:
     assert step(credited, silent, BORN + 120).agent.phase is Phase.STARTING
     working = Looked(generation=3, look=Look(output_age=90.0, computing=False))
     assert step(credited, working, BORN + 120).agent.phase is Phase.RUNNING
+
+
+def test_a_beat_that_says_nothing_leaves_the_last_word() -> None:
+    spoken = step(an_agent(), Beat(status="serving"), BORN + 10)
+    assert events(spoken) == ["heartbeat"]
+    silent = step(spoken.agent, Beat(), BORN + 20)
+    assert (silent.agent.status, events(silent)) == ("serving", [])

@@ -82,12 +82,6 @@ def open_regular(chain: Chain, path: str) -> tuple[int, os.stat_result]:
     raise OSError(errno.ESTALE, "no longer a regular file", path)
 
 
-def open_below(root: int, path: str) -> int:
-    """Open a directory below ``root``; the descriptor is the caller's."""
-    with Chain(root) as chain:
-        return os.dup(chain.fd(path))
-
-
 def remove(parent: int, name: str) -> None:
     """Remove a file or a whole tree below ``parent``; nothing outside it is touched.
 
