@@ -51,6 +51,7 @@ BASE = Agent(
     vitals=health.fresh(NOW - 10),
     due=NOW + 5,
     free=False,
+    request=0,
 )
 
 

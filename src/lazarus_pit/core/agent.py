@@ -42,8 +42,8 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the phase began."""
 
     desired: Desired = Desired.RUN
-    request: int = 0
-    """Revives asked for by hand that have been honoured."""
+    request: int = -1
+    """Revives asked for by hand that have been honoured; -1 until the manifest was first heard."""
 
     generation: int = 0
     """Which life this is: the fencing token. Never used twice."""

@@ -73,13 +73,15 @@ def stale_at(vitals: Vitals, rules: Rules) -> Instant:
 
 
 def stalled_at(vitals: Vitals, rules: Rules) -> Instant:
-    """When beats without progress become a stall.
+    """When beats without progress become a stall; computing is forgiven as it is in silence.
 
-    Without beats it is none: silence is judged by its own rule, which forgives computing.
+    Without beats it is none: silence is judged by its own rule.
     """
     if rules.stall_after <= 0.0:
         return NEVER
-    stalled = max(vitals.progress, vitals.busy_until) + rules.stall_after
+    since = max(vitals.progress, vitals.busy_until)
+    computing = min(vitals.computed + rules.stall_after, since + rules.compute_limit)
+    stalled = max(since + rules.stall_after, computing)
     return stalled if rules.liveness is Liveness.PROCESS or vitals.beat >= stalled else NEVER
 
 

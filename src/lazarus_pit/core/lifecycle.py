@@ -68,7 +68,8 @@ def step(agent: Agent, fact: Fact, now: Instant) -> Step:
 
 def on_enlisted(agent: Agent, fact: Enlisted, now: Instant) -> Step:
     """People have changed the manifest: new rules hold at once, and what they want wins."""
-    asked = fact.request > agent.request
+    # What people had asked of an agent before we knew it is no wish to replace what runs.
+    asked = 0 <= agent.request < fact.request
     agent = replace(
         agent,
         rules=fact.rules,

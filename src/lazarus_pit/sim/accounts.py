@@ -66,7 +66,7 @@ class Account:
         self.free = False
 
     def pardon(self) -> None:
-        """It is removed; should it come back, nothing is held against it."""
+        """It was removed and is back: nothing is held against it."""
         self.attempts, self.barred, self.free = [], "", True
 
     def _attempt(self) -> None:
@@ -84,7 +84,7 @@ class Account:
             self.generation, self.attempts, self.free = 0, [], True
             self.barred, self.honoured = "", 0
         else:
-            self.honoured = min(self.honoured, record.request)
+            self.honoured = max(0, min(self.honoured, record.request))
             self.generation = record.generation
             self.attempts = list(record.attempts)
             self.free = record.free

@@ -62,6 +62,8 @@ class Checks:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
+            elif agent.reason == "new":
+                self.account(key).pardon()
             if agent is None or agent.generation <= self.account(key).generation:
                 continue
             if agent.phase is Phase.STARTING:

@@ -44,7 +44,6 @@ class People:
         if want is None or want.desired is Desired.STOP:
             self.world.touched[key] = self.world.time
         if want is None:
-            self.checks.account(key).pardon()
             del self.world.manifest[key]
         else:
             self.world.manifest[key] = want

@@ -32,6 +32,7 @@ def an_agent(phase: Phase = Phase.RUNNING, *, rules: Rules | None = None, **chan
         started=BORN,
         vitals=health.fresh(BORN),
         free=False,
+        request=0,
     )
     return replace(agent, **changes)
 

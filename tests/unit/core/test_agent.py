@@ -380,3 +380,11 @@ def test_a_beat_that_says_nothing_leaves_the_last_word() -> None:
     assert events(spoken) == ["heartbeat"]
     silent = step(spoken.agent, Beat(), BORN + 20)
     assert (silent.agent.status, events(silent)) == ("serving", [])
+
+
+def test_a_revive_asked_for_before_we_knew_the_agent_replaces_nobody() -> None:
+    unknown = an_agent(request=-1)
+    heard = step(unknown, Enlisted(rules=Rules(), desired=Desired.RUN, request=4), BORN + 10)
+    assert (heard.agent.phase, heard.agent.request, heard.orders) == (Phase.RUNNING, 4, ())
+    again = step(heard.agent, Enlisted(rules=Rules(), desired=Desired.RUN, request=5), BORN + 20)
+    assert again.agent.phase is Phase.FENCING
