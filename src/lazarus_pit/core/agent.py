@@ -98,6 +98,14 @@ def may_live(agent: Agent) -> bool:
     return agent.phase in LIVING or (agent.phase is Phase.HELD and agent.life is not None)
 
 
+def is_void(order: Order, agent: Agent) -> bool:
+    """Whether a start was overtaken, in the same turn, by what people want."""
+    if not isinstance(order, Spawn):
+        return False
+    wanted = agent.phase is Phase.STARTING and not agent.frozen_at
+    return not wanted or agent.generation != order.generation
+
+
 def is_judged(agent: Agent) -> bool:
     """Whether silence counts against this agent now."""
     return agent.phase is Phase.RUNNING and agent.frozen_at == 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.agent import Agent, is_void
 from lazarus_pit.core.events import (
     Fact,
     ObserverBlinded,
@@ -76,7 +76,7 @@ class Loop:
             self._persist(turn)
         for order in turn.orders:
             agent = self.fleet.agents.get(order.key)
-            if agent is not None:
+            if agent is not None and not is_void(order, agent):
                 self.hands.act(order, agent)
         return self.fleet.wake()
 

@@ -62,7 +62,7 @@ class Checks:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
-            elif agent.reason == "new":
+            elif agent.phase is Phase.BACKOFF and agent.reason == "new":
                 self.account(key).pardon()
             if agent is None or agent.generation <= self.account(key).generation:
                 continue

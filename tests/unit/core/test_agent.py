@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import owed, wake
+from lazarus_pit.core.agent import is_void, owed, wake
 from lazarus_pit.core.events import (
     Admitted,
     Adopted,
@@ -388,3 +388,14 @@ def test_a_revive_asked_for_before_we_knew_the_agent_replaces_nobody() -> None:
     assert (heard.agent.phase, heard.agent.request, heard.orders) == (Phase.RUNNING, 4, ())
     again = step(heard.agent, Enlisted(rules=Rules(), desired=Desired.RUN, request=5), BORN + 20)
     assert again.agent.phase is Phase.FENCING
+
+
+def test_a_start_that_is_overtaken_in_its_turn_is_void() -> None:
+    starting = an_agent(Phase.STARTING, life=None)
+    order = owed(starting)[0]
+    assert not is_void(order, starting)
+    stop = Enlisted(rules=Rules(), desired=Desired.STOP)
+    freeze = Enlisted(rules=Rules(), desired=Desired.FREEZE)
+    assert is_void(order, step(starting, stop, BORN).agent)
+    assert is_void(order, step(starting, freeze, BORN).agent)
+    assert is_void(order, replace(starting, generation=4))
