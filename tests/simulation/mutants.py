@@ -280,11 +280,11 @@ MUTANTS = [
         "            self._persist(turn)\n"
         "        for order in turn.orders:\n"
         "            agent = self.fleet.agents.get(order.key)\n"
-        "            if agent is not None:\n"
+        "            if agent is not None and not is_void(order, agent):\n"
         "                self.hands.act(order, agent)\n",
         "        for order in turn.orders:\n"
         "            agent = self.fleet.agents.get(order.key)\n"
-        "            if agent is not None:\n"
+        "            if agent is not None and not is_void(order, agent):\n"
         "                self.hands.act(order, agent)\n"
         "        if turn.changed or turn.told or self.store_fault:\n"
         "            self._persist(turn)\n",
