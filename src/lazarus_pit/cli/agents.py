@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from lazarus_pit.cells import provision
+from lazarus_pit.cells.journal import read_events
 from lazarus_pit.cells.store import update_manifest
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
@@ -18,6 +20,10 @@ from lazarus_pit.core.model import CellStatus, Desired, Phase
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.manifest import Manifest, Member, with_member
 from lazarus_pit.formats.state import Health
+
+BEGINS = frozenset({"agent_started", "agent_adopted"})
+ENDS = frozenset({"agent_stopped", "agent_died", "agent_exited", "agent_left_waiting"})
+"""The journal's words for a process that is there from then on, or is no more."""
 
 
 def stop(
@@ -61,8 +67,7 @@ def kick(
 ) -> int:
     """Take a member out of its cell: its agent is stopped, its directories stay."""
     found = find_agent(place.pit(), agent)
-    health = _health(found)
-    lives = health is not None and health.pid is not None
+    lives = _lives(found)
     offset = journal_end(found.paths.events)
     provision.remove_member(found.paths, found.name)
     say.line(f"{found.name} has left the cell")
@@ -103,6 +108,20 @@ def _want(found: FoundAgent, change: Callable[[Member], Member]) -> None:
 def _health(found: FoundAgent) -> Health | None:
     state = see_cell(found.paths).state
     return state.agent_health.get(found.name) if state else None
+
+
+def _lives(found: FoundAgent) -> bool:
+    """Whether a life is to be waited for: by the journal, since the state may be a second old."""
+    health = _health(found)
+    turning = (
+        line.event.event
+        for line in read_events(found.paths.events)
+        if line.event and line.event.agent == found.name and line.event.event in BEGINS | ENDS
+    )
+    last = deque(turning, maxlen=1)
+    return (bool(last) and last[0] in BEGINS) or (
+        health is not None and health.phase is Phase.STARTING
+    )
 
 
 def _is_stopping(found: FoundAgent) -> bool:

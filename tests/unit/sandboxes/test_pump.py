@@ -27,10 +27,9 @@ class Running:
     def __init__(self, place: Path) -> None:
         self.place = place
         listener = unix_sockets.listen(str(place / "pump.sock"), 4)
-        os.dup2(listener.fileno(), 100)
-        argv = [sys.executable, "-I", "-S", "-c", _BEGIN, pump.__file__]
-        self.process = subprocess.Popen(argv, pass_fds=[100], stderr=subprocess.PIPE)
-        os.close(100)
+        fd = listener.fileno()
+        argv = [sys.executable, "-I", "-S", "-c", _BEGIN, pump.__file__, str(fd)]
+        self.process = subprocess.Popen(argv, pass_fds=[fd], stderr=subprocess.PIPE)
         listener.close()
         self.line = unix_sockets.connect(str(place / "pump.sock"), PATIENCE)
 
@@ -51,8 +50,7 @@ class Running:
 
 _BEGIN = """
 import os, runpy, sys
-os.dup2(100, 3)
-os.close(100)
+os.dup2(int(sys.argv[2]), 3)
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
