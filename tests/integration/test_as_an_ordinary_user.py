@@ -27,9 +27,8 @@ SUITES = [
     "suite", SUITES, ids=["lives", "escapes", "daemon", "planted", "openings", "network", "limits"]
 )
 def test_the_same_holds_for_an_ordinary_user(suite: list[str]) -> None:
-    done = ordinary_user.run(
-        [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:randomly", *suite], timeout=300
-    )
+    argv = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-o", "cache_dir=$TMPDIR/tests"]
+    done = ordinary_user.run([*argv, *suite], timeout=300)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
     assert "no writable cgroup v2" not in done.stdout, "the delegated cgroup was not found"
