@@ -63,6 +63,8 @@ class Account:
             self.fail(f"a start although {self.barred}")
         if not self.free:
             self._attempt()
+        if len(agent.attempts) > len(self.attempts):
+            self.fail(f"{len(agent.attempts)} attempts are counted, {len(self.attempts)} were made")
         self.free = False
 
     def pardon(self) -> None:
