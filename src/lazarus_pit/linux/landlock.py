@@ -7,6 +7,7 @@ with file rights forbids every mount.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
 from collections.abc import Iterable
@@ -72,10 +73,12 @@ def abi() -> int:
         return 0
 
 
+@functools.cache
 def scope_ruleset() -> int | None:
-    """Make a ruleset that only closes signals and abstract sockets to the outside (version 6).
+    """Return the ruleset that only closes signals and abstract sockets to the outside (version 6).
 
-    Returns its descriptor, to be restricted by in a child; ``None`` where the kernel cannot.
+    Its descriptor is to be restricted by in a child; the process has one and keeps it. ``None``
+    where the kernel cannot.
 
     Raises:
         OSError: the kernel refused.
