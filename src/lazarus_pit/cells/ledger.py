@@ -7,6 +7,7 @@ damaged line in the middle is skipped and reported, and the damaged file is set 
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from lazarus_pit.cells.replay import Entry
     from lazarus_pit.formats.journal import Event
+
+log = logging.getLogger(__name__)
 
 COMPACT_AT = 8 * 1024 * 1024
 """Bytes from which on the file is written anew with the latest records alone."""
@@ -176,7 +179,7 @@ class Ledger:
 
     def _make_room(self, length: int) -> None:
         """Write the file anew where it must be or has grown; have space for this line and more."""
-        if self._suspect:
+        if self._suspect or not self._is_in_place():
             self.rewrite(self._still_owed())
         elif self._end > self._compact_at:
             try:
@@ -188,10 +191,21 @@ class Ledger:
                 reserve(self._fd, self._end, length + _RESERVE)
                 self._reserved = self._end + length + _RESERVE
 
+    def _is_in_place(self) -> bool:
+        """Whether the file that is open is the one that the next daemon will find."""
+        try:
+            there = os.lstat(self.path)
+        except FileNotFoundError:
+            there = None
+        if there is not None and os.path.samestat(there, os.fstat(self._fd)):
+            return True
+        log.warning("%s was removed or replaced by somebody; it is written anew", self.path)
+        return False
+
     def _still_owed(self) -> list[Event]:
         """Return what the journals still lack of all that this file has told."""
-        data = read_hostile(self.path, _MAX_BYTES) or b""
-        return unwritten(self.root, replay.read(data[: self._end]).told, durable=True)
+        data = os.pread(self._fd, self._end, 0)
+        return unwritten(self.root, replay.read(data).told, durable=True)
 
     def rewrite(self, told: Sequence[Event]) -> None:
         """Replace the file by one that has the latest records and these events alone."""

@@ -206,3 +206,22 @@ def test_a_disk_that_cannot_sync_loses_nothing_afterwards(
     again = open_ledger(tmp_path, "b")
     assert (records(again.ledger), again.reports) == ({"a": 2, "b": 2, "c": 3}, [])
     again.ledger.close()
+
+
+@pytest.mark.parametrize("stranger", [None, b"not a ledger\n"])
+def test_a_ledger_that_is_taken_away_is_written_anew(
+    tmp_path: Path, stranger: bytes | None
+) -> None:
+    CellPaths(tmp_path, UUID).logs.mkdir(parents=True)
+    ledger = open_ledger(tmp_path, "b").ledger
+    ledger.commit({"a": 1}, [told(1)])
+    ledger.path.unlink()
+    if stranger is not None:
+        ledger.path.write_bytes(stranger)
+    ledger.commit({"b": 2})
+    ledger.close()
+    again = open_ledger(tmp_path, "b")
+    assert records(again.ledger) == {"a": 1, "b": 2}
+    assert again.owed == [told(1)]
+    assert again.reports == []
+    again.ledger.close()
