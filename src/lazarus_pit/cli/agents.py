@@ -32,9 +32,11 @@ def stop(
     """Stop an agent. It stays stopped, over restarts of the daemon too, until it is started."""
     found = find_agent(place.pit(), agent)
     health = _health(found)
+    ended = health is not None and health.phase in (Phase.STOPPED, Phase.EXITED)
+    idle = ended and not _lives(found)
     offset = journal_end(found.paths.events)
     _want(found, lambda member: replace(member, desired=Desired.STOP))
-    if health is not None and health.phase in (Phase.STOPPED, Phase.EXITED):
+    if idle:
         say.line(f"{found.name} was not running; it stays stopped")
         return 0
     return 0 if no_wait else await_daemon(found.paths, offset, [found.name], DOWN, wait)
