@@ -10,6 +10,8 @@
         checkpoints/<timestamp>.tar.gz
         bus/inbox/<agent>/                    the daemon writes, the agent reads
         bus/outbox/<agent>/                   the agent writes, the daemon reads
+        bus/done/<agent>/                     mail that was acknowledged, the newest of it
+        bus/dead/<agent>/                     mail that nobody could use, with the reason
         .lazarus/heartbeats/<agent>.json      the newest beat, for everyone to read
         .lazarus/state.json                   what the daemon believes; it alone writes it
         .lazarus/lock                         held while cell.json is being changed
@@ -105,6 +107,14 @@ class CellPaths:
     def outbox(self, agent: str) -> Path:
         """Messages from this member: the directory names the sender."""
         return self._below(f"bus/outbox/{check_agent_name(agent)}")
+
+    def done(self, agent: str) -> Path:
+        """Mail that this member has acknowledged; the newest of it is kept."""
+        return self._below(f"bus/done/{check_agent_name(agent)}")
+
+    def dead(self, agent: str) -> Path:
+        """Mail that this member could not use, or never acknowledged."""
+        return self._below(f"bus/dead/{check_agent_name(agent)}")
 
     @property
     def private(self) -> Path:

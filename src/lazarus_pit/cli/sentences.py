@@ -58,6 +58,10 @@ def _generation(data: Data) -> str:
     return f"generation {clean(data.get('generation', '?'), 20)}"
 
 
+def _times(data: Data) -> str:
+    return f"{clean(data.get('times', '?'), 20)} times"
+
+
 def _why(data: Data) -> str:
     return clean(data.get("why", "no reason given"), 300)
 
@@ -155,6 +159,10 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "network_proxy_lost": lambda d: (
         f"the egress proxy died; another takes over for {clean(d.get('agents', '?'), 20)} agents"
     ),
+    # the bus
+    "messages_delivered": lambda d: f"sent mail that arrived ({_times(d)})",
+    "message_refused": lambda d: f"sent mail that was refused ({_times(d)}): {_why(d)}",
+    "message_dead_lettered": lambda d: f"has mail among the dead letters ({_times(d)}): {_why(d)}",
     # the pit itself
     "rules_unknown": lambda d: (
         f"cell.json names rules that do not exist: {clean(d.get('names', '?'), 200)}"

@@ -41,6 +41,7 @@ from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.nexus import GatewayHealth
+from lazarus_pit.daemon.post import Post
 from lazarus_pit.daemon.recorder import Recorder
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.daemon.saving import Rounds
@@ -91,6 +92,7 @@ class Daemon:
         self.launches = launches
         self.hands = Hands(awakened.sandbox, launches, self.exits, self.bounds, self.offer)
         self.loop = Loop(self.fleet, self.recorder, self.hands)
+        self.post = Post(aio, self.roster, self.fleet.agents, self._tell)
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False
@@ -181,11 +183,8 @@ class Daemon:
         if self._flush is not None:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
-        self._rounds.close()
-        self._gateway.close()
-        self.hands.close()
-        self.egress.close()
-        self.logs.close()
+        for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
+            one.close()
         self.bounds.close()
         self.exits.close()
         self.senses.close()
@@ -267,6 +266,7 @@ class Daemon:
         for uuid in cells:
             if uuid in self.roster.cells and not self.watch.is_watched(Kind.MANIFEST, uuid):
                 self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))
+        self.post.attend(cells)
         self.recorder.dirty.update(key.partition("/")[0] for key, _ in facts)
 
     def _gone(self, key: Key, generation: int, life: Life) -> None:
@@ -306,6 +306,7 @@ class Daemon:
             self.egress.check()
             self.bounds.sweep()
             self.disk.sweep()
+            self.post.sweep()
             self._refresh_some()
             self._turn_soon()
             self._report()

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     MANIFEST = "manifest"
     BEAT = "beat"
     OUTPUT = "output"
+    OUTBOX = "outbox"
 
 
 Seen = Callable[[Kind, str, bytes], None]
@@ -39,12 +40,20 @@ class Watch:
     """One inotify instance on the event loop."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, seen: Seen, blinded: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seen: Seen,
+        blinded: Callable[[], None],
+        batch: float = BATCH_SECONDS,
     ) -> None:
-        """Call ``seen`` for every change, once a batch; ``blinded`` when the queue overflowed."""
+        """Call ``seen`` for every change, once a batch; ``blinded`` when the queue overflowed.
+
+        ``batch`` is how many seconds changes are gathered.
+        """
         self._loop = loop
         self._seen = seen
         self._blinded = blinded
+        self._batch = batch
         self._queue = inotify.Inotify()
         self._targets: dict[int, tuple[Kind, str]] = {}
         self._descriptors: dict[tuple[Kind, str], int] = {}
@@ -54,12 +63,16 @@ class Watch:
         loop.add_reader(self._queue.fd, self._readable)
 
     def add(self, kind: Kind, what: str, path: str) -> bool:
-        """Watch a directory, or for ``OUTPUT`` a file until it grows; False: it is polled."""
+        """Watch a directory, or for ``OUTPUT`` a file until it grows; False: it is polled.
+
+        An ``OUTBOX`` is watched until its first change, so that a flood is one event.
+        """
         masks = {
             Kind.ROOT: inotify.IN_MOVED_TO | inotify.IN_CREATE,
             Kind.MANIFEST: WRITTEN,
             Kind.BEAT: WRITTEN,
             Kind.OUTPUT: inotify.IN_MODIFY | inotify.IN_ONESHOT,
+            Kind.OUTBOX: WRITTEN | inotify.IN_ONESHOT,
         }
         try:
             descriptor = self._queue.add(path, masks[kind])
@@ -122,7 +135,7 @@ class Watch:
 
     def _readable(self) -> None:
         self._loop.remove_reader(self._queue.fd)
-        self._pending = self._loop.call_later(BATCH_SECONDS, self.drain)
+        self._pending = self._loop.call_later(self._batch, self.drain)
 
     def _gone(self, descriptor: int, target: tuple[Kind, str]) -> None:
         del self._targets[descriptor]

@@ -1,0 +1,196 @@
+"""Mailboxes as directories: outboxes to look into, inboxes that mail enters whole or not at all.
+
+A mail is written, synced and renamed into the inbox before it leaves the outbox, so that a router
+killed between the two finds it in both. It is told apart from a new one by sender and id, which
+stand in the file's name: no mail has to be read to know what has been delivered.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from lazarus_pit.cells.files import durably, opened, sync_directory, write_all
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.errors import FormatError
+from lazarus_pit.formats.envelope import MailName, parse_name
+
+INBOX_MAX = 1000
+"""Mails that may wait in one inbox; further ones are refused back to their senders."""
+BOUNCES_MAX = 100
+"""How many more may wait if they are bounces: a full inbox still hears what went wrong."""
+DONE_KEPT = 512
+"""Acknowledged mails of a member that are kept, and known when they are sent again."""
+DEAD_KEPT = 200
+"""Dead letters of a member that are kept."""
+LISTED_MAX = 200_000
+"""Names of one outbox that are looked at; with more in it, order is no longer promised."""
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+Identity = tuple[str, str]
+"""Sender and id: what makes two mails the same."""
+
+
+class Letter(NamedTuple):
+    """One file to be: which directory, under which name, with what in it."""
+
+    folder: Path
+    name: MailName
+    data: bytes
+
+
+class Box:
+    """What lies in one member's inbox and what it has acknowledged, by sender and id."""
+
+    def __init__(self, paths: CellPaths, agent: str) -> None:
+        """Read the names that are there, and remove what an interrupted delivery left.
+
+        Raises:
+            StoreError: the directories cannot be read or made.
+        """
+        self.inbox, self.done, self.dead = paths.inbox(agent), paths.done(agent), paths.dead(agent)
+        with durably("cannot be read", self.inbox):
+            self.inode = self.inbox.stat().st_ino
+            for folder in (self.done.parent, self.dead.parent, self.done, self.dead):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            for name in os.listdir(self.inbox):
+                if name.startswith("."):
+                    os.unlink(self.inbox / name)
+            self.waiting = dict(_names(self.inbox))
+            self.finished = dict(_names(self.done))
+        known = (*self.waiting.values(), *self.finished.values())
+        self.last = max((name.sequence for name in known), default=0)
+
+    def knows(self, identity: Identity) -> bool:
+        """Whether this mail has been delivered already."""
+        return identity in self.waiting or identity in self.finished
+
+    def is_full(self, *, bounce: bool = False) -> bool:
+        """Whether no more fits."""
+        return len(self.waiting) >= INBOX_MAX + BOUNCES_MAX * bounce
+
+    def next_name(self, generation: int, expires: int, sender: str, mail_id: str) -> MailName:
+        """Take the next place in the order of this inbox; the mail counts as waiting from now."""
+        self.last = max(self.last + 1, time.time_ns())
+        name = MailName(self.last, generation, expires, sender, mail_id)
+        self.waiting[sender, mail_id] = name
+        return name
+
+    def acknowledge(self, names: Sequence[str]) -> int:
+        """Move mails to ``done``; one that is not there has been moved before. Returns how many.
+
+        Raises:
+            StoreError: the disk refused; what was moved stays moved.
+        """
+        count = 0
+        with durably("cannot be moved", self.done):
+            for file in names:
+                name = parse_name(file)
+                with suppress(FileNotFoundError):
+                    os.rename(self.inbox / file, self.done / file)
+                    count += 1
+                self.waiting.pop((name.sender, name.id), None)
+                self.finished[name.sender, name.id] = name
+            if names:
+                sync_directory(self.done)
+            for identity in list(islice(self.finished, max(0, len(self.finished) - DONE_KEPT))):
+                with suppress(FileNotFoundError):
+                    os.unlink(self.done / self.finished.pop(identity).file())
+        return count
+
+    def forget(self, name: MailName) -> None:
+        """Take a mail out of the inbox that lies among the dead letters by now.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        with durably("cannot be removed", self.inbox), suppress(FileNotFoundError):
+            os.unlink(self.inbox / name.file())
+        self.waiting.pop((name.sender, name.id), None)
+
+    def prune_dead(self) -> None:
+        """Let go of the oldest dead letters.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        with durably("cannot be removed", self.dead):
+            for file in sorted(os.listdir(self.dead))[:-DEAD_KEPT]:
+                os.unlink(self.dead / file)
+
+
+def _names(folder: Path) -> Iterator[tuple[Identity, MailName]]:
+    """Yield the mails of a directory in their order; other files are nobody's."""
+    for file in sorted(os.listdir(folder)):
+        with suppress(FormatError):
+            name = parse_name(file)
+            yield (name.sender, name.id), name
+
+
+def put(letters: Sequence[Letter]) -> None:
+    """Make letters appear, all of them durable before the first is seen.
+
+    Raises:
+        StoreError: the disk refused; those that appeared stay, and nothing half is left.
+    """
+    parts = [letter.folder / f".{letter.name.file()}" for letter in letters]
+    folders = {letter.folder for letter in letters}
+    with durably("cannot be written", letters[0].folder if letters else Path()):
+        try:
+            for letter, part in zip(letters, parts, strict=True):
+                with opened(part, _NEW, 0o644) as fd:
+                    os.fchmod(fd, 0o644)  # Whatever the umask is: the receiver is another user.
+                    write_all(fd, letter.data)
+                    os.fsync(fd)
+            for letter, part in zip(letters, parts, strict=True):
+                os.rename(part, letter.folder / letter.name.file())
+            for folder in folders:
+                sync_directory(folder)
+        except BaseException:
+            for part in parts:
+                with suppress(OSError):
+                    part.unlink()
+            raise
+
+
+def pending(outbox: Path) -> list[str]:
+    """Return the names in an outbox in their order; names that begin with a dot are unfinished.
+
+    One listing may miss a name and yet show one that was made later. A second listing, begun when
+    the first was over, has every name that was there before any of the first's.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+    with durably("cannot be listed", outbox):
+        if not (first := _listed(outbox)):
+            return []
+        newest = max(first)
+        return sorted(name for name in _listed(outbox) if name <= newest)
+
+
+def _listed(outbox: Path) -> list[str]:
+    with os.scandir(outbox) as entries:
+        return [
+            entry.name for entry in islice(entries, LISTED_MAX) if not entry.name.startswith(".")
+        ]
+
+
+def discard(outbox: Path, name: str) -> bool:
+    """Remove something from an outbox; ``False``: it is a directory that holds something."""
+    path = outbox / name
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        try:
+            os.rmdir(path)
+        except OSError:
+            return False
+    return True

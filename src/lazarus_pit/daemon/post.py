@@ -1,0 +1,194 @@
+"""The post: watches the outboxes and lets the router work, a round at a time, in its own thread.
+
+It has an inotify queue of its own, and each watch ends with its first event until the outbox has
+been looked at: a flood of mail is one event and cannot blind the eyes that watch beats. Events of
+the same sort are told at once and then at most once a minute, with how many there were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.model import CellStatus, Key
+from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.daemon.router import Desk, Outcome, Router
+from lazarus_pit.daemon.watch import Kind, Watch
+
+log = logging.getLogger(__name__)
+
+DESKS = 8
+"""Outboxes of one round: all its mail is synced before any of it is seen."""
+SWEPT = 100
+"""Inboxes that are looked through for dead letters in one round."""
+TELL_EVERY = 60.0
+"""Seconds between two events of the same sort about the same member."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Events of one sort about one member that were not told one by one."""
+
+    told_at: float = 0.0
+    count: int = 0
+    why: str = ""
+
+
+class Post:
+    """The loop's side of the bus; nothing here waits for a disk."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        roster: Roster,
+        agents: Mapping[Key, Agent],
+        tell: Callable[[Told], None],
+    ) -> None:
+        """Serve the members in ``roster``; ``agents`` knows which life each of them lives."""
+        self._loop = loop
+        self._roster = roster
+        self._agents = agents
+        self._tell = tell
+        self._watch = Watch(loop, self._seen, self._blinded, batch=0.0)
+        self._router = Router()
+        self._thread = ThreadPoolExecutor(1, "bus")
+        self._ready: dict[Key, None] = {}
+        self._unswept: list[Key] = []
+        self._busy = False
+        self._closed = False
+        self._tallies: dict[tuple[str, Key, str], _Tally] = {}
+
+    def attend(self, cells: Iterable[str]) -> None:
+        """Look into the outboxes of these cells, and from then on whenever one changes."""
+        for uuid in cells:
+            self._ready.update(dict.fromkeys(self._keys(uuid)))
+        self._go()
+
+    def sweep(self) -> None:
+        """Look for dead letters everywhere, and tell what has been counted for a minute."""
+        if not self._unswept:
+            self._unswept = [key for uuid in self._roster.cells for key in self._keys(uuid)]
+        for (event, key, sort), tally in list(self._tallies.items()):
+            if time.monotonic() - tally.told_at >= TELL_EVERY:
+                if not tally.count:
+                    del self._tallies[event, key, sort]
+                    continue
+                self._say(event, key, sort, tally)
+        self._go()
+
+    def close(self) -> None:
+        """Finish the round that is under way and look no more."""
+        self._closed = True
+        self._thread.shutdown(cancel_futures=True)
+        self._watch.close()
+
+    def _keys(self, uuid: str) -> list[Key]:
+        cell = self._roster.cells.get(uuid)
+        if cell is None or cell.manifest.status not in (CellStatus.ACTIVE, CellStatus.FROZEN):
+            return []
+        return [f"{uuid}/{name}" for name in cell.members]
+
+    # ------------------------------------------------------------ seeing
+
+    def _seen(self, _kind: Kind, key: str, _name: bytes) -> None:
+        self._ready[key] = None
+        self._go()
+
+    def _blinded(self) -> None:
+        self.attend(list(self._roster.cells))
+
+    # ------------------------------------------------------------ rounds
+
+    def _go(self) -> None:
+        """Begin a round if there is something to do and none is under way."""
+        if self._busy or self._closed:
+            return
+        keys = list(self._ready)[:DESKS]
+        for key in keys:
+            del self._ready[key]
+        if desks := [desk for key in keys if (desk := self._desk(key)) is not None]:
+            for desk in desks:  # Watched before it is looked into: nothing falls between.
+                self._watch.add(Kind.OUTBOX, desk.key, str(desk.paths.outbox(desk.sender)))
+            self._begin(self._router.route, desks)
+        elif keys:
+            self._go()
+        elif self._unswept:
+            keys, self._unswept = self._unswept[:SWEPT], self._unswept[SWEPT:]
+            self._begin(
+                self._router.sweep, [desk for key in keys if (desk := self._desk(key)) is not None]
+            )
+
+    def _begin(self, work: Callable[[list[Desk]], list[Outcome]], desks: list[Desk]) -> None:
+        self._busy = True
+        future = self._loop.run_in_executor(self._thread, work, desks)
+        future.add_done_callback(lambda done: self._ended(desks, done))
+
+    def _ended(self, desks: list[Desk], done: asyncio.Future[list[Outcome]]) -> None:
+        self._busy = False
+        if done.cancelled() or self._closed:
+            return
+        if (fault := done.exception()) is not None:
+            # No fault of the bus may end supervision; the next sweep of the manifests tries again.
+            log.error("a round of the bus failed", exc_info=fault)
+            return
+        for desk, outcome in zip(desks, done.result(), strict=True):
+            self._report(desk.key, outcome)
+            if outcome.again is not None and outcome.again > 0:
+                self._loop.call_later(outcome.again, self._seen, Kind.OUTBOX, desk.key, b"")
+            elif outcome.again is not None:
+                self._ready[desk.key] = None
+        self._go()
+
+    def _desk(self, key: Key) -> Desk | None:
+        """Everything that the router must know of a sender, as it is now."""
+        uuid, _, name = key.partition("/")
+        if key not in self._keys(uuid):
+            return None
+        cell = self._roster.cells[uuid]
+        lives = ((one, self._agents.get(f"{uuid}/{one}")) for one in cell.members)
+        return Desk(
+            key=key,
+            paths=cell.paths,
+            sender=name,
+            members={one: member.role for one, member in cell.members.items()},
+            generations={one: agent.generation for one, agent in lives if agent is not None},
+        )
+
+    # ------------------------------------------------------------ telling
+
+    def _report(self, key: Key, outcome: Outcome) -> None:
+        if outcome.delivered:
+            self._count("messages_delivered", key, "", "", outcome.delivered)
+        for sort, why in outcome.refused:
+            self._count("message_refused", key, sort, why)
+        for sort, why in outcome.dead:
+            self._count("message_dead_lettered", key, sort, why)
+
+    def _count(self, event: str, key: Key, sort: str, why: str, times: int = 1) -> None:
+        tally = self._tallies.setdefault((event, key, sort), _Tally(-TELL_EVERY))
+        tally.count += times
+        tally.why = why
+        if time.monotonic() - tally.told_at >= TELL_EVERY:
+            self._say(event, key, sort, tally)
+
+    def _say(self, event: str, key: Key, sort: str, tally: _Tally) -> None:
+        data: dict[str, object] = {"times": tally.count}
+        data |= {"reason": sort, "why": tally.why} if sort else {}
+        tally.told_at, tally.count = time.monotonic(), 0
+        self._tell(MEANS[event](key, data))
+
+
+MEANS: Mapping[str, Callable[[Key, dict[str, object]], Told]] = {
+    "messages_delivered": lambda key, data: Told(event="messages_delivered", key=key, data=data),
+    "message_refused": lambda key, data: Told(event="message_refused", key=key, data=data),
+    "message_dead_lettered": lambda key, data: Told(
+        event="message_dead_lettered", key=key, data=data
+    ),
+}
+"""How each of the bus's events is told."""

@@ -1,0 +1,317 @@
+"""The router: from outboxes to inboxes, in the bus's own thread and never in the loop's.
+
+Everything in an outbox is hostile. Who sent a mail is said by the outbox alone. What is not
+delivered goes back to its sender with the reason; a bounce itself never bounces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from lazarus_pit.cells import mailbox
+from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.mailbox import Box, Letter
+from lazarus_pit.core.model import Role
+from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.formats import envelope as mail
+from lazarus_pit.formats.envelope import Ack, Envelope, Kind, MailName
+from lazarus_pit.formats.instant import to_rfc3339
+from lazarus_pit.formats.text import one_line
+
+log = logging.getLogger(__name__)
+
+SLICE = 64
+"""Files taken from one outbox before the others have a turn."""
+RATE = 1000.0
+"""Files a second that one sender may have routed, on the average; more wait in its outbox."""
+BURST = 2000.0
+"""Files that one sender may have routed at once after a silence."""
+LIVES = 5
+"""Lives of a receiver that may end without acknowledging a mail; then it is a dead letter."""
+PATIENCE = 1.0
+"""Seconds until mail that a disk refused is tried again."""
+READ_MAX = 1 << 20
+"""Bytes of a delivered mail that are read; escapes may have made it longer than it came."""
+
+
+class Desk(NamedTuple):
+    """One sender at the time of a round."""
+
+    key: str
+    paths: CellPaths
+    sender: str
+    members: Mapping[str, Role]
+    generations: Mapping[str, int]
+    """The newest life of each member that has lives."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one desk in a round."""
+
+    delivered: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """A word for the sort of reason, and the reason."""
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    again: float | None = None
+    """In how many seconds there is more to do; ``None``: when something new arrives."""
+
+
+@dataclass(slots=True)
+class _Counter:
+    """What is remembered of one outbox between rounds."""
+
+    names: deque[str] = field(default_factory=deque)
+    tokens: float = BURST
+    filled: float = 0.0
+    stuck: set[str] = field(default_factory=set)
+    """Names that cannot be removed, so that each is told once."""
+
+    def take(self, now: float) -> int:
+        """Return how many files may be routed now, at most ``SLICE``."""
+        self.tokens = min(BURST, self.tokens + (now - self.filled) * RATE)
+        self.filled = now
+        return min(SLICE, int(self.tokens))
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a round has in hand before anything is on disk."""
+
+    letters: list[Letter] = field(default_factory=list)
+    taken: list[tuple[Desk, str]] = field(default_factory=list)
+    acks: list[tuple[Desk, Ack]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A desk's part in a round: what it adds to it, and what is said of it."""
+
+    round: _Round
+    outcome: Outcome
+
+
+class Router:
+    """Lives in one thread; what it remembers can all be read again from the disk."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._boxes: dict[tuple[str, str], Box] = {}
+        self._counters: dict[str, _Counter] = {}
+
+    def route(self, desks: Sequence[Desk]) -> list[Outcome]:
+        """Do one slice of each desk; where the disk refuses, nobody suffers for another's."""
+        try:
+            return self._route(desks)
+        except StoreError as error:
+            if len(desks) == 1:
+                log.warning("mail of %s waits: %s", desks[0].key, error)
+                return [Outcome(again=PATIENCE)]
+        return [outcome for desk in desks for outcome in self.route([desk])]
+
+    def _route(self, desks: Sequence[Desk]) -> list[Outcome]:
+        """Deliver first, remove from the outboxes last.
+
+        Raises:
+            StoreError: the disk refused; the mail is still in the outboxes.
+        """
+        round_ = _Round()
+        try:
+            outcomes = [self._collect(desk, round_) for desk in desks]
+            mailbox.put(round_.letters)
+            for desk, ack in round_.acks:
+                self._box(desk, desk.sender).acknowledge(ack.names)
+        except StoreError:
+            self._boxes.clear()  # What they count is not on disk.
+            self._counters.clear()
+            raise
+        for desk, name in round_.taken:
+            if not mailbox.discard(desk.paths.outbox(desk.sender), name):
+                self._counters[desk.key].stuck.add(name)
+        return outcomes
+
+    def sweep(self, desks: Sequence[Desk]) -> list[Outcome]:
+        """Bury what has expired or was never acknowledged; see what a restore put back."""
+        return [self._buried(desk, time.time()) for desk in desks]
+
+    def _buried(self, desk: Desk, now: float) -> Outcome:
+        try:
+            return self._bury(desk, now)
+        except (StoreError, FormatError) as error:  # What is left is for the next sweep.
+            log.warning("dead letters of %s: %s", desk.key, error)
+            self._boxes.pop((desk.paths.uuid, desk.sender), None)
+            return Outcome()
+
+    # ------------------------------------------------------------ one outbox
+
+    def _collect(self, desk: Desk, round_: _Round) -> Outcome:
+        counter = self._counters.setdefault(desk.key, _Counter())
+        hand = _Hand(round_, Outcome())
+        if not counter.names:
+            names = mailbox.pending(desk.paths.outbox(desk.sender))
+            counter.stuck &= set(names)
+            counter.names.extend(name for name in names if name not in counter.stuck)
+        allowed = counter.take(time.monotonic())
+        names_taken = min(allowed, len(counter.names))
+        for _ in range(names_taken):
+            name = counter.names.popleft()
+            counter.tokens -= 1
+            self._open(desk, name, hand)
+            round_.taken.append((desk, name))
+        if counter.names:
+            hand.outcome.again = 0.0 if counter.tokens >= 1 else SLICE / RATE
+        elif names_taken:
+            hand.outcome.again = 0.0  # More may have come since the outbox was listed.
+        return hand.outcome
+
+    def _open(self, desk: Desk, name: str, hand: _Hand) -> None:
+        data = b""
+        try:
+            path = desk.paths.outbox(desk.sender) / name
+            data = read_hostile(path, mail.MAX_BYTES, sole=True) or b""
+            if not data and not os.path.lexists(path):
+                return  # Its sender has taken it back.
+            said = mail.parse(data)
+        except (FormatError, StoreError) as error:
+            shown = one_line(name, 80)
+            reason = str(error).replace(str(desk.paths.outbox(desk.sender)), "outbox")
+            self._bounce(desk, None, f"{shown}: {reason}", name, hand.round)
+            hand.outcome.refused.append(("unreadable", f"{shown}: {reason}"))
+            return
+        if isinstance(said, Ack):
+            hand.round.acks.append((desk, said))
+        else:
+            self._address(desk, said, hand)
+
+    def _address(self, desk: Desk, said: Envelope, hand: _Hand) -> None:
+        """Send one mail on its way to everybody it is meant for."""
+        reason = mail.why_refused(said, desk.sender, desk.members[desk.sender])
+        sort = "not_allowed" if said.sender in (None, desk.sender) else "forged"
+        meant = mail.receivers(said.to, desk.sender, desk.members)
+        if not reason and not meant:
+            sort, reason = "no_receiver", f"to: {said.to} is no other member and no role of one"
+        if reason:
+            self._refuse(desk, said, (sort, reason), hand)
+            return
+        expires, now = mail.expiry(said), time.time()
+        said = replace(said, sender=desk.sender, sent_at=said.sent_at or to_rfc3339(now, 3))
+        if expires and expires <= now:
+            dead = ("expired", f"expired at {said.expires}")
+            for receiver in meant:
+                box = self._box(desk, receiver)
+                name = MailName(time.time_ns(), 0, expires, desk.sender, said.id)
+                hand.round.letters.append(Letter(box.dead, name, _with_reason(said, dead[1])))
+            hand.outcome.dead.append(dead)
+            self._bounce(desk, said, dead[1], said.id, hand.round)
+            return
+        data = mail.encode(said)
+        full = [one for one in meant if not self._enter(desk, one, said, data, hand)]
+        if full:
+            why = f"the inbox of {', '.join(full)} is full: {mailbox.INBOX_MAX} mails wait in it"
+            self._refuse(desk, said, ("inbox_full", why), hand)
+
+    def _enter(self, desk: Desk, receiver: str, said: Envelope, data: bytes, hand: _Hand) -> bool:
+        """Put a mail into an inbox unless it is there already; ``False``: the inbox is full."""
+        box = self._box(desk, receiver)
+        sender = said.sender or mail.PIT
+        if box.knows((sender, said.id)):
+            return True
+        if box.is_full(bounce=said.kind is Kind.BOUNCE):
+            return False
+        generation = desk.generations.get(receiver, 0)
+        name = box.next_name(generation, mail.expiry(said), sender, said.id)
+        hand.round.letters.append(Letter(box.inbox, name, data))
+        hand.outcome.delivered += 1
+        return True
+
+    # ------------------------------------------------------------ what goes back
+
+    def _refuse(self, desk: Desk, said: Envelope, why: tuple[str, str], hand: _Hand) -> None:
+        hand.outcome.refused.append(why)
+        self._bounce(desk, said, why[1], said.id, hand.round)
+
+    def _bounce(
+        self, desk: Desk, said: Envelope | None, why: str, cause: str, round_: _Round
+    ) -> None:
+        """Tell a sender that a mail was not delivered; where even that has no room, it is lost.
+
+        The id follows from the cause, so that a refusal repeated after a crash is told once.
+        """
+        told = f"{cause}\0{why}".encode(errors="surrogateescape")
+        subject = said.subject if said and said.subject else one_line(cause, 80)
+        bounce = Envelope(
+            id=f"bounce-{hashlib.sha256(told).hexdigest()[:24]}",
+            to=desk.sender,
+            sender=mail.PIT,
+            kind=Kind.BOUNCE,
+            subject=one_line(f"not delivered: {subject}", mail.MAX_SUBJECT),
+            body=one_line(why, 1000),
+            reply_to=said.id if said else None,
+            sent_at=to_rfc3339(time.time(), 3),
+        )
+        self._enter(desk, desk.sender, bounce, mail.encode(bounce), _Hand(round_, Outcome()))
+
+    # ------------------------------------------------------------ inboxes
+
+    def _box(self, desk: Desk, agent: str) -> Box:
+        where = (desk.paths.uuid, agent)
+        if where not in self._boxes:
+            self._boxes[where] = Box(desk.paths, agent)
+        return self._boxes[where]
+
+    def _bury(self, desk: Desk, now: float) -> Outcome:
+        outcome, box = Outcome(), self._box(desk, desk.sender)
+        try:
+            if box.inbox.stat().st_ino != box.inode:  # A restore put another in its place.
+                del self._boxes[desk.paths.uuid, desk.sender]
+                box = self._box(desk, desk.sender)
+        except OSError:
+            return outcome
+        lives = desk.generations.get(desk.sender, 0)
+        for name in list(box.waiting.values()):
+            why = _why_dead(name, now, lives)
+            if not why:
+                continue
+            data = read_hostile(box.inbox / name.file(), READ_MAX)
+            said = mail.parse_delivered(data) if data else None
+            if said is not None:
+                mailbox.put([Letter(box.dead, name, _with_reason(said, why[1]))])
+                outcome.dead.append(why)
+                self._return(desk, said, f"{desk.sender} never read it: {why[1]}")
+            box.forget(name)
+        if outcome.dead:
+            box.prune_dead()
+        return outcome
+
+    def _return(self, desk: Desk, said: Envelope, why: str) -> None:
+        """Tell the sender of a dead letter, if it is still a member, that it was of no use."""
+        sender = said.sender or mail.PIT
+        if said.kind is Kind.BOUNCE or sender not in desk.members:
+            return
+        round_ = _Round()
+        self._bounce(desk._replace(sender=sender), said, why, said.id, round_)
+        mailbox.put(round_.letters)
+
+
+def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:
+    """Return why a mail that waits is of no more use, as a sort and a reason."""
+    if name.expires and name.expires <= now:
+        return ("expired", f"expired at {to_rfc3339(name.expires)}")
+    ended = lives - max(1, name.generation)
+    if ended >= LIVES:
+        return ("unacknowledged", f"not acknowledged in {ended} lives")
+    return None
+
+
+def _with_reason(said: Envelope, why: str) -> bytes:
+    return mail.encode(replace(said, found={**said.found, "dead_because": why}))

@@ -1,0 +1,161 @@
+"""Mail between real members under a real daemon: forged, flooded, planted, killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.pit import Pit
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.core.model import Role
+from lazarus_pit.formats.envelope import parse_name
+from lazarus_pit.formats.manifest import Kind
+
+
+@pytest.fixture
+def pit(tmp_path: Path) -> Iterator[Pit]:
+    pit = Pit(tmp_path)
+    yield pit
+    pit.close()
+
+
+def cell_of_people(pit: Pit) -> CellPaths:
+    """Three members without programs: what they send and get is all that happens."""
+    cell = pit.cell(name="pond")
+    for name, role in (
+        ("ada", Role.COORDINATOR),
+        ("ben", Role.DEVELOPER),
+        ("obs", Role.OBSERVER),
+    ):
+        pit.spawn(cell, name, role=role, kind=Kind.HUMAN)
+    return cell
+
+
+def drop(cell: CellPaths, sender: str, name: str, /, **fields: Any) -> None:
+    whole = {"id": f"mail-{name}-0000", "to": "ben", "body": "hello"} | fields
+    drop_bytes(cell, sender, name, json.dumps(whole).encode())
+
+
+def drop_bytes(cell: CellPaths, sender: str, name: str, data: bytes) -> None:
+    box = cell.outbox(sender)
+    (box / f".{name}").write_bytes(data)
+    (box / f".{name}").rename(box / f"{name}.json")
+
+
+def inbox(cell: CellPaths, agent: str) -> list[dict[str, Any]]:
+    names = sorted(p for p in cell.inbox(agent).iterdir() if not p.name.startswith("."))
+    return [json.loads(path.read_bytes()) for path in names]
+
+
+def arrived(pit: Pit, cell: CellPaths, agent: str, count: int) -> list[dict[str, Any]]:
+    def enough() -> list[dict[str, Any]] | None:
+        found = inbox(cell, agent)
+        return found if len(found) >= count else None
+
+    found: list[dict[str, Any]] = pit.wait(enough, f"{count} mails for {agent}")
+    return found
+
+
+def test_mail_goes_to_a_name_a_role_and_everyone_in_order(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    pit.start()
+    for number in range(100):
+        drop(cell, "ada", f"{number:04}", body=str(number))
+    drop(cell, "ada", "1000", to="observer")
+    drop(cell, "ada", "1001", to="*", subject="all")
+    found = arrived(pit, cell, "ben", 101)
+    assert [mail["body"] for mail in found] == [*map(str, range(100)), "hello"]
+    assert {mail["from"] for mail in found} == {"ada"}
+    assert len(arrived(pit, cell, "obs", 2)) == 2
+    assert inbox(cell, "ada") == []
+    pit.wait(lambda: not list(cell.outbox("ada").iterdir()), "an empty outbox")
+    assert pit.wait_event(cell, "messages_delivered", "ada").data["times"] >= 1
+
+
+def test_what_is_hostile_goes_back_with_the_reason(pit: Pit, tmp_path: Path) -> None:
+    cell = cell_of_people(pit)
+    secret = tmp_path / "secret"
+    secret.write_text('{"id": "secret-0000", "to": "ben", "body": "stolen"}')
+    pit.start()
+    outbox = cell.outbox("obs")
+    (outbox / "link.json").symlink_to(secret)
+    os.link(secret, outbox / "hard.json")
+    os.mkfifo(outbox / "fifo.json")
+    (outbox / "full").mkdir()
+    (outbox / "full" / "file").touch()
+    drop_bytes(cell, "obs", "big", b"x" * 10_000_000)
+    drop_bytes(cell, "obs", "poison", b"{" * 10_000)
+    drop(cell, "obs", "forged", **{"from": "ada"})
+    drop(cell, "obs", "order", kind="order")
+    drop(cell, "obs", "bounce", kind="bounce")
+    drop(cell, "obs", "nobody", to="nobody")
+    drop(cell, "obs", "zz-good", body="after all that")
+    assert [mail["body"] for mail in arrived(pit, cell, "ben", 1)] == ["after all that"]
+    why = {mail["body"] for mail in arrived(pit, cell, "obs", 10)}
+    assert len(why) == 10
+    for part in (
+        "symbolic link",
+        "2 names",
+        "FIFO",
+        "directory",
+        "10000000 bytes",
+        "lay in the outbox of obs",
+        "notes, not orders",
+        "only the daemon",
+        "no other member",
+    ):
+        assert any(part in reason for reason in why), part
+    assert all(m["from"] == "lazarus-pit" and m["kind"] == "bounce" for m in inbox(cell, "obs"))
+    pit.wait(lambda: {p.name for p in outbox.iterdir()} == {"full"}, "an outbox tidied up")
+    assert pit.wait_event(cell, "message_refused", "obs", reason="forged").data["times"] == 1
+    assert secret.read_text().endswith('"stolen"}')
+
+
+def test_a_daemon_killed_at_any_moment_loses_and_doubles_nothing(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    pit.start()
+    count = 400
+    for part in range(4):
+        for number in range(part * 100, part * 100 + 100):
+            drop(cell, "ada", f"{number:04}", body=str(number))
+        arrived(pit, cell, "ben", part * 100 + 7 * part + 1)
+        pit.kill9()
+        pit.start()
+    found = arrived(pit, cell, "ben", count)
+    assert [mail["body"] for mail in found] == [str(number) for number in range(count)]
+    pit.wait(lambda: not list(cell.outbox("ada").iterdir()), "an empty outbox")
+    assert not [p for p in cell.inbox("ben").iterdir() if p.name.startswith(".")]
+
+
+def test_a_full_inbox_refuses_and_an_acknowledgement_makes_room(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    for number in range(1003):
+        drop(cell, "ada", f"{number:04}")
+    pit.start()
+    assert len(arrived(pit, cell, "ada", 3)) == 3
+    assert "inbox of ben is full" in inbox(cell, "ada")[0]["body"]
+    names = sorted(os.listdir(cell.inbox("ben")))
+    assert len(names) == 1000
+    drop_bytes(cell, "ben", "ack", json.dumps({"ack": names[:10]}).encode())
+    pit.wait(lambda: len(os.listdir(cell.inbox("ben"))) == 990, "room")
+    assert sorted(os.listdir(cell.done("ben"))) == names[:10]
+    drop(cell, "ada", "0000")  # Acknowledged long ago: the same mail, sent again.
+    drop(cell, "ada", "2000")
+    assert arrived(pit, cell, "ben", 991)[-1]["id"] == "mail-2000-0000"
+
+
+def test_expired_mail_is_a_dead_letter(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    pit.start()
+    drop(cell, "ada", "late", expires="2026-01-01T00:00:00Z")
+    assert "expired" in arrived(pit, cell, "ada", 1)[0]["body"]
+    (dead,) = cell.dead("ben").iterdir()
+    assert parse_name(dead.name).sender == "ada"
+    assert "expired" in json.loads(dead.read_bytes())["dead_because"]
+    assert inbox(cell, "ben") == []
+    pit.wait_event(cell, "message_dead_lettered", "ada", reason="expired")
