@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lazarus_pit.beat import FLAGS, parse
+from lazarus_pit.cells.view import AgentView, CellView
 from lazarus_pit.cli import app, guard
 from lazarus_pit.cli.app import VERBS, hoist
 from lazarus_pit.cli.status import agent_object, cell_object
-from lazarus_pit.cli.view import AgentView, CellView
 from lazarus_pit.core.model import Phase
 
 ROOT = Path(__file__).parents[2]

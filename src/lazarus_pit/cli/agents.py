@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.journal import read_events
 from lazarus_pit.cells.store import update_manifest
+from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import FoundAgent, find_agent
 from lazarus_pit.cli.place import HERE, AgentName, Place
-from lazarus_pit.cli.view import see_cell
 from lazarus_pit.cli.waiting import DOWN, UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus, Desired, Phase
 from lazarus_pit.errors import RefusedError

@@ -12,11 +12,11 @@ from cyclopts import Parameter
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.listing import list_cells
+from lazarus_pit.cells.view import CellView, see_cells
 from lazarus_pit.cli import say, widening
 from lazarus_pit.cli.names import find_cell, see_found
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.status import HEAD, cell_object, row
-from lazarus_pit.cli.view import CellView, see_cells
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.errors import FormatError, UsageError
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network

@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.pulse import feel
-from lazarus_pit.cli.view import see_cell
 from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import CellStatus, Life, Seconds

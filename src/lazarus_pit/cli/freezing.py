@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lazarus_pit.cells import provision
+from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, who
-from lazarus_pit.cli.view import see_cell
 from lazarus_pit.cli.waiting import MOVING, STILL, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus
 

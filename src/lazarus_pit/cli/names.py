@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.store import read_manifest
+from lazarus_pit.cells.view import CellView, see_cell, see_cells
 from lazarus_pit.cli.say import clean
-from lazarus_pit.cli.view import CellView, see_cell, see_cells
 from lazarus_pit.errors import UsageError
 from lazarus_pit.formats.manifest import Manifest
 from lazarus_pit.formats.names import is_cell_uuid

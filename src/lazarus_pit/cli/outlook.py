@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.say import clean, span
 from lazarus_pit.cli.sentences import ESCALATIONS
-from lazarus_pit.cli.view import AgentView
 from lazarus_pit.core.model import Liveness, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health

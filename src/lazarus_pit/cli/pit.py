@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from lazarus_pit import __version__
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.view import AgentView, see_cells
 from lazarus_pit.cli import say
 from lazarus_pit.cli.cells import listing_line
 from lazarus_pit.cli.guard import guarded
@@ -16,7 +17,6 @@ from lazarus_pit.cli.place import Place
 from lazarus_pit.cli.pulse import feel, headline
 from lazarus_pit.cli.status import state_words
 from lazarus_pit.cli.up import run_daemon
-from lazarus_pit.cli.view import AgentView, see_cells
 from lazarus_pit.config import DEFAULT_PATH, Config
 
 EPILOGUE = """\

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.view import AgentView, CellView, see_cells
 from lazarus_pit.cli import say
 from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
-from lazarus_pit.cli.view import AgentView, CellView, see_cells
 from lazarus_pit.core.model import Phase
 from lazarus_pit.formats.isolation import words
 from lazarus_pit.formats.limits import NO_ROOM

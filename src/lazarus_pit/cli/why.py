@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import outlook, say
 from lazarus_pit.cli.follow import JournalTail
 from lazarus_pit.cli.names import FoundAgent, find_agent
@@ -16,7 +17,6 @@ from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.cli.pulse import feel, headline
 from lazarus_pit.cli.sentences import timed
 from lazarus_pit.cli.status import agent_object
-from lazarus_pit.cli.view import see_cell
 from lazarus_pit.core.model import Rules
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.journal import Event, to_object

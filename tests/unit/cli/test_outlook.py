@@ -2,8 +2,8 @@
 
 import pytest
 
+from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.outlook import foretell, readings, standing
-from lazarus_pit.cli.view import AgentView
 from lazarus_pit.core.model import Liveness, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.state import Health
 

@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
+from lazarus_pit.cells.view import AgentView, CellView, phase_word
 from lazarus_pit.cli.status import HEAD, cell_lines, row, state_words
-from lazarus_pit.cli.view import AgentView, CellView, phase_word
 from lazarus_pit.core.model import CellStatus, Role
 from lazarus_pit.formats.manifest import Kind, Manifest, Member
 from lazarus_pit.formats.state import Health
