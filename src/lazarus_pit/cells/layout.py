@@ -248,6 +248,21 @@ class PitPaths:
         return self.private / "pump.log"
 
     @property
+    def web_keys(self) -> Path:
+        """The hashes of links and tokens for the page and the API."""
+        return self.private / "web-keys.json"
+
+    @property
+    def web_socket(self) -> Path:
+        """The API for whoever may open this file."""
+        return self.private / "api.sock"
+
+    @property
+    def web_address(self) -> Path:
+        """Where the API listens on TCP, for ``lazarus web link``."""
+        return self.private / "web.json"
+
+    @property
     def nursery(self) -> Path:
         """Where cells are built before they appear, whole, below the root."""
         return self.private / "new"

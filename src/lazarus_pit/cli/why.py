@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.cli.pulse import feel, headline
 from lazarus_pit.cli.sentences import timed
 from lazarus_pit.cli.status import agent_object
+from lazarus_pit.config import Config
 from lazarus_pit.core.model import Rules
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.journal import Event, to_object
@@ -28,9 +29,31 @@ CHATTER = ("heartbeat",)
 """Events that decide nothing."""
 
 
+class Explained(NamedTuple):
+    """An agent's state explained: for people, and for programs."""
+
+    lines: list[str]
+    whole: dict[str, Any]
+
+
 def why(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> int:
     """Explain an agent's state: the readings, the decision, what comes next."""
-    config = place.settings()
+    found = explain(place.settings(), agent)
+    if json:
+        say.as_json(found.whole)
+        return 0
+    for line in found.lines:
+        say.line(line)
+    return 0
+
+
+def explain(config: Config, agent: str) -> Explained:
+    """Return why an agent is as it is.
+
+    Raises:
+        UsageError: no agent, or several, are meant.
+        FormatError: it has just left, or its cell's manifest cannot be read.
+    """
     pit = PitPaths(config.root)
     found = find_agent(pit, agent)
     member = found.manifest.member(found.name)
@@ -42,10 +65,7 @@ def why(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> int:
     decisions = _decisions(pit, found)
     label = f"{found.manifest.name or found.paths.uuid[:8]}/{found.name}"
     told = outlook.foretell(label, seen, rules, time.time(), up=pulse.up)
-    if json:
-        whole = {"cell": found.paths.uuid, "daemon_up": pulse.up, "agent": agent_object(seen)}
-        say.as_json({**whole, **_as_object(rules, decisions, told)})
-        return 0
+    whole = {"cell": found.paths.uuid, "daemon_up": pulse.up, "agent": agent_object(seen)}
     lines = [
         headline(pit, pulse),
         "",
@@ -62,9 +82,7 @@ def why(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> int:
         "What changes it:",
         *(f"  {line}" for line in told.commands),
     ]
-    for line in lines:
-        say.line(line)
-    return 0
+    return Explained(lines, {**whole, **_as_object(rules, decisions, told)})
 
 
 def _decisions(pit: PitPaths, found: FoundAgent) -> list[Event]:

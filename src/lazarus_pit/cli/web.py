@@ -1,0 +1,59 @@
+"""``lazarus web``: the HTTP API and its page, and the links that let people in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cli import say
+from lazarus_pit.cli.place import HERE, Place
+from lazarus_pit.cli.why import explain
+from lazarus_pit.errors import RefusedError
+from lazarus_pit.web import keys
+
+_BYTES = 4096
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="A loopback address.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="0 lets the system pick one.")] = 8767,
+    place: Place = HERE,
+) -> int:
+    """Answer on loopback and on ``.lazarus-pit/api.sock`` until SIGTERM or Ctrl-C."""
+    from lazarus_pit.web.routes import Server  # noqa: PLC0415 - no other verb needs a web server
+    from lazarus_pit.web.serve import serve as listen  # noqa: PLC0415
+
+    config = place.settings()
+    pit = PitPaths(config.root)
+
+    def lines(uuid: str, name: str) -> list[str]:
+        return explain(config, f"{uuid}/{name}").lines
+
+    def ready(address: str) -> None:
+        say.line(f"the page: {_with_login(pit, address, 'approver')}")
+
+    listen(Server(pit, lines), host, port, ready)
+    return 0
+
+
+def link(
+    *,
+    role: Annotated[keys.Role, Parameter(help="What its bearer may do.")] = "approver",
+    place: Place = HERE,
+) -> int:
+    """Print a link to the page that logs in once, within ten minutes."""
+    pit = place.pit()
+    said: Any = msgspec.json.decode(read_hostile(pit.web_address, _BYTES) or b"{}")
+    if "url" not in said:
+        raise RefusedError(f"nobody has served the page below {pit.root}: `lazarus web serve`")
+    say.line(_with_login(pit, said["url"], role))
+    return 0
+
+
+def _with_login(pit: PitPaths, address: str, role: keys.Role) -> str:
+    return f"{address}#login={keys.new_link(pit, role)}"

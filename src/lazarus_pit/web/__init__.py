@@ -1,0 +1,1 @@
+"""SHOW: the HTTP API and the page, for eyes and hands elsewhere; it supervises nothing."""
