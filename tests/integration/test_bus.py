@@ -159,3 +159,41 @@ def test_expired_mail_is_a_dead_letter(pit: Pit) -> None:
     assert "expired" in json.loads(dead.read_bytes())["dead_because"]
     assert inbox(cell, "ben") == []
     pit.wait_event(cell, "message_dead_lettered", "ada", reason="expired")
+
+
+ASKING = (
+    "lazarus mail send --to helper --subject question 'what is six times seven?'; "
+    'while ! lazarus mail inbox | grep -q "helper: Re: question"; '
+    "do lazarus beat; sleep 0.1; done; "
+    "lazarus mail read; echo got it; while :; do lazarus beat; sleep 0.2; done"
+)
+ANSWERING = (
+    'while ! lazarus mail check --inject | grep -q "six times"; do lazarus beat; sleep 0.1; done; '
+    "id=$(lazarus mail inbox | cut -d' ' -f1); lazarus mail reply $id forty-two; "
+    "lazarus mail ack $id; while :; do lazarus beat; sleep 0.2; done"
+)
+
+
+def test_two_agents_behind_their_walls_ask_and_answer(pit: Pit) -> None:
+    cell = pit.cell()
+    pit.start()
+    pit.spawn(cell, "helper", "/bin/sh", "-c", ANSWERING)
+    pit.spawn(cell, "asker", "/bin/sh", "-c", ASKING)
+    pit.wait_event(cell, "agent_ready", "asker")
+    pit.wait(lambda: "got it" in cell.log("asker").read_text(), "the answer")
+    assert "forty-two" in cell.log("asker").read_text()
+    pit.wait(lambda: len(os.listdir(cell.done("helper"))) == 1, "the acknowledgement")
+    assert inbox(cell, "helper") == []
+    assert inbox(cell, "asker")[0]["reply_to"]
+
+
+def test_mail_that_no_life_acknowledges_is_a_dead_letter(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    drop(cell, "ada", "poison", to="weak")
+    pit.spawn(cell, "weak", "/bin/sh", "-c", "lazarus beat; sleep 0.1; exit 3")
+    pit.start()
+    pit.wait(lambda: os.path.isdir(cell.dead("weak")) and os.listdir(cell.dead("weak")), "dead")
+    dead = json.loads(next(cell.dead("weak").iterdir()).read_bytes())
+    assert "not acknowledged in" in dead["dead_because"]
+    assert "never read it" in arrived(pit, cell, "ada", 1)[0]["body"]
+    assert inbox(cell, "weak") == []

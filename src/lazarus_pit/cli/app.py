@@ -112,6 +112,11 @@ VERBS: dict[str, Verb] = {
         "Send a heartbeat from inside a cell (`lazarus beat --help`).",
         "lazarus beat --status thinking --cycle 7",
     ),
+    "mail": Verb(
+        "mail:mail",
+        "Mail between the members of a cell: send, reply, inbox, read, ack, check.",
+        'lazarus mail send --cell pond --as ada --to scribe --subject "Chapter 2" "Please read it"',
+    ),
     "doctor": Verb(
         "doctor:doctor",
         "Check the machine, the sandbox and the configuration.",
@@ -121,16 +126,6 @@ VERBS: dict[str, Verb] = {
         "simulate:simulate",
         "Try the supervisor against simulated faults, in virtual time.",
         "lazarus simulate --seeds 50",
-    ),
-    "web serve": Verb(
-        "web:serve",
-        "Serve the HTTP API and the page in the foreground.",
-        "lazarus web serve --port 8767",
-    ),
-    "web link": Verb(
-        "web:link",
-        "Print a link to the page that logs in once, within ten minutes.",
-        "lazarus web link --role viewer",
     ),
     "demo": Verb("demo:demo", "Watch two real agents die and come back.", "lazarus demo"),
     "completion": Verb(
@@ -150,7 +145,6 @@ NOUNS = {
 EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
 
 
-    "web": "The HTTP API and its page.",
 def build() -> App:
     """Return the command line; the code of a verb is imported when it is used."""
     app = App(

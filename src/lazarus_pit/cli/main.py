@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False  # ``typing`` alone would cost a beat a tenth of its time.
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def _is_member(words: Sequence[str]) -> bool:
+    """Whether an agent in a cell writes mail, as its environment says, and not a person."""
+    return "LAZARUS_OUTBOX" in os.environ and "--cell" not in words
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -16,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         from lazarus_pit.beat import main as beat  # noqa: PLC0415 - what is behind this door alone
 
         sys.exit(beat(words[1:]))
+    if words[:1] == ["mail"] and ("--help" in words or _is_member(words)):
+        from lazarus_pit.mail import main as mail  # noqa: PLC0415 - see above
+
+        sys.exit(mail(words[1:]))
     from lazarus_pit.cli.app import run  # noqa: PLC0415 - see above
 
     sys.exit(run(words))

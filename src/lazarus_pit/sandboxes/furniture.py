@@ -40,11 +40,14 @@ _OPEN_TO_ALL = stat.S_IROTH
 
 _ENTRY = """#!/bin/sh
 # Inside a cell only what needs no daemon is at hand.
-if [ "${{1-}}" = beat ]; then
-    shift
-    exec {python} -I -S {library}/lazarus_pit/beat.py "$@"
-fi
-echo "lazarus: inside a cell there is only 'lazarus beat', not '${{1-}}'" >&2
+case "${{1-}}" in
+    beat | mail)
+        verb=$1
+        shift
+        exec {python} -I -S {library}/lazarus_pit/$verb.py "$@"
+        ;;
+esac
+echo "lazarus: inside a cell there is only 'lazarus beat' and 'lazarus mail', not '${{1-}}'" >&2
 exit 2
 """
 
