@@ -122,6 +122,16 @@ VERBS: dict[str, Verb] = {
         "Check the machine, the sandbox and the configuration.",
         "lazarus doctor",
     ),
+    "web serve": Verb(
+        "web:serve",
+        "Serve the HTTP API and the page in the foreground.",
+        "lazarus web serve --port 8767",
+    ),
+    "web link": Verb(
+        "web:link",
+        "Print a link to the page that logs in once, within ten minutes.",
+        "lazarus web link --role viewer",
+    ),
     "simulate": Verb(
         "simulate:simulate",
         "Try the supervisor against simulated faults, in virtual time.",
@@ -140,6 +150,7 @@ SPELLINGS = {("checkpoint", "verify"): "verify", ("checkpoint", "diff"): "diff"}
 
 NOUNS = {
     "cell": "Create, show, archive or destroy a mission cell.",
+    "web": "The HTTP API and its page.",
     "sandbox": "Look at an agent's walls.",
 }
 EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
