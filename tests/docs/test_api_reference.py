@@ -12,4 +12,4 @@ REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_t
 
 def test_the_table_is_the_routes() -> None:
     rows = re.findall(r"^\| `(GET|POST) (\S+)` \| (\S+) \|", REFERENCE, re.MULTILINE)
-    assert rows == [(spot.method, spot.path, spot.role or "–") for spot in SPOTS]
+    assert rows == [(spot.method, spot.path, spot.role or "\N{EN DASH}") for spot in SPOTS]

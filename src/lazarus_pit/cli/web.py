@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -37,7 +38,9 @@ def serve(
     def ready(address: str) -> None:
         say.line(f"the page: {_with_login(pit, address, 'approver')}")
 
-    listen(Server(pit, lines), host, port, ready)
+    where = ["--root", str(config.root), *(["--config", str(config.path)] if config.found else [])]
+    command = (sys.executable, "-m", "lazarus_pit")
+    listen(Server(pit, lines, command, tuple(where)), host, port, ready)
     return 0
 
 

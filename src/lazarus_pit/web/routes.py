@@ -20,7 +20,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.errors import FormatError, LazarusError, RefusedError, UsageError, WorldError
 from lazarus_pit.formats.instant import from_rfc3339
 from lazarus_pit.formats.text import decode_object
-from lazarus_pit.web import fleet, keys
+from lazarus_pit.web import fleet, keys, verbs
 from lazarus_pit.web.keys import Role
 
 STATIC = Path(__file__).with_name("static")
@@ -43,6 +43,10 @@ class Server(NamedTuple):
     pit: PitPaths
     explain: Callable[[str, str], list[str]]
     """The lines of ``lazarus why`` for a cell's UUID and an agent's name."""
+    command: tuple[str, ...]
+    """How ``lazarus`` is started; a verb and its arguments follow."""
+    where: tuple[str, ...]
+    """The flags that name the root and the configuration; they end a command line."""
 
 
 class Spot(NamedTuple):
@@ -167,6 +171,26 @@ def _login(server: Server, request: Request) -> Response:
     return _json({"token": token, "role": role})
 
 
+_REFUSED = {1: 409, 2: 400, 75: 503}
+"""The answer to a command's exit code."""
+
+
+def _act(server: Server, request: Request) -> Response:
+    """Do what the path's last word says, to the cell or agent that it names."""
+    paths = cell_of(server, request)
+    name = request.path_params.get("name")
+    if paths is None or (name is not None and not fleet.has_agent(paths, name)):
+        return refuse(404, "there is no such cell" if name is None else "there is no such agent")
+    word = request.url.path.rpartition("/")[2]
+    verb = verbs.OF_CELLS[word] if name is None else verbs.OF_AGENTS[word]
+    flags = verbs.flags_of(verb, request.scope["lazarus.body"])
+    whom = paths.uuid if name is None else f"{paths.uuid}/{name}"
+    done = verbs.run([*server.command, word, whom, *flags, *server.where])
+    if done.code:
+        return refuse(_REFUSED.get(done.code, 500), done.said)
+    return JSONResponse({"ok": True, "done": done.code == 0, "said": done.said}, 202)
+
+
 def _healthz(_server: Server, _request: Request) -> Response:
     return _json({"status": "ok", "service": "lazarus-web", "version": __version__})
 
@@ -212,6 +236,14 @@ SPOTS: tuple[Spot, ...] = (
     Spot("GET", _CELL + "/events", "What happened in a cell, newest last.", "viewer", _events),
     Spot("GET", _CELL + "/agents/{name}/why", "What `lazarus why` says.", "viewer", _why),
     Spot("GET", _CELL + "/agents/{name}/log", "The end of what it printed.", "viewer", _log),
+    *(
+        Spot("POST", f"{_CELL}/agents/{{name}}/{word}", verb.what, "operator", _act)
+        for word, verb in verbs.OF_AGENTS.items()
+    ),
+    *(
+        Spot("POST", f"{_CELL}/{word}", verb.what, "operator", _act)
+        for word, verb in verbs.OF_CELLS.items()
+    ),
 )
 
 
