@@ -11,17 +11,19 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lazarus_pit import __version__
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.errors import FormatError, LazarusError, RefusedError, UsageError, WorldError
+from lazarus_pit.formats import prometheus
 from lazarus_pit.formats.instant import from_rfc3339
 from lazarus_pit.formats.text import decode_object
-from lazarus_pit.web import fleet, keys, verbs
+from lazarus_pit.web import fleet, keys, metrics, verbs
 from lazarus_pit.web.keys import Role
+from lazarus_pit.web.ring import Ring
 
 STATIC = Path(__file__).with_name("static")
 MOST_EVENTS = 5000
@@ -47,6 +49,8 @@ class Server(NamedTuple):
     """How ``lazarus`` is started; a verb and its arguments follow."""
     where: tuple[str, ...]
     """The flags that name the root and the configuration; they end a command line."""
+    ring: Ring | None = None
+    """What the stream reads from; it is made where the event loop runs."""
 
 
 class Spot(NamedTuple):
@@ -191,6 +195,19 @@ def _act(server: Server, request: Request) -> Response:
     return JSONResponse({"ok": True, "done": done.code == 0, "said": done.said}, 202)
 
 
+def _stream(server: Server, request: Request) -> Response:
+    if server.ring is None:
+        return refuse(503, "nothing watches the root")
+    frames = server.ring.read(request.headers.get("last-event-id", ""))
+    return StreamingResponse(frames, media_type="text/event-stream")
+
+
+def _metrics(server: Server, _request: Request) -> Response:
+    readers = server.ring.readers if server.ring else 0
+    text = prometheus.render(metrics.families(fleet.fleet(server.pit), readers))
+    return Response(text, headers={"Content-Type": prometheus.CONTENT_TYPE})
+
+
 def _healthz(_server: Server, _request: Request) -> Response:
     return _json({"status": "ok", "service": "lazarus-web", "version": __version__})
 
@@ -232,6 +249,8 @@ SPOTS: tuple[Spot, ...] = (
     Spot("GET", "/readyz", "Whether the daemon is up: 200, or 503.", None, _readyz),
     Spot("POST", "/api/v1/login", "Exchange a one-time link for a token.", None, _login),
     Spot("GET", "/api/v1/fleet", "Every cell and its agents, as of now.", "viewer", _fleet),
+    Spot("GET", "/api/v1/stream", "Server-sent events: fleet, event.", "viewer", _stream),
+    Spot("GET", "/metrics", "The fleet in numbers, for Prometheus.", "viewer", _metrics),
     Spot("GET", _CELL, "One cell, with its checkpoints.", "viewer", _cell),
     Spot("GET", _CELL + "/events", "What happened in a cell, newest last.", "viewer", _events),
     Spot("GET", _CELL + "/agents/{name}/why", "What `lazarus why` says.", "viewer", _why),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from lazarus_pit.errors import LazarusError, UsageError, WorldError
 from lazarus_pit.linux.listeners import holder_of
 from lazarus_pit.web import keys
 from lazarus_pit.web.door import LOOPBACK, Door
+from lazarus_pit.web.feed import Feed
+from lazarus_pit.web.ring import Ring
 from lazarus_pit.web.routes import Server, build
 
 GRACE_SECONDS = 2
@@ -53,7 +56,8 @@ def serve(server: Server, host: str, port: int, ready: Callable[[str], None]) ->
 
 async def _serve(server: Server, host: str, port: int, ready: Callable[[str], None]) -> None:
     pit = server.pit
-    app = build(server)
+    ring = Ring(secrets.token_hex(4))
+    app = build(server._replace(ring=ring))
     with _tcp(host, port) as tcp, _unix(pit) as unix:
         address = f"http://{host}:{tcp.getsockname()[1]}/"
         replace_file(pit.web_address, msgspec.json.encode({"url": address, "pid": os.getpid()}))
@@ -64,12 +68,17 @@ async def _serve(server: Server, host: str, port: int, ready: Callable[[str], No
         ]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _end, [one for one, _ in servers])
-        ready(address)
-        await asyncio.gather(*(one.serve(sockets=[sock]) for one, sock in servers))
+            loop.add_signal_handler(number, _end, ring, [one for one, _ in servers])
+        feed = Feed(pit, ring)
+        try:
+            ready(address)
+            await asyncio.gather(*(one.serve(sockets=[sock]) for one, sock in servers))
+        finally:
+            feed.close()
 
 
-def _end(servers: list[_Quiet]) -> None:
+def _end(ring: Ring, servers: list[_Quiet]) -> None:
+    ring.close()
     for server in servers:
         server.should_exit = True
 
