@@ -20,6 +20,7 @@ BENCHES: dict[str, list[str]] = {
     "limits": [],
     "egress": [],
     "checkpoint": ["--files", "5000", "--large", "2", "--rounds", "2"],
+    "bus": ["--mails", "300", "--samples", "50"],
     "gateway": ["--seconds", "1", "--runs", "1", "--subscribers", "10,100"],
 }
 """Names of benches and the arguments that make them small."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration.pit import Pit
+from integration.pit import Pit, processes, send
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import Role
 from lazarus_pit.formats.envelope import parse_name
@@ -22,6 +23,9 @@ def pit(tmp_path: Path) -> Iterator[Pit]:
     pit = Pit(tmp_path)
     yield pit
     pit.close()
+
+
+ONE_LIFE = "lazarus beat; while :; do sleep 0.2; done # marker-flood"
 
 
 def cell_of_people(pit: Pit) -> CellPaths:
@@ -197,3 +201,20 @@ def test_mail_that_no_life_acknowledges_is_a_dead_letter(pit: Pit) -> None:
     assert "not acknowledged in" in dead["dead_because"]
     assert "never read it" in arrived(pit, cell, "ada", 1)[0]["body"]
     assert inbox(cell, "weak") == []
+
+
+def test_a_flood_of_one_delays_neither_mail_nor_lives_of_others(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    pit.spawn(cell, "worker", "/bin/sh", "-c", ONE_LIFE, rules={"resurrect_after": 60.0})
+    for number in range(5000):
+        drop(cell, "obs", f"{number:05}", to="ada")
+    pit.start()
+    drop(cell, "ada", "one")
+    first = arrived(pit, cell, "ben", 1)[0]
+    pit.wait_event(cell, "agent_ready", "worker")
+    send(max(processes("marker-flood")), signal.SIGKILL)
+    pit.wait_event(cell, "agent_revived", "worker")
+    assert first["from"] == "ada"
+    assert pit.wait_event(cell, "message_refused", "obs", reason="inbox_full")
+    assert len(inbox(cell, "ada")) <= 1000
+    assert len(pit.events(cell, "message_refused")) < 10

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from lazarus_pit.cells.files import durably, opened, sync_directory, write_all
+from lazarus_pit.cells.files import durably, sync_directory, write_all
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.envelope import MailName, parse_name
@@ -30,6 +30,8 @@ DEAD_KEPT = 200
 """Dead letters of a member that are kept."""
 LISTED_MAX = 200_000
 """Names of one outbox that are looked at; with more in it, order is no longer promised."""
+AT_ONCE = 256
+"""Letters, and so descriptors, that are written together."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 Identity = tuple[str, str]
@@ -133,29 +135,41 @@ def _names(folder: Path) -> Iterator[tuple[Identity, MailName]]:
 
 
 def put(letters: Sequence[Letter]) -> None:
-    """Make letters appear, all of them durable before the first is seen.
+    """Make letters appear in their order, each durable before it is seen.
 
     Raises:
         StoreError: the disk refused; those that appeared stay, and nothing half is left.
     """
-    parts = [letter.folder / f".{letter.name.file()}" for letter in letters]
-    folders = {letter.folder for letter in letters}
-    with durably("cannot be written", letters[0].folder if letters else Path()):
+    for start in range(0, len(letters), AT_ONCE):
+        _put(letters[start : start + AT_ONCE])
+
+
+def _put(letters: Sequence[Letter]) -> None:
+    """All are on their way to the disk before any is waited for: one commit serves them all."""
+    parts = [f"{letter.folder}/.{letter.name.file()}" for letter in letters]
+    fds: list[int] = []
+    with durably("cannot be written", letters[0].folder):
         try:
             for letter, part in zip(letters, parts, strict=True):
-                with opened(part, _NEW, 0o644) as fd:
-                    os.fchmod(fd, 0o644)  # Whatever the umask is: the receiver is another user.
-                    write_all(fd, letter.data)
-                    os.fsync(fd)
+                fds.append(os.open(part, _NEW, 0o644))
+                os.fchmod(fds[-1], 0o644)  # Whatever the umask is: the receiver is another user.
+                write_all(fds[-1], letter.data)
+            for fd in fds:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # Begins to write it back.
+            for fd in fds:
+                os.fsync(fd)
             for letter, part in zip(letters, parts, strict=True):
-                os.rename(part, letter.folder / letter.name.file())
-            for folder in folders:
+                os.rename(part, f"{letter.folder}/{letter.name.file()}")
+            for folder in {letter.folder for letter in letters}:
                 sync_directory(folder)
         except BaseException:
             for part in parts:
                 with suppress(OSError):
-                    part.unlink()
+                    os.unlink(part)
             raise
+        finally:
+            for fd in fds:
+                os.close(fd)
 
 
 def pending(outbox: Path) -> list[str]:

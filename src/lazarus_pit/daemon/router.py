@@ -32,10 +32,12 @@ log = logging.getLogger(__name__)
 
 SLICE = 64
 """Files taken from one outbox before the others have a turn."""
+LETTERS = 256
+"""Letters after which a round takes no further file: what goes to many is more than one."""
 RATE = 1000.0
-"""Files a second that one sender may have routed, on the average; more wait in its outbox."""
+"""Letters a second that one sender may cause, on the average; what is more waits in its outbox."""
 BURST = 2000.0
-"""Files that one sender may have routed at once after a silence."""
+"""Letters that one sender may cause at once after a silence."""
 LIVES = 5
 """Lives of a receiver that may end without acknowledging a mail; then it is a dead letter."""
 PATIENCE = 1.0
@@ -78,7 +80,7 @@ class _Counter:
     """Names that cannot be removed, so that each is told once."""
 
     def take(self, now: float) -> int:
-        """Return how many files may be routed now, at most ``SLICE``."""
+        """Return how many letters may be caused now, at most ``SLICE``."""
         self.tokens = min(BURST, self.tokens + (now - self.filled) * RATE)
         self.filled = now
         return min(SLICE, int(self.tokens))
@@ -161,16 +163,17 @@ class Router:
             names = mailbox.pending(desk.paths.outbox(desk.sender))
             counter.stuck &= set(names)
             counter.names.extend(name for name in names if name not in counter.stuck)
-        allowed = counter.take(time.monotonic())
-        names_taken = min(allowed, len(counter.names))
-        for _ in range(names_taken):
-            name = counter.names.popleft()
-            counter.tokens -= 1
+        began, allowed = len(counter.names), counter.take(time.monotonic())
+        while counter.names and allowed > 0 and len(round_.letters) < LETTERS:
+            name, before = counter.names.popleft(), len(round_.letters)
             self._open(desk, name, hand)
+            cost = max(1, len(round_.letters) - before)
+            counter.tokens -= cost
+            allowed -= cost
             round_.taken.append((desk, name))
         if counter.names:
             hand.outcome.again = 0.0 if counter.tokens >= 1 else SLICE / RATE
-        elif names_taken:
+        elif began:
             hand.outcome.again = 0.0  # More may have come since the outbox was listed.
         return hand.outcome
 
