@@ -263,6 +263,11 @@ class PitPaths:
         return self.private / "web.json"
 
     @property
+    def records(self) -> Path:
+        """What the whole fleet must not forget: SQLite, for its owner alone."""
+        return self.private / "records.db"
+
+    @property
     def nursery(self) -> Path:
         """Where cells are built before they appear, whole, below the root."""
         return self.private / "new"

@@ -1,0 +1,1 @@
+"""RECORD: what the whole fleet must not forget, in one SQLite file."""

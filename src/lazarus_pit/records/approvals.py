@@ -1,0 +1,183 @@
+"""Requests to revive somebody who died, and their answers: each is answered once or never.
+
+A request belongs to one death: a subject (``<uuid>/<agent>`` or ``pool/<gateway>``) and the
+generation that died. Times are Unix seconds. Every change compares and sets in one transaction,
+so that of two who answer at once one decides and the other is told who did.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from lazarus_pit.records.database import transaction
+
+Outcome = Literal["open", "approved", "denied", "expired", "superseded"]
+Reply = Literal["decided", "already decided", "expired", "superseded", "unknown"]
+_REPLIES: dict[str, Reply] = {
+    "approved": "already decided",
+    "denied": "already decided",
+    "expired": "expired",
+    "superseded": "superseded",
+}
+_COLUMNS = "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision"
+
+
+class Request(NamedTuple):
+    """One request as it stands."""
+
+    id: str
+    """Random: who has not seen the request cannot name it."""
+    subject: str
+    generation: int
+    facts: dict[str, object]
+    """What the asked should know of the death; JSON."""
+    asked: float
+    expires: float
+    outcome: Outcome
+    by: str
+    via: str
+    decision: int | None
+    """The place of the answer among all answers, from 1; ``None`` while there is none."""
+
+
+class Answered(NamedTuple):
+    """What became of an answer, and the request as it stands now."""
+
+    reply: Reply
+    request: Request | None
+
+
+def open_request(  # noqa: PLR0913 - a request is these facts
+    db: sqlite3.Connection,
+    subject: str,
+    generation: int,
+    facts: Mapping[str, object],
+    *,
+    expires: float,
+    now: float,
+) -> Request:
+    """Ask about one death and return the request; asked again, the same one, answered or not.
+
+    Open requests of the same subject about earlier deaths are superseded by it.
+    """
+    with transaction(db):
+        db.execute(
+            "UPDATE approvals SET outcome = 'superseded', closed = ?"
+            " WHERE subject = ? AND generation < ? AND outcome = 'open'",
+            (now, subject, generation),
+        )
+        db.execute(
+            "INSERT INTO approvals (id, subject, generation, facts, asked, expires)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (secrets.token_hex(8), subject, generation, json.dumps(dict(facts)), now, expires),
+        )
+        return _select(db, "subject = ? AND generation = ? AND NOT retired", (subject, generation))[
+            0
+        ]
+
+
+def pending(db: sqlite3.Connection, now: float) -> list[Request]:
+    """Return the requests that can still be answered, oldest first."""
+    return _select(db, "outcome = 'open' AND expires > ?", (now,))
+
+
+def everything(db: sqlite3.Connection) -> list[Request]:
+    """Return every request there ever was, oldest first."""
+    return _select(db, "1", ())
+
+
+def find(db: sqlite3.Connection, request: str) -> Request | None:
+    """Return a request by its whole id."""
+    found = _select(db, "id = ?", (request,))
+    return found[0] if found else None
+
+
+def decide(  # noqa: PLR0913 - an answer is these facts
+    db: sqlite3.Connection, request: str, *, approved: bool, by: str, via: str, now: float
+) -> Answered:
+    """Answer an open request, once; whoever comes later changes nothing and is told why.
+
+    ``by`` names the person and ``via`` the channel. A request past its time becomes ``expired``.
+    """
+    with transaction(db):
+        expire(db, now)
+        wanted = "approved" if approved else "denied"
+        changed = db.execute(
+            "UPDATE approvals SET outcome = ?, decided_by = ?, via = ?, closed = ?,"
+            " decision = (SELECT coalesce(max(decision), 0) + 1 FROM approvals)"
+            " WHERE id = ? AND outcome = 'open'",
+            (wanted, by, via, now, request),
+        ).rowcount
+        known = find(db, request)
+    if known is None:
+        return Answered("unknown", None)
+    return Answered("decided" if changed else _REPLIES[known.outcome], known)
+
+
+def expire(db: sqlite3.Connection, now: float) -> int:
+    """Close what nobody answered in time; return how many requests those were."""
+    return db.execute(
+        "UPDATE approvals SET outcome = 'expired', closed = expires"
+        " WHERE outcome = 'open' AND expires <= ?",
+        (now,),
+    ).rowcount
+
+
+def supersede(db: sqlite3.Connection, subject: str, now: float) -> int:
+    """Close the open requests of a subject that needs no answer any more; return how many."""
+    return db.execute(
+        "UPDATE approvals SET outcome = 'superseded', closed = ?"
+        " WHERE subject = ? AND outcome = 'open'",
+        (now, subject),
+    ).rowcount
+
+
+def retire(db: sqlite3.Connection, subject: str, now: float) -> None:
+    """Let go of a subject that is no more: one of its name that comes later starts anew.
+
+    Without this, the first death of a newcomer could find the answer to its namesake's.
+    """
+    with transaction(db):
+        supersede(db, subject, now)
+        db.execute("UPDATE approvals SET retired = 1 WHERE subject = ?", (subject,))
+
+
+def decisions_after(db: sqlite3.Connection, cursor: int) -> list[Request]:
+    """Return the answers whose ``decision`` is greater than ``cursor``, in their order."""
+    found = _select(db, "decision > ? AND NOT retired", (cursor,))
+    return sorted(found, key=lambda one: one.decision or 0)
+
+
+def delivered(
+    db: sqlite3.Connection, request: str, channel: str, receipt: str, *, now: float
+) -> bool:
+    """Note that a channel has carried a request; ``False``: it had done so before, which stands.
+
+    ``receipt`` is what the channel knows the message by.
+    """
+    return bool(
+        db.execute(
+            "INSERT INTO deliveries (approval, channel, receipt, at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (request, channel, receipt, now),
+        ).rowcount
+    )
+
+
+def receipts(db: sqlite3.Connection, request: str) -> dict[str, str]:
+    """Return the receipts of a request by channel."""
+    rows = db.execute("SELECT channel, receipt FROM deliveries WHERE approval = ?", (request,))
+    return dict(rows.fetchall())
+
+
+def _select(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[Request]:
+    """Return the requests that meet a condition of this file's own, oldest first."""
+    query = f"SELECT {_COLUMNS} FROM approvals WHERE {condition} ORDER BY asked, rowid"  # noqa: S608
+    return [
+        Request(one[0], one[1], one[2], json.loads(one[3]), *one[4:])
+        for one in db.execute(query, values)
+    ]

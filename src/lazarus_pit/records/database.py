@@ -1,0 +1,147 @@
+"""The one SQLite file: opened, brought into shape, and set aside where it cannot be read.
+
+Every commit is on the disk before it returns (WAL with ``synchronous=FULL``), and several
+processes may write: each change is one immediate transaction.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from lazarus_pit.errors import StoreError
+
+VERSION = 1
+"""Of the tables below; a file of a higher one was made by a later release."""
+BUSY_SECONDS = 5.0
+"""How long a change waits for somebody else's."""
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BESIDE = ("", "-wal", "-shm")
+_TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS approvals (
+    id TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    asked REAL NOT NULL,
+    expires REAL NOT NULL,
+    outcome TEXT NOT NULL DEFAULT 'open'
+        CHECK (outcome IN ('open', 'approved', 'denied', 'expired', 'superseded')),
+    decided_by TEXT NOT NULL DEFAULT '',
+    via TEXT NOT NULL DEFAULT '',
+    closed REAL,
+    decision INTEGER UNIQUE,
+    retired INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS one_a_death ON approvals (subject, generation) WHERE NOT retired;
+CREATE INDEX IF NOT EXISTS still_open ON approvals (asked) WHERE outcome = 'open';
+CREATE TABLE IF NOT EXISTS deliveries (
+    approval TEXT NOT NULL REFERENCES approvals (id),
+    channel TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (approval, channel)
+) STRICT;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+@contextmanager
+def opened_records(path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold the records for as long as the block runs; the file is made where there is none.
+
+    A file that is damaged is moved to ``<name>.damaged-<Unix seconds>``, beside its own log, and
+    an empty one takes its place: ``set_aside`` lists those, so that somebody can say so.
+
+    Raises:
+        StoreError: the operating system or SQLite refused, or a later release made the file.
+    """
+    with _said(path):
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        db = _open(path)
+    with closing(db), _said(path):
+        yield db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Do all of a block or nothing of it; nobody else writes meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Return the damaged files that were moved out of the way, oldest first."""
+    found = path.parent.glob(f"{path.name}.damaged-*")
+    return sorted(one for one in found if not one.name.endswith(("-wal", "-shm")))
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: the records refuse: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open under a lock on the directory: two who find damage must not move a whole file away."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        try:
+            return _shaped(path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in _DAMAGE:
+                raise
+        _move_away(path)
+        return _shaped(path)
+    finally:
+        os.close(directory)
+
+
+def _shaped(path: Path) -> sqlite3.Connection:
+    # SQLite gives the mode of this file to its -wal and -shm.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _shape(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _shape(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StoreError(f"{path}: records of version {version}, expected at most {VERSION}")
+    if version < VERSION:
+        db.executescript(_TABLES)
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        damage = sqlite3.DatabaseError(verdict)
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+
+
+def _move_away(path: Path) -> None:
+    aside = f"{path}.damaged-{int(time.time())}"
+    for ending in _BESIDE:
+        if os.path.lexists(f"{path}{ending}"):
+            os.replace(f"{path}{ending}", f"{aside}{ending}")
