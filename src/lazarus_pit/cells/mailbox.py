@@ -53,18 +53,16 @@ class Box:
         """Read the names that are there, and remove what an interrupted delivery left.
 
         Raises:
-            StoreError: the directories cannot be read or made.
+            StoreError: the directories cannot be read.
         """
         self.inbox, self.done, self.dead = paths.inbox(agent), paths.done(agent), paths.dead(agent)
         with durably("cannot be read", self.inbox):
             self.inode = self.inbox.stat().st_ino
-            for folder in (self.done.parent, self.dead.parent, self.done, self.dead):
-                folder.mkdir(mode=0o700, exist_ok=True)
             for name in os.listdir(self.inbox):
                 if name.startswith("."):
                     os.unlink(self.inbox / name)
             self.waiting = dict(_names(self.inbox))
-            self.finished = dict(_names(self.done))
+            self.finished = dict(_names(self.done)) if self.done.is_dir() else {}
         known = (*self.waiting.values(), *self.finished.values())
         self.last = max((name.sequence for name in known), default=0)
 
@@ -91,6 +89,7 @@ class Box:
         """
         count = 0
         with durably("cannot be moved", self.done):
+            _make(self.done)
             for file in names:
                 name = parse_name(file)
                 with suppress(FileNotFoundError):
@@ -104,6 +103,16 @@ class Box:
                 with suppress(FileNotFoundError):
                     os.unlink(self.done / self.finished.pop(identity).file())
         return count
+
+    def grave(self) -> Path:
+        """Return where dead letters go; it is made with the first of them.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        with durably("cannot be made", self.dead):
+            _make(self.dead)
+        return self.dead
 
     def forget(self, name: MailName) -> None:
         """Take a mail out of the inbox that lies among the dead letters by now.
@@ -124,6 +133,12 @@ class Box:
         with durably("cannot be removed", self.dead):
             for file in sorted(os.listdir(self.dead))[:-DEAD_KEPT]:
                 os.unlink(self.dead / file)
+
+
+def _make(folder: Path) -> None:
+    """Make a directory two levels below ``bus``; without ``bus`` the cell is gone: OSError."""
+    for place in (folder.parent, folder):
+        place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _names(folder: Path) -> Iterator[tuple[Identity, MailName]]:

@@ -213,7 +213,7 @@ class Router:
             for receiver in meant:
                 box = self._box(desk, receiver)
                 name = MailName(time.time_ns(), 0, expires, desk.sender, said.id)
-                hand.round.letters.append(Letter(box.dead, name, _with_reason(said, dead[1])))
+                hand.round.letters.append(Letter(box.grave(), name, _with_reason(said, dead[1])))
             hand.outcome.dead.append(dead)
             self._bounce(desk, said, dead[1], said.id, hand.round)
             return
@@ -288,7 +288,7 @@ class Router:
             data = read_hostile(box.inbox / name.file(), READ_MAX)
             said = mail.parse_delivered(data) if data else None
             if said is not None:
-                mailbox.put([Letter(box.dead, name, _with_reason(said, why[1]))])
+                mailbox.put([Letter(box.grave(), name, _with_reason(said, why[1]))])
                 outcome.dead.append(why)
                 self._return(desk, said, f"{desk.sender} never read it: {why[1]}")
             box.forget(name)
