@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -218,3 +220,31 @@ def test_a_flood_of_one_delays_neither_mail_nor_lives_of_others(pit: Pit) -> Non
     assert pit.wait_event(cell, "message_refused", "obs", reason="inbox_full")
     assert len(inbox(cell, "ada")) <= 1000
     assert len(pit.events(cell, "message_refused")) < 10
+
+
+def lazarus(pit: Pit, *words: str, code: int = 0) -> str:
+    """Type a command at the host."""
+    argv = [sys.executable, "-m", "lazarus_pit.cli.main", *words, "--root", str(pit.root)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LAZARUS_")}
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == code, done
+    return done.stdout + done.stderr
+
+
+def test_people_write_from_the_host_whether_the_daemon_is_up_or_down(pit: Pit) -> None:
+    cell = cell_of_people(pit)
+    pit.spawn(cell, "worker", "/bin/sh", "-c", ONE_LIFE)
+    ada, ben = ("--cell", "pond", "--as", "ada"), ("--cell", "pond", "--as", "ben")
+    sent = lazarus(pit, "mail", "send", *ada, "--to", "ben", "--subject", "tea", "at five").strip()
+    assert "no mail" in lazarus(pit, "mail", "inbox", *ben)
+    pit.start()
+    arrived(pit, cell, "ben", 1)
+    assert lazarus(pit, "mail", "inbox", *ben) == f"{sent}  ada: tea\n"
+    assert "at five" in lazarus(pit, "mail", "read", *ben, sent[:6])
+    lazarus(pit, "mail", "reply", *ben, sent, "gladly")
+    lazarus(pit, "mail", "ack", *ben, sent)
+    assert arrived(pit, cell, "ada", 1)[0]["reply_to"] == sent
+    pit.wait(lambda: not inbox(cell, "ben"), "the acknowledgement")
+    stranger = ("--cell", "pond", "--as", "worker")
+    refused = lazarus(pit, "mail", "send", *stranger, "--to", "ben", "no", code=2)
+    assert "expected a person of this cell (ada, ben, obs)" in refused
