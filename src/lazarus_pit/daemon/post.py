@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
-from lazarus_pit.core.model import CellStatus, Key
-from lazarus_pit.daemon.roster import Roster
+from lazarus_pit.core.model import CellStatus, Key, Role
+from lazarus_pit.daemon.roster import Roster, Stamp
 from lazarus_pit.daemon.router import Desk, Outcome, Router
 from lazarus_pit.daemon.watch import Kind, Watch
 
@@ -27,6 +27,8 @@ DESKS = 8
 """Outboxes of one round: all its mail is synced before any of it is seen."""
 SWEPT = 100
 """Inboxes that are looked through for dead letters in one round."""
+SWEEP_EVERY = 15.0
+"""Seconds between two looks for dead letters."""
 TELL_EVERY = 60.0
 """Seconds between two events of the same sort about the same member."""
 
@@ -60,6 +62,9 @@ class Post:
         self._thread = ThreadPoolExecutor(1, "bus")
         self._ready: dict[Key, None] = {}
         self._unswept: list[Key] = []
+        self._sweep_at = 0.0
+        self._stamps: dict[str, Stamp] = {}
+        """By which manifests the outboxes were last looked into: a restore changes them."""
         self._busy = False
         self._closed = False
         self._tallies: dict[tuple[str, Key, str], _Tally] = {}
@@ -67,12 +72,19 @@ class Post:
     def attend(self, cells: Iterable[str]) -> None:
         """Look into the outboxes of these cells, and from then on whenever one changes."""
         for uuid in cells:
-            self._ready.update(dict.fromkeys(self._keys(uuid)))
+            keys = self._keys(uuid)
+            stamp = self._roster.cells[uuid].stamp if keys else None
+            if self._stamps.get(uuid) == stamp:  # What is watched has said nothing since.
+                keys = [key for key in keys if not self._watch.is_watched(Kind.OUTBOX, key)]
+            elif stamp is not None:
+                self._stamps[uuid] = stamp
+            self._ready.update(dict.fromkeys(keys))
         self._go()
 
     def sweep(self) -> None:
-        """Look for dead letters everywhere, and tell what has been counted for a minute."""
-        if not self._unswept:
+        """Look for dead letters now and then, and tell what has been counted for a minute."""
+        if not self._unswept and time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_EVERY
             self._unswept = [key for uuid in self._roster.cells for key in self._keys(uuid)]
         for (event, key, sort), tally in list(self._tallies.items()):
             if time.monotonic() - tally.told_at >= TELL_EVERY:
@@ -101,6 +113,7 @@ class Post:
         self._go()
 
     def _blinded(self) -> None:
+        self._stamps.clear()
         self.attend(list(self._roster.cells))
 
     # ------------------------------------------------------------ rounds
@@ -112,17 +125,15 @@ class Post:
         keys = list(self._ready)[:DESKS]
         for key in keys:
             del self._ready[key]
-        if desks := [desk for key in keys if (desk := self._desk(key)) is not None]:
+        if desks := self._desks(keys):
             for desk in desks:  # Watched before it is looked into: nothing falls between.
                 self._watch.add(Kind.OUTBOX, desk.key, str(desk.paths.outbox(desk.sender)))
             self._begin(self._router.route, desks)
         elif keys:
-            self._go()
+            self._loop.call_soon(self._go)
         elif self._unswept:
             keys, self._unswept = self._unswept[:SWEPT], self._unswept[SWEPT:]
-            self._begin(
-                self._router.sweep, [desk for key in keys if (desk := self._desk(key)) is not None]
-            )
+            self._begin(self._router.sweep, self._desks(keys))
 
     def _begin(self, work: Callable[[list[Desk]], list[Outcome]], desks: list[Desk]) -> None:
         self._busy = True
@@ -136,6 +147,7 @@ class Post:
         if (fault := done.exception()) is not None:
             # No fault of the bus may end supervision; the next sweep of the manifests tries again.
             log.error("a round of the bus failed", exc_info=fault)
+            self._stamps.clear()
             return
         for desk, outcome in zip(desks, done.result(), strict=True):
             self._report(desk.key, outcome)
@@ -145,20 +157,24 @@ class Post:
                 self._ready[desk.key] = None
         self._go()
 
-    def _desk(self, key: Key) -> Desk | None:
-        """Everything that the router must know of a sender, as it is now."""
-        uuid, _, name = key.partition("/")
-        if key not in self._keys(uuid):
-            return None
-        cell = self._roster.cells[uuid]
-        lives = ((one, self._agents.get(f"{uuid}/{one}")) for one in cell.members)
-        return Desk(
-            key=key,
-            paths=cell.paths,
-            sender=name,
-            members={one: member.role for one, member in cell.members.items()},
-            generations={one: agent.generation for one, agent in lives if agent is not None},
-        )
+    def _desks(self, keys: list[Key]) -> list[Desk]:
+        """Everything that the router must know of these senders, as it is now."""
+        known = {uuid: self._neighbours(uuid) for uuid in {key.partition("/")[0] for key in keys}}
+        return [
+            Desk(key, self._roster.cells[uuid].paths, name, *known[uuid])
+            for key in keys
+            for uuid, _, name in (key.partition("/"),)
+            if name in known[uuid][0]
+        ]
+
+    def _neighbours(self, uuid: str) -> tuple[dict[str, Role], dict[str, int]]:
+        """Roles of a cell's members, and the newest life of each; nobody where mail rests."""
+        if not self._keys(uuid):
+            return {}, {}
+        members = self._roster.cells[uuid].members
+        lives = ((name, self._agents.get(f"{uuid}/{name}")) for name in members)
+        roles = {name: member.role for name, member in members.items()}
+        return roles, {name: agent.generation for name, agent in lives if agent is not None}
 
     # ------------------------------------------------------------ telling
 
