@@ -46,7 +46,7 @@ def started(root: Path) -> subprocess.Popen[bytes]:
         f'[daemon]\npid_file = "{root.parent}/pid"\nlog_file = "{root.parent}/log"\n'
         f'[cells]\nroot = "{root}"\n'
     )
-    argv = [sys.executable, "-m", "lazarus_pit", "up", "--config", str(config)]
+    argv = [sys.executable, "-m", "lazarus_pit", "up", "--alone", "--config", str(config)]
     daemon = subprocess.Popen([*argv, "--unsafe-no-sandbox"], stderr=subprocess.DEVNULL)
     until(PitPaths(root).daemon.exists, "the daemon")
     return daemon

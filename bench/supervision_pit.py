@@ -81,7 +81,7 @@ class Pit(Supervisor):
         """Put into a cell what its agents need to be heard."""
 
     def command(self) -> list[str]:
-        verb = [sys.executable, "-m", "lazarus_pit", "up", *self.flags]
+        verb = [sys.executable, "-m", "lazarus_pit", "up", "--alone", *self.flags]
         return [*verb, "--config", str(self.directory / "config.toml")]
 
     def crash(self) -> None:

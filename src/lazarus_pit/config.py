@@ -56,10 +56,22 @@ class Cells(Struct, frozen=True, kw_only=True):
 class Gateway(Struct, frozen=True, kw_only=True):
     """``[gateway]``: where the Nexus gateway is, and where it says how it is."""
 
+    enabled: bool = True
+    """Whether ``lazarus up`` runs one there."""
     host: str = "localhost"
     port: int = 8765
     health_host: str = "localhost"
     health_port: int = 8766
+
+
+class Web(Struct, frozen=True, kw_only=True):
+    """``[web]``: the HTTP API and the page."""
+
+    enabled: bool = True
+    """Whether ``lazarus up`` serves them."""
+    host: str = "127.0.0.1"
+    """A loopback address: there is no TLS."""
+    port: int = 8767
 
 
 class Gitea(Struct, frozen=True, kw_only=True):
@@ -102,6 +114,7 @@ class Config(Struct, frozen=True, kw_only=True):
     daemon: Daemon
     cells: Cells
     gateway: Gateway
+    web: Web
     gitea: Gitea
     notifications: Notifications
     isolation: Isolation
@@ -146,6 +159,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "daemon": Daemon,
     "cells": Cells,
     "gateway": Gateway,
+    "web": Web,
     "gitea": Gitea,
     "notifications": Notifications,
     "rules": Rules,
@@ -161,6 +175,7 @@ _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("cells", "poll_interval"): (0.01, 86_400),
     ("gateway", "port"): (0, 65_535),
     ("gateway", "health_port"): (0, 65_535),
+    ("web", "port"): (0, 65_535),
     ("isolation", "uid"): (1, 2**32 - 2),
     ("isolation", "gid"): (1, 2**32 - 2),
     ("fleet", "start_slot"): (0.001, _INFINITE),

@@ -50,6 +50,8 @@ class Pit:
         self.config = root / "pit.toml"
         self.log = root / "pit.log"
         self.unsafe = unsafe
+        self.beside = False
+        """Whether the gateway and the page run beside the daemon."""
         self.process: subprocess.Popen[bytes] | None = None
         wanted = {**QUICK, **rules}
         cells = "".join(f"{k} = {json.dumps(wanted.pop(k))}\n" for k in IN_CELLS)
@@ -63,6 +65,7 @@ class Pit:
 
     def start(self, **options: Any) -> Pit:
         argv = [sys.executable, "-m", "lazarus_pit", "up", "--config", str(self.config)]
+        argv += ["--alone"] * (not self.beside)
         argv += ["--unsafe-no-sandbox"] * self.unsafe
         with (self.root.parent / "pit.out").open("ab") as out:
             self.process = subprocess.Popen(argv, stdout=out, stderr=out, **options)

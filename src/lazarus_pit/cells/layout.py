@@ -267,6 +267,10 @@ class PitPaths:
         """What the whole fleet must not forget: SQLite, for its owner alone."""
         return self.private / "records.db"
 
+    def companion_log(self, name: str) -> Path:
+        """What a companion of the daemon has to complain about."""
+        return self.private / f"{name}.log"
+
     @property
     def nursery(self) -> Path:
         """Where cells are built before they appear, whole, below the root."""

@@ -152,6 +152,9 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     ),
     "network_restored": lambda _: "has its network again",
     "network_lost": lambda d: f"cannot have its network again in this life: {_why(d)}",
+    "companion_lost": lambda d: (
+        f"{clean(d.get('name', '?'), 40)}, which runs beside the daemon, ended: {_why(d)}"
+    ),
     "gateway_found": lambda d: f"the Nexus gateway answers at {clean(d.get('address', '?'), 120)}",
     "gateway_lost": lambda d: (
         f"the Nexus gateway at {clean(d.get('address', '?'), 120)} does not answer: {_why(d)}"

@@ -85,7 +85,7 @@ def set_up(resurrect_after: Seconds) -> Iterator[Stage]:
     config = top / "lazarus-pit.toml"
     config.write_text(CONFIG.format(top=top, resurrect_after=resurrect_after))
     pit = PitPaths(top / "missions")
-    command = [sys.executable, "-m", "lazarus_pit", "--config", str(config), "up"]
+    command = [sys.executable, "-m", "lazarus_pit", "--config", str(config), "up", "--alone"]
     with (top / "daemon.out").open("wb") as out:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True

@@ -11,19 +11,20 @@ from lazarus_pit.cli.place import HERE, Place
 from lazarus_pit.config import Config
 
 Unsafe = Annotated[bool, Parameter(negative="", help="Let agents run UNCONFINED, in no sandbox.")]
+Alone = Annotated[bool, Parameter(negative="", help="Start no gateway and no page beside it.")]
 
 
-def up(*, unsafe_no_sandbox: Unsafe = False, place: Place = HERE) -> int:
+def up(*, unsafe_no_sandbox: Unsafe = False, alone: Alone = False, place: Place = HERE) -> int:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C; agents outlive it."""
-    return run_daemon(place.settings(), unsafe_no_sandbox=unsafe_no_sandbox)
+    return run_daemon(place.settings(), unsafe_no_sandbox=unsafe_no_sandbox, alone=alone)
 
 
-def run_daemon(config: Config, *, unsafe_no_sandbox: bool = False) -> int:
+def run_daemon(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True) -> int:
     """Say where everything is, then watch until told to stop."""
-    from lazarus_pit.daemon.run import serve  # noqa: PLC0415 - no other verb needs the daemon
+    from lazarus_pit.daemon.serve import serve  # noqa: PLC0415 - no other verb needs the daemon
 
     rules = str(config.path) if config.found else "every setting at its default"
     say.line(f"the pit watches {config.root} ({rules}); it logs to {config.log_file or 'stdout'}")
     if unsafe_no_sandbox:
         say.complain("agents run UNCONFINED: nothing keeps them in their cells")
-    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox)
+    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone)

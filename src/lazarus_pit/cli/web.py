@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated, Any
 
@@ -36,7 +37,8 @@ def serve(
         return explain(config, f"{uuid}/{name}").lines
 
     def ready(address: str) -> None:
-        say.line(f"the page: {_with_login(pit, address, 'approver')}")
+        with contextlib.suppress(OSError):  # Nobody reads our output: then nobody needs the link.
+            say.line(f"the page: {_with_login(pit, address, 'approver')}")
 
     where = ["--root", str(config.root), *(["--config", str(config.path)] if config.found else [])]
     command = (sys.executable, "-m", "lazarus_pit")

@@ -7,10 +7,9 @@ import gc
 import json
 import logging
 import os
-import resource
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lazarus_pit.cells.files import replace_file
@@ -30,14 +29,14 @@ from lazarus_pit.core.fleet import Fleet
 from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
-from lazarus_pit.daemon.awaken import Awakened, awaken
+from lazarus_pit.daemon.awaken import Awakened
 from lazarus_pit.daemon.bounds import Bounds, Means
 from lazarus_pit.daemon.clocks import Clocks
+from lazarus_pit.daemon.companions import Companions
 from lazarus_pit.daemon.disk import Disk
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches, Servants
-from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.nexus import GatewayHealth
@@ -66,8 +65,11 @@ RESCAN_SLICE = 200
 class Daemon:
     """One running pit."""
 
-    def __init__(self, config: Config, awakened: Awakened) -> None:
-        """Join what was persisted to the world; nothing happens before ``run``."""
+    def __init__(self, config: Config, awakened: Awakened, beside: Mapping[str, list[str]]) -> None:
+        """Join what was persisted to the world; nothing happens before ``run``.
+
+        ``beside`` are the companions to run, by name, with their command lines.
+        """
         self.config = config
         self.pit: PitPaths = awakened.pit
         aio = asyncio.get_running_loop()
@@ -102,6 +104,7 @@ class Daemon:
         self._refresh = 0
         self._rounds = Rounds()
         self._gateway = GatewayHealth(config.gateway, self._tell)
+        self._companions = Companions(aio, self.pit, beside, self._tell)
         self._clocks = Clocks()
         self._next_sweep = 0.0
 
@@ -116,6 +119,7 @@ class Daemon:
         gc.collect()
         gc.freeze()  # What is here now stays; the collector need not walk it again.
         standing.notify_manager(f"READY=1\nSTATUS=watching {len(self.fleet.agents)} agents")
+        self._companions.begin()
         self.disk.sweep()
         quotas = self.disk.watch(self.config.poll_interval)
         tasks = [self._aio.create_task(one) for one in (self._pulse(), self._sweeps(), quotas)]
@@ -183,6 +187,7 @@ class Daemon:
         if self._flush is not None:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
+        self._companions.close()
         for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
             one.close()
         self.bounds.close()
@@ -358,43 +363,3 @@ class Daemon:
         while every is not None:
             standing.notify_manager("WATCHDOG=1")
             await asyncio.sleep(every / 2)
-
-
-def serve(config: Config, *, unsafe_no_sandbox: bool = False) -> int:
-    """Be the daemon of a root until SIGTERM or SIGINT, and return the exit code.
-
-    Raises:
-        RefusedError: another daemon watches this root.
-        WorldError: the root, the ledger or the log cannot be opened, or no sandbox works.
-    """
-    config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-    lock = standing.take_lock(PitPaths(config.root).lock)
-    log_to(config)
-    if not standing.write_pid_file(config.pid_file):
-        log.warning("the PID file %s cannot be written", config.pid_file)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:  # One descriptor an agent and more; agents get limits of their own.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would swallow every exit status.
-    try:
-        asyncio.run(_serve(config, unsafe_no_sandbox=unsafe_no_sandbox))
-    finally:
-        standing.remove_pid_file(config.pid_file)
-        os.close(lock)
-    return 0
-
-
-async def _serve(config: Config, *, unsafe_no_sandbox: bool) -> None:
-    awakened = awaken(config, unsafe_no_sandbox=unsafe_no_sandbox)
-    log.info(
-        "lazarus-pit %d watches %s, sandbox %s, cgroups %s",
-        os.getpid(),
-        config.root,
-        awakened.sandbox_name,
-        awakened.tree_note,
-    )
-    try:
-        await Daemon(config, awakened).run()
-    finally:
-        awakened.ledger.close()
-    log.info("lazarus-pit %d ends; agents are left running", os.getpid())

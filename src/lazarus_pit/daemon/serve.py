@@ -1,0 +1,61 @@
+"""Be the daemon of a root: take the place, wake up, watch, and give the place back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.config import Config
+from lazarus_pit.daemon import standing
+from lazarus_pit.daemon.awaken import awaken
+from lazarus_pit.daemon.companions import wanted
+from lazarus_pit.daemon.logbook import log_to
+from lazarus_pit.daemon.run import Daemon
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True) -> int:
+    """Be the daemon of a root until SIGTERM or SIGINT, and return the exit code.
+
+    Unless it is ``alone``, what the configuration enables runs beside it (``companions``).
+
+    Raises:
+        RefusedError: another daemon watches this root.
+        WorldError: the root, the ledger or the log cannot be opened, or no sandbox works.
+    """
+    config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = standing.take_lock(PitPaths(config.root).lock)
+    log_to(config)
+    if not standing.write_pid_file(config.pid_file):
+        log.warning("the PID file %s cannot be written", config.pid_file)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:  # One descriptor an agent and more; agents get limits of their own.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would swallow every exit status.
+    try:
+        asyncio.run(_serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone))
+    finally:
+        standing.remove_pid_file(config.pid_file)
+        os.close(lock)
+    return 0
+
+
+async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> None:
+    awakened = awaken(config, unsafe_no_sandbox=unsafe_no_sandbox)
+    log.info(
+        "lazarus-pit %d watches %s, sandbox %s, cgroups %s",
+        os.getpid(),
+        config.root,
+        awakened.sandbox_name,
+        awakened.tree_note,
+    )
+    try:
+        await Daemon(config, awakened, {} if alone else wanted(config)).run()
+    finally:
+        awakened.ledger.close()
+    log.info("lazarus-pit %d ends; agents are left running", os.getpid())
