@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.say import clean, span
 from lazarus_pit.cli.sentences import ESCALATIONS
-from lazarus_pit.core.model import Liveness, Phase, RevivePolicy, Rules
+from lazarus_pit.core.model import Desired, Liveness, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health
 
@@ -67,13 +67,19 @@ def readings(seen: AgentView, now: float) -> list[str]:
             ahead = at > now
             lines.append(f"{words} {'in ' if ahead else ''}{span(abs(now - at))}{_past(ahead)}")
     for name, words in _FACTS.items():
-        if found.get(name) not in (None, "", 0):
+        if name == "desired" and found.get(name) == Desired.FREEZE and _is_full(seen.health):
+            lines.append("its limit of disk has it stand still, whatever people want")
+        elif found.get(name) not in (None, "", 0):
             lines.append(f"{words} {clean(found[name], 160)}")
     if seen.health.reason:
         lines.append(f"in this state because: {clean(seen.health.reason, 80)}")
     if seen.health.sandbox:
         lines.append(f"held by: {clean(seen.health.sandbox, 80)}")
     return lines
+
+
+def _is_full(health: Health) -> bool:
+    return any(NO_ROOM in said for said in health.limits.values())
 
 
 def _past(ahead: bool) -> str:  # noqa: FBT001 - two words, one caller
@@ -107,9 +113,10 @@ def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool)
     case = Case(health, rules, now)
     coming = list(_COMING.get(health.phase, _nothing)(case))
     if health.readings.get("frozen_since"):
-        full = any(NO_ROOM in said for said in health.limits.values())
         until = "there is room on its disk: remove files, or raise disk_mb in cell.json"
-        coming = [f"It stands still; no deadline runs until {until if full else _THAWED}."]
+        coming = [
+            f"It stands still; no deadline runs until {until if _is_full(health) else _THAWED}."
+        ]
     if health.phase not in _FINAL:
         coming.append(_attempts(case))
     at = health.readings.get("next_decision")

@@ -1,10 +1,12 @@
 """``why`` has an answer for every phase: what comes next, when, and which command changes it."""
 
 import pytest
+from msgspec import structs
 
 from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.outlook import foretell, readings, standing
-from lazarus_pit.core.model import Liveness, Phase, RevivePolicy, Rules
+from lazarus_pit.core.model import Desired, Liveness, Phase, RevivePolicy, Rules
+from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health
 
 NOW = 1_000_000.0
@@ -71,3 +73,20 @@ def test_readings_are_said_with_their_ages_and_nothing_hostile() -> None:
     assert "last progress 1 min ago" in lines
     assert "an announced long step ends in 2 min" in lines
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"cell disk_mb": f"8 by watching: 9 used; {NO_ROOM}"}, "its limit of disk has it stand"),
+        ({"cell disk_mb": "8 by watching: 2 used"}, "people want it to freeze"),
+    ],
+)
+def test_a_freeze_by_the_disk_is_not_said_to_be_peoples(limits: dict[str, str], words: str) -> None:
+    seen = view("running", readings={"desired": Desired.FREEZE.value, "frozen_since": NOW - 5.0})
+    assert seen.health is not None
+    seen = structs.replace(seen, health=structs.replace(seen.health, limits=limits))
+    lines = readings(seen, NOW)
+    said = [line for line in lines if "people want" in line or "limit of disk" in line]
+    assert len(said) == 1
+    assert said[0].startswith(words)
