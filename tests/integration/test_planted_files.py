@@ -216,7 +216,7 @@ def test_agents_and_cells_cannot_harm_each_other(scene: Scene) -> None:
         health = scene.pit.health(cell)
         assert (health["bob"].generation, health["bob"].status) == (1, "own")
         assert not scene.pit.events(cell, "agent_died")
-        assert not list(cell.inboxes.rglob("*.json"))
+        assert not list(cell.inbox("bob").rglob("*.json"))  # Lies go back to eve alone.
         assert json.loads(cell.manifest.read_text())["status"] == CellStatus.ACTIVE
     assert pid in processes(victims.uuid)
     scene.check()
