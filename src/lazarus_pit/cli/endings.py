@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -12,33 +13,66 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
+from lazarus_pit.cli.losing import agree, find_losses
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.pulse import feel
 from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import CellStatus, Life, Seconds
+from lazarus_pit.daemon import saving
 from lazarus_pit.daemon.awaken import tree_name
-from lazarus_pit.errors import RefusedError
+from lazarus_pit.errors import RefusedError, WorldError
 from lazarus_pit.linux import cgroup
 from lazarus_pit.sandboxes import lives
 from lazarus_pit.sandboxes.living import find_living
 
 LOOK_AGAIN: Seconds = 0.05
 """Between two looks at lives that are ending."""
+LAST = "last, at the archive"
+"""The note of the checkpoint that ends a mission."""
 DESTROYABLE = (CellStatus.ARCHIVED, CellStatus.DESTROYED)
 
 
 def archive(
     cell: CellName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
 ) -> int:
-    """End a mission: its agents are stopped, the cell is kept."""
-    found = find_cell(place.pit(), cell)
-    offset = journal_end(found.paths.events)
-    agents = _with_lives(found.paths)
-    provision.move_cell(found.paths, CellStatus.ARCHIVED, by=who())
+    """End a mission: its agents are stopped, a last checkpoint is taken, the cell is kept."""
+    config = place.settings()
+    paths, _ = find_cell(place.pit(), cell)
+    offset = journal_end(paths.events)
+    agents = _with_lives(paths)
+    provision.move_cell(paths, CellStatus.ARCHIVED, by=who())
     say.line(f"cell {cell} is archived")
-    return 0 if no_wait else await_daemon(found.paths, offset, agents, DOWN, wait)
+    if no_wait:
+        say.complain(f"no last checkpoint was taken (--no-wait): `lazarus checkpoint {cell}`")
+        return 0
+    code = await_daemon(paths, offset, agents, DOWN, wait)
+    _save_last(config, paths, wait)
+    return code
+
+
+def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
+    """Take the checkpoint after which nothing should change; whatever still lives stands still.
+
+    Raises:
+        WorldError: it could not be taken; the cell is archived without one.
+        RefusedError: another one was being taken all the while.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        taking = saving.save(paths, lives_of(config, paths), LAST, lambda _: None)
+        try:
+            saved = asyncio.run(taking)
+        except RefusedError:  # The daemon is taking one, which may be older than the last change.
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(LOOK_AGAIN)
+        except WorldError as error:
+            raise WorldError(f"archived, but without a last checkpoint: {error}") from None
+        else:
+            say.line(f"last checkpoint {saved.name}, {saved.size / 1e6:.1f} MB")
+            return
 
 
 def _with_lives(paths: CellPaths) -> list[str]:
@@ -56,20 +90,28 @@ def destroy(
     force: Annotated[
         bool, Parameter(negative="", help="Also a cell that is not archived; ends what runs.")
     ] = False,
+    token: Annotated[str, Parameter(help="Lose what this token names; a refusal prints it.")] = "",
     wait: Wait = WAIT,
     place: Place = HERE,
 ) -> int:
-    """Remove an archived cell for good. No home directory is touched."""
+    """Remove an archived cell for good, unless work would be lost. No home directory is touched."""
     config = place.settings()
     pit = PitPaths(config.root)
-    paths, manifest = find_cell(pit, cell)
+    found = find_cell(pit, cell)
+    paths, manifest = found
     if manifest.status not in DESTROYABLE:
         if not force:
             raise RefusedError(
                 f"cell {cell} is {manifest.status}: `lazarus cell archive {cell}` first, or --force"
             )
+        # Asked before anything ends, since no cell comes back from the archive.
+        agree(cell, find_losses(config, pit, found, saved=True), token)
         provision.move_cell(paths, CellStatus.ARCHIVED, by=who())
+        _await_the_end(config, paths, wait, force=force)
+        _save_last(config, paths, wait)
     _await_the_end(config, paths, wait, force=force)
+    if manifest.status is not CellStatus.DESTROYED:  # Else its removal was cut short.
+        agree(cell, find_losses(config, pit, found), token)
     provision.destroy_cell(paths)
     say.line(f"cell {cell} is destroyed")
     return 0

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -17,26 +15,20 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
-from lazarus_pit.cells.remove import remove_tree
-from lazarus_pit.cells.store import publish_manifest
 from lazarus_pit.cli import say, terminal
 from lazarus_pit.cli.names import Found, find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place
 from lazarus_pit.cli.pulse import feel
+from lazarus_pit.cli.visiting import end, own_place, own_tree, visit
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import Life, Role
 from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.errors import RefusedError, UsageError
-from lazarus_pit.formats.manifest import Kind, Member, Network, openings_of
+from lazarus_pit.formats.manifest import Kind, Member, openings_of
 from lazarus_pit.linux import cgroup
-from lazarus_pit.sandboxes import choose, limits, lives
+from lazarus_pit.sandboxes import choose, lives
 from lazarus_pit.sandboxes.base import Launch
-
-VISITOR = "visitor"
-"""What the shell's own home is called where no agent was named."""
-_END_PATIENCE = 10.0
-"""Seconds until what a shell left running must be gone."""
 
 
 def shell(
@@ -54,10 +46,9 @@ def shell(
     found = find_cell(pit, cell)
     provision.refuse_ended(found.manifest)
     report = feel(pit).report
-    with _ending_politely(), _own_place(pit.nursery, found.paths) as own:
-        member = _member(found, agent)
-        launch = _launch(config, found, member, own) if agent else _visit(config, found, own)
-        with terminal.opened() as given, _tree() as tree:
+    with _ending_politely(), own_place(pit.nursery, found.paths) as own:
+        launch = _launch(config, found, agent, own)
+        with terminal.opened() as given, own_tree() as tree:
             chosen = choose.choose(tree, unsafe_no_sandbox=bool(report and report.unconfined))
             if chosen.unconfined:
                 say.complain("UNCONFINED: the daemon runs without a sandbox, so does this shell")
@@ -73,8 +64,6 @@ def shell(
 
 
 def _member(found: Found, agent: str) -> Member:
-    if not agent:
-        return Member(name=VISITOR, role=Role.DEVELOPER, network=Network.NONE)
     member = found.manifest.member(agent)
     if member is None:
         names = ", ".join(one.name for one in found.manifest.agents) or "nobody"
@@ -84,45 +73,15 @@ def _member(found: Found, agent: str) -> Member:
     return member
 
 
-def _launch(config: Config, found: Found, member: Member, own: CellPaths) -> Launch:
-    """The walls of an agent, with all that is opened to it."""
+def _launch(config: Config, found: Found, agent: str, own: CellPaths) -> Launch:
+    """The walls of an agent, with all that is opened to it; without a name those of a visitor."""
+    if not agent:
+        return visit(config, found, own, Role.DEVELOPER)
+    member = _member(found, agent)
     provision.make_member(found.paths, member, config.owner)
     launch = launch_of(config, found.paths, found.manifest, member)
     openings = openings_of(found.manifest, member, config.isolation.openings)
     return open_up(replace(launch, log_file=str(own.root / "log")), openings, config)
-
-
-def _visit(config: Config, found: Found, own: CellPaths) -> Launch:
-    """Walls like a member's, with a home and a bus of the visitor's own that go with it."""
-    member = _member(found, "")
-    own.private.mkdir(parents=True)
-    provision.make_member(own, member, config.owner)
-    publish_manifest(own, found.manifest, to=member.name)
-    return replace(
-        launch_of(config, own, found.manifest, member), workspace=str(found.paths.workspace)
-    )
-
-
-@contextlib.contextmanager
-def _own_place(nursery: Path, paths: CellPaths) -> Iterator[CellPaths]:
-    """A place of this shell's own, out of every agent's reach, that is gone with it."""
-    own = CellPaths(nursery / f"shell-{secrets.token_hex(8)}", paths.uuid)
-    own.root.mkdir(parents=True)
-    try:
-        yield own
-    finally:
-        remove_tree(own.root)
-
-
-@contextlib.contextmanager
-def _tree() -> Iterator[cgroup.Tree | None]:
-    """Cgroups of this shell's own: those of the daemon are agents' lives."""
-    tree, _ = cgroup.find_tree(f"shell-{os.getpid()}")
-    try:
-        yield tree
-    finally:
-        if tree is not None:
-            cgroup.remove_tree(tree)
 
 
 @contextlib.contextmanager
@@ -162,10 +121,6 @@ def _live(life: Life, ours: int | None, tree: cgroup.Tree | None) -> int:
     finally:
         if ended is not None:
             os.close(ended)
-        lives.destroy(life)
-        if life.cgroup:
-            cgroup.wait_until_empty(life.cgroup, _END_PATIENCE)
-        lives.clean(life)
-        limits.forget(life.cgroup, tree)
+        end(life, tree)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code

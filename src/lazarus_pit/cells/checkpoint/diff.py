@@ -65,8 +65,13 @@ def _change(before: bytes | None, after: bytes | None) -> Change:
         return Change.ADDED
     if after is None:
         return Change.REMOVED
-    before, after = _TIME.sub(b"", before), _TIME.sub(b"", after)
-    if before == after:
+    if only_touched(before, after):
         return Change.TOUCHED
+    before, after = _TIME.sub(b"", before), _TIME.sub(b"", after)
     same = _MODE.sub(b"", before) == _MODE.sub(b"", after)
     return Change.MODE if same else Change.CHANGED
+
+
+def only_touched(before: bytes, after: bytes) -> bool:
+    """Whether two lines of one entry differ in its time at most."""
+    return _TIME.sub(b"", before) == _TIME.sub(b"", after)

@@ -23,6 +23,8 @@ _SKIPPED = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
+NO_WORK = frozenset(_SKIPPED.values())
+"""Why entries are left out that hold nothing which anybody could want back."""
 
 
 class LeftOut(NamedTuple):

@@ -23,11 +23,20 @@ from lazarus_pit.cells.checkpoint.restore import Restored, RestoreRequest, resto
 from lazarus_pit.cells.checkpoint.save import Report, Saved, SaveRequest, save
 from lazarus_pit.cells.checkpoint.undo import Undone, UndoRequest, undo
 from lazarus_pit.cells.checkpoint.unpack import Unpacked, UnpackRequest, unpack
+from lazarus_pit.cells.checkpoint.unsaved import Unsaved, UnsavedRequest, unsaved
 from lazarus_pit.cells.checkpoint.verify import Verified, VerifyRequest, verify
 from lazarus_pit.errors import LazarusError, WorldError
 
-Request = SaveRequest | UnpackRequest | RestoreRequest | UndoRequest | VerifyRequest | DiffRequest
-Outcome = Saved | Unpacked | Restored | Undone | Verified | Diff
+Request = (
+    SaveRequest
+    | UnpackRequest
+    | RestoreRequest
+    | UndoRequest
+    | VerifyRequest
+    | DiffRequest
+    | UnsavedRequest
+)
+Outcome = Saved | Unpacked | Restored | Undone | Verified | Diff | Unsaved
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +170,7 @@ _ACTS: dict[type, Callable[[Any, Report], Outcome]] = {
     UndoRequest: undo,
     VerifyRequest: lambda request, _: verify(request),
     DiffRequest: lambda request, _: diff(request),
+    UnsavedRequest: lambda request, _: unsaved(request),
 }
 
 
