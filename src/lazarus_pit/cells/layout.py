@@ -272,6 +272,11 @@ class PitPaths:
         return self.private / f"{name}.log"
 
     @property
+    def bell(self) -> Path:
+        """Touched by whoever has answered a request, so that the daemon looks at once."""
+        return self.private / "bell"
+
+    @property
     def nursery(self) -> Path:
         """Where cells are built before they appear, whole, below the root."""
         return self.private / "new"

@@ -54,6 +54,15 @@ VERBS: dict[str, Verb] = {
         "Give an agent a new life now; clears used attempts and holds.",
         "lazarus revive pond/scribe",
     ),
+    "approvals": Verb(
+        "approvals:approvals",
+        "List the requests that wait for a person's word.",
+        "lazarus approvals --all",
+    ),
+    "approve": Verb(
+        "approvals:approve", "Let a dead agent be revived.", "lazarus approve pond/scribe"
+    ),
+    "deny": Verb("approvals:deny", "Leave a dead agent dead.", "lazarus deny pond/scribe"),
     "kick": Verb(
         "agents:kick",
         "Take a member out of its cell; its agent is stopped, its directories stay.",

@@ -177,6 +177,9 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         f"too many revivals ({clean(d.get('revivals', '?'), 20)} within "
         f"{_seconds(d, 'window')}); the rest wait"
     ),
+    "records_damaged": lambda d: (
+        f"the records could not be read and begin anew; kept as {clean(d.get('kept', '?'), 80)}"
+    ),
     "store_failed": lambda d: f"the records cannot be written: {_why(d)}",
     "store_recovered": lambda _: "the records can be written again",
 }

@@ -26,6 +26,7 @@ from lazarus_pit.core.events import (
 )
 from lazarus_pit.core.model import Exit, Key, Life, Look
 from lazarus_pit.daemon import looks
+from lazarus_pit.daemon.asking import Asking
 from lazarus_pit.daemon.bounds import Bounds
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches
@@ -39,12 +40,13 @@ log = logging.getLogger(__name__)
 class Hands:
     """Carries orders out in the real world."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that hands touch
         self,
         sandbox: Sandbox,
         launches: Launches,
         exits: Exits,
         bounds: Bounds,
+        asking: Asking,
         offer: Callable[[Key, Fact], None],
     ) -> None:
         """Start agents in ``sandbox``, watch their ends through ``exits``, answer by ``offer``."""
@@ -52,6 +54,7 @@ class Hands:
         self._launches = launches
         self._exits = exits
         self._bounds = bounds
+        self._asking = asking
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._moving: dict[Key, asyncio.Task[None]] = {}
@@ -150,8 +153,8 @@ class Hands:
             seen = Look()
         self._offer(order.key, Looked(generation=order.generation, look=seen))
 
-    def _ask(self, order: Ask, agent: Agent) -> None:
-        """Nothing to carry out: the journal line is the request, and people answer by a command."""
+    def _ask(self, _order: Ask, _agent: Agent) -> None:
+        self._asking.round()
 
     def _life(self, order: Order, agent: Agent) -> Life | None:
         generation, life = self._exits.lives.get(order.key, (0, None))

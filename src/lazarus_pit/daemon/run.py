@@ -29,6 +29,7 @@ from lazarus_pit.core.fleet import Fleet
 from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
+from lazarus_pit.daemon.asking import Asking
 from lazarus_pit.daemon.awaken import Awakened
 from lazarus_pit.daemon.bounds import Bounds, Means
 from lazarus_pit.daemon.clocks import Clocks
@@ -92,7 +93,10 @@ class Daemon:
             config, self.roster, self.senses, Servants(self.egress, self.logs), self._tell
         )
         self.launches = launches
-        self.hands = Hands(awakened.sandbox, launches, self.exits, self.bounds, self.offer)
+        self.asking = Asking(self.pit, self.fleet.agents, self.offer, self._tell)
+        self.hands = Hands(
+            awakened.sandbox, launches, self.exits, self.bounds, self.asking, self.offer
+        )
         self.loop = Loop(self.fleet, self.recorder, self.hands)
         self.post = Post(aio, self.roster, self.fleet.agents, self._tell)
         self._awakened = awakened
@@ -162,6 +166,7 @@ class Daemon:
             self.exits.watch(key, generation, life)
         self._attend_slice(list(self._awakened.adopted))
         self.egress.begin()
+        self.asking.listen(self.watch)
         self._turn()
         self.loop.repeat_owed()
         self._turn()
@@ -191,6 +196,7 @@ class Daemon:
         for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
             one.close()
         self.bounds.close()
+        self.asking.close()
         self.exits.close()
         self.senses.close()
         self.watch.close()
@@ -258,6 +264,8 @@ class Daemon:
             self.senses.seen(kind, what, name)
         elif kind is Kind.MANIFEST and name == b"cell.json":
             self._enlist(self.roster.read(what), [what])
+        elif kind is Kind.BELL:
+            self.asking.round()
         elif kind is Kind.ROOT:
             uuid = os.fsdecode(name)
             self._enlist(self.roster.read_new(uuid), [uuid])
@@ -268,6 +276,7 @@ class Daemon:
             self.offer(key, fact)
             if isinstance(fact, Dismissed):
                 self.senses.forget(key)
+                self.asking.dismissed(key)
         for uuid in cells:
             if uuid in self.roster.cells and not self.watch.is_watched(Kind.MANIFEST, uuid):
                 self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))
@@ -312,6 +321,7 @@ class Daemon:
             self.bounds.sweep()
             self.disk.sweep()
             self.post.sweep()
+            self.asking.sweep()
             self._refresh_some()
             self._turn_soon()
             self._report()

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BEAT = "beat"
     OUTPUT = "output"
     OUTBOX = "outbox"
+    BELL = "bell"
 
 
 Seen = Callable[[Kind, str, bytes], None]
@@ -63,7 +64,7 @@ class Watch:
         loop.add_reader(self._queue.fd, self._readable)
 
     def add(self, kind: Kind, what: str, path: str) -> bool:
-        """Watch a directory, or for ``OUTPUT`` a file until it grows; False: it is polled.
+        """Watch a directory, a ``BELL``, or an ``OUTPUT`` until it grows; False: it is polled.
 
         An ``OUTBOX`` is watched until its first change, so that a flood is one event.
         """
@@ -71,6 +72,7 @@ class Watch:
             Kind.ROOT: inotify.IN_MOVED_TO | inotify.IN_CREATE,
             Kind.MANIFEST: WRITTEN,
             Kind.BEAT: WRITTEN,
+            Kind.BELL: inotify.IN_CLOSE_WRITE,
             Kind.OUTPUT: inotify.IN_MODIFY | inotify.IN_ONESHOT,
             Kind.OUTBOX: WRITTEN | inotify.IN_ONESHOT,
         }

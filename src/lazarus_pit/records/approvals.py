@@ -127,12 +127,21 @@ def expire(db: sqlite3.Connection, now: float) -> int:
     ).rowcount
 
 
-def supersede(db: sqlite3.Connection, subject: str, now: float) -> int:
-    """Close the open requests of a subject that needs no answer any more; return how many."""
+def subjects(db: sqlite3.Connection) -> set[str]:
+    """Return all who were ever asked about and have not been let go of."""
+    rows = db.execute("SELECT DISTINCT subject FROM approvals WHERE NOT retired")
+    return {subject for (subject,) in rows}
+
+
+def supersede(db: sqlite3.Connection, subject: str, now: float, *, upto: int | None = None) -> int:
+    """Close the open requests of a subject that needs no answer any more; return how many.
+
+    ``upto`` spares the deaths of later generations.
+    """
     return db.execute(
         "UPDATE approvals SET outcome = 'superseded', closed = ?"
-        " WHERE subject = ? AND outcome = 'open'",
-        (now, subject),
+        " WHERE subject = ? AND outcome = 'open' AND generation <= coalesce(?, generation)",
+        (now, subject, upto),
     ).rowcount
 
 

@@ -1,0 +1,125 @@
+"""``lazarus approvals``, ``approve`` and ``deny``: a person's word on who may be revived."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cli import say
+from lazarus_pit.cli.names import find_agent
+from lazarus_pit.cli.place import HERE, Json, Place, who
+from lazarus_pit.errors import LazarusError, UsageError
+from lazarus_pit.records import approvals as records
+from lazarus_pit.records.approvals import Answered, Request
+from lazarus_pit.records.database import opened_records
+
+SHORTEST = 4
+"""Characters of an id that may stand for the whole of it."""
+_SHOWN = 8
+
+Asked = Annotated[
+    str, Parameter(help="The request's id, its beginning, or the agent: CELL/AGENT or AGENT.")
+]
+As = Annotated[str | None, Parameter(name="--as", help="Who decides; by default, whoever types.")]
+
+
+def approvals(
+    *,
+    all_: Annotated[
+        bool, Parameter(name="--all", negative="", help="Those that are closed too.")
+    ] = False,
+    json: Json = False,
+    place: Place = HERE,
+) -> int:
+    """List the requests that wait for a person's word."""
+    pit = place.pit()
+    found: list[Request] = []
+    if pit.records.exists():
+        with opened_records(pit.records) as db:
+            found = records.everything(db) if all_ else records.pending(db, time.time())
+    if json:
+        say.as_json([one._asdict() for one in found])
+        return 0
+    for one in found:
+        say.line(_words(one))
+    if not found:
+        say.line("nothing was ever asked" if all_ else "nobody waits for a word")
+    return 0
+
+
+def approve(request: Asked, /, *, by: As = None, place: Place = HERE) -> int:
+    """Let a dead agent be revived."""
+    return _answer(place.pit(), request, approved=True, by=by or who())
+
+
+def deny(request: Asked, /, *, by: As = None, place: Place = HERE) -> int:
+    """Leave a dead agent dead; `lazarus revive` brings it back all the same."""
+    return _answer(place.pit(), request, approved=False, by=by or who())
+
+
+def _answer(pit: PitPaths, text: str, *, approved: bool, by: str) -> int:
+    if not pit.records.exists():
+        raise UsageError(f"{say.clean(text, 80)!r}: nothing was ever asked below {pit.root}")
+    now = time.time()
+    with opened_records(pit.records) as db:
+        meant = _meant(db, pit, text, now)
+        answered = records.decide(db, meant.id, approved=approved, by=by, via="cli", now=now)
+    if answered.reply != "decided":
+        say.complain(_refusal(meant, answered))
+        return 1
+    with suppress(OSError):  # Nobody listens: the daemon looks for itself when it comes.
+        os.close(os.open(pit.bell, os.O_WRONLY | os.O_NOFOLLOW))
+    say.line(f"{say.clean(meant.subject)}: {'approved' if approved else 'denied'}")
+    return 0
+
+
+def _meant(db: sqlite3.Connection, pit: PitPaths, text: str, now: float) -> Request:
+    """Return the one request that is meant; an open one before those that are closed.
+
+    Raises:
+        UsageError: none or several are meant.
+    """
+    subjects = {text}
+    if "/" in text:
+        with suppress(LazarusError):  # A gateway of the pool, or nobody.
+            agent = find_agent(pit, text)
+            subjects.add(f"{agent.paths.uuid}/{agent.name}")
+    for among in (records.pending(db, now), records.everything(db)):
+        found = [one for one in among if _is_meant(one, text, subjects)]
+        if len(found) == 1:
+            return found[0]
+        if found and among and any(one.outcome == "open" for one in found):
+            choices = ", ".join(f"{one.id[:_SHOWN]} {say.clean(one.subject)}" for one in found[:8])
+            raise UsageError(f"{say.clean(text, 80)!r} means {len(found)} requests: {choices}")
+        if found:
+            return found[-1]  # All are closed: the latest has the reply.
+    raise UsageError(f"{say.clean(text, 80)!r}: no such request; see `lazarus approvals --all`")
+
+
+def _is_meant(one: Request, text: str, subjects: set[str]) -> bool:
+    if one.subject in subjects or one.subject.rpartition("/")[2] == text:
+        return True
+    return len(text) >= SHORTEST and one.id.startswith(text.lower())
+
+
+def _refusal(meant: Request, answered: Answered) -> str:
+    now = answered.request or meant
+    why = {
+        "already decided": f"{now.outcome} before, by {say.clean(now.by, 80)} ({now.via})",
+        "expired": "its time is over; `lazarus revive` needs no request",
+        "superseded": "it needs no word any more: it was revived, stopped or taken out",
+    }
+    return f"{say.clean(meant.subject)}: {why.get(answered.reply, answered.reply)}"
+
+
+def _words(one: Request) -> str:
+    left = one.expires - time.time()
+    state = f"open for {say.span(left)}" if one.outcome == "open" and left > 0 else one.outcome
+    by = f" by {say.clean(one.by, 80)} ({say.clean(one.via, 40)})" if one.by else ""
+    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  life {one.generation}  {state}{by}"

@@ -1,0 +1,112 @@
+"""Ask, answer, revive: with a real daemon, killed between the steps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.pit import Pit
+from lazarus_pit.cells.layout import CellPaths, PitPaths
+
+DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
+ASK = {"revive_policy": "ask"}
+
+
+@pytest.fixture(name="pit")
+def _pit(tmp_path: Path) -> Iterator[Pit]:
+    pit = Pit(tmp_path, **ASK)
+    yield pit
+    pit.close()
+
+
+def lazarus(pit: Pit, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "lazarus_pit", *words, "--root", str(pit.root)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+def requests(pit: Pit, *flags: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(lazarus(pit, "approvals", "--json", *flags).stdout)
+    return found
+
+
+def asked(pit: Pit, **rules: Any) -> tuple[CellPaths, dict[str, Any]]:
+    """Let an agent die once, and return the request that follows."""
+    cell = pit.cell(name="pond")
+    again = "while :; do lazarus beat; sleep 0.2; done"
+    pit.spawn(cell, "scribe", "/bin/sh", "-c", DIES_ONCE + again, **rules)
+    pit.wait_event(cell, "approval_requested", "scribe")
+    pit.wait(PitPaths(pit.root).records.exists, "a record")
+    pit.wait(lambda: requests(pit), "a request")
+    return cell, requests(pit)[0]
+
+
+def lives(cell: CellPaths) -> int:
+    return len((cell.workspace / "lives").read_text().splitlines())
+
+
+def test_approved_it_comes_back_once(pit: Pit) -> None:
+    pit.start()
+    cell, request = asked(pit)
+    assert request["subject"] == f"{cell.uuid}/scribe"
+    done = lazarus(pit, "approve", request["id"][:6], "--as", "ada")
+    assert (done.returncode, done.stderr) == (0, "")
+    pit.wait_event(cell, "approval_granted", "scribe", by="ada", via="cli")
+    pit.wait_event(cell, "agent_revived", "scribe")
+    again = lazarus(pit, "approve", request["id"][:6])
+    assert again.returncode == 1
+    assert "approved before, by ada (cli)" in again.stderr
+    assert lives(cell) == 2
+
+
+def test_denied_it_stays_dead(pit: Pit) -> None:
+    pit.start()
+    cell, _ = asked(pit)
+    assert lazarus(pit, "deny", "pond/scribe").returncode == 0
+    pit.wait_event(cell, "agent_escalated", "scribe", reason="denied")
+    assert lives(cell) == 1
+
+
+def test_a_revive_by_hand_supersedes_the_request(pit: Pit) -> None:
+    pit.start()
+    cell, request = asked(pit)
+    assert lazarus(pit, "revive", "pond/scribe").returncode == 0
+    pit.wait(lambda: not requests(pit), "no open request")
+    late = lazarus(pit, "approve", request["id"])
+    assert late.returncode == 1
+    assert "needs no word any more" in late.stderr
+    assert lives(cell) == 2
+
+
+@pytest.mark.parametrize("down", ["before the answer", "after the answer", "after the start"])
+def test_a_daemon_that_dies_between_the_steps(pit: Pit, down: str) -> None:
+    pit.start()
+    cell, request = asked(pit)
+    if down == "before the answer":
+        pit.kill9()
+    assert lazarus(pit, "approve", "scribe").returncode == 0
+    if down == "after the start":
+        pit.wait_event(cell, "agent_started", "scribe", count=2)
+    if down != "before the answer":
+        pit.kill9()
+    pit.start()
+    pit.wait_event(cell, "approval_granted", "scribe")
+    pit.wait_event(cell, "agent_revived", "scribe")
+    assert [one["id"] for one in requests(pit, "--all")] == [request["id"]]
+    assert len(pit.events(cell, "approval_requested")) == 1
+    assert len(pit.events(cell, "approval_granted")) == 1
+    assert lives(cell) == 2
+
+
+def test_who_names_nobody_is_told(pit: Pit) -> None:
+    pit.start()
+    asked(pit)
+    wrong = lazarus(pit, "approve", "scrib")
+    assert wrong.returncode == 2
+    assert "no such request" in wrong.stderr
+    assert len(requests(pit)) == 1
