@@ -69,10 +69,10 @@ async def websockets_gather(port: int) -> None:
 
 
 async def starlette(port: int) -> None:
-    # Not among the requirements: measured where somebody has installed them.
-    import starlette.applications as app  # type: ignore[import-not-found]  # noqa: PLC0415
-    import starlette.routing as routing  # type: ignore[import-not-found]  # noqa: PLC0415, PLR0402
-    import uvicorn  # type: ignore[import-not-found]  # noqa: PLC0415
+    # Loaded here alone, so that no other rival pays for them.
+    import starlette.applications as app  # noqa: PLC0415
+    import starlette.routing as routing  # noqa: PLC0415, PLR0402
+    import uvicorn  # noqa: PLC0415
 
     clients: set[Any] = set()
 

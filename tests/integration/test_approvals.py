@@ -15,12 +15,11 @@ from integration.pit import Pit
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 
 DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
-ASK = {"revive_policy": "ask"}
 
 
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path) -> Iterator[Pit]:
-    pit = Pit(tmp_path, **ASK)
+    pit = Pit(tmp_path, revive_policy="ask")
     yield pit
     pit.close()
 

@@ -1,0 +1,140 @@
+// What can be done to an agent or a cell, when it is offered, and what is asked before.
+
+import { json, mayAct, place } from './api.js';
+import { confirmed } from './dialog.js';
+import { attribute, button, h } from './dom.js';
+import { labelOf } from './fleet.js';
+import { line, lookOf } from './words.js';
+
+const ENDED = ['stopped', 'exited', 'escalated'];
+const LIVING = ['running', 'starting', 'held', 'frozen', 'dead', 'silent', 'quota'];
+
+/** verb: text, when it is offered, and the question where work could be lost. */
+const OF_AGENTS = {
+  start: {
+    text: 'Start',
+    offered: (agent) => ['stopped', 'exited'].includes(agent.state),
+  },
+  revive: {
+    text: 'Revive',
+    offered: (agent) => lookOf(agent).needs || isLiving(agent) || agent.state === 'reviving',
+    asks: (agent) =>
+      isLiving(agent) && {
+        title: `Give ${line(agent.name, 64)} a new life?`,
+        text: 'It is alive. This life is ended and the next one begins; what it has not saved is lost.',
+        yes: 'End this life and revive',
+      },
+  },
+  stop: {
+    text: 'Stop',
+    offered: (agent) => !ENDED.includes(agent.state) && agent.desired !== 'stop',
+    asks: (agent) => ({
+      title: `Stop ${line(agent.name, 64)}?`,
+      text: 'It is asked to end, then ended, and stays stopped until somebody starts it.',
+      yes: 'Stop it',
+    }),
+  },
+};
+
+const OF_CELLS = {
+  freeze: { text: 'Freeze', offered: (cell) => cell.status === 'active' },
+  thaw: { text: 'Thaw', offered: (cell) => cell.status === 'frozen' },
+  checkpoint: {
+    text: 'Checkpoint',
+    offered: (cell) => ['active', 'frozen'].includes(cell.status),
+  },
+};
+
+function isLiving(agent) {
+  return Boolean(agent.pid) && LIVING.includes(lookOf(agent).state);
+}
+
+/** Return the buttons of an agent as `{node, update(cell, agent)}`. */
+export function agentButtons() {
+  let now = {};
+  return row(OF_AGENTS, {
+    take: (cell, agent) => (now = { cell, agent }),
+    offers: (verb) => now.agent.kind !== 'human' && now.agent.state !== 'no command' && verb.offered(now.agent),
+    names: () => line(now.agent.name, 64),
+    press: async (word, verb) => {
+      const { cell, agent } = now;
+      const question = verb.asks?.(agent);
+      if (question && (await confirmed(question)) === null) return;
+      await act(place(cell.uuid, agent.name), word, {}, line(agent.name, 64));
+    },
+  });
+}
+
+/** Return the buttons of a cell as `{node, update(cell)}`. */
+export function cellButtons() {
+  let cell = null;
+  return row(OF_CELLS, {
+    take: (found) => (cell = found),
+    offers: (verb) => !cell.problem && verb.offered(cell),
+    names: () => line(labelOf(cell), 64),
+    press: (word) => act(place(cell.uuid), word, {}, line(labelOf(cell), 64)),
+  });
+}
+
+function row(verbs, { take, offers, names, press }) {
+  const node = h('div', { class: 'buttons' });
+  const made = Object.entries(verbs).map(([word, verb]) => {
+    const one = button(verb.text, () => press(word, verb), { hidden: true, 'data-verb': word });
+    node.append(one);
+    return [verb, one];
+  });
+  const update = (...whom) => {
+    take(...whom);
+    for (const [verb, one] of made) {
+      attribute(one, 'hidden', !(mayAct() && offers(verb)));
+      attribute(one, 'aria-label', `${verb.text} ${names()}`);
+    }
+  };
+  return { node, update };
+}
+
+/** Bring a checkpoint back, after asking. */
+export async function restore(cell, checkpoint, words) {
+  const name = line(labelOf(cell), 64);
+  const sure = await confirmed({
+    title: `Restore ${name}?`,
+    text:
+      `The agents' lives are ended, and the workspace becomes what it was in ${checkpoint.id} ` +
+      `(${words}). What was done since is kept only until the next checkpoint of this cell.`,
+    yes: `Restore ${checkpoint.id}`,
+  });
+  if (sure === null) return;
+  await act(place(cell.uuid), 'restore', { checkpoint: checkpoint.id }, name);
+}
+
+/** Make a new cell of a checkpoint, after asking for its name. */
+export async function fork(cell, checkpoint) {
+  const name = line(labelOf(cell), 64);
+  const given = await confirmed({
+    title: `Fork ${name}?`,
+    text: `A new cell is made of ${checkpoint.id}. This one is left as it is.`,
+    yes: 'Fork',
+    field: true,
+    danger: false,
+  });
+  if (given === null) return;
+  const body = { checkpoint: checkpoint.id, ...(given ? { name: given } : {}) };
+  await act(place(cell.uuid), 'fork', body, name);
+}
+
+async function act(path, word, body, name) {
+  notice(`${word} ${name}: asked for…`, '');
+  try {
+    const done = await json(`${path}/${word}`, { method: 'POST', body: JSON.stringify(body) });
+    notice(`${word} ${name}: ${line(done.said || 'done', 300)}`, 'good');
+  } catch (error) {
+    notice(`${word} ${name}: refused: ${line(error.message, 600)}`, 'bad');
+  }
+}
+
+/** Say what became of something; it stays until the next. */
+export function notice(text, tone) {
+  const node = document.getElementById('notice');
+  node.textContent = text;
+  attribute(node, 'data-tone', tone || null);
+}

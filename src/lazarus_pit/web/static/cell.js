@@ -1,0 +1,152 @@
+// One cell: its members, their lives and deaths, its events, its checkpoints.
+
+import { agentButtons, cellButtons, fork, restore } from './actions.js';
+import { ago } from './ages.js';
+import { json, mayAct, place } from './api.js';
+import { attribute, button, h, isInUse, keyed, say } from './dom.js';
+import { eventList } from './eventlist.js';
+import { changed, fleet, labelOf, now, put } from './fleet.js';
+import { facts, link } from './overview.js';
+import { timeline } from './timeline.js';
+import { byNeed, bytes, line, lookOf, lookOfCell, many } from './words.js';
+
+const MOST_MEMBERS = 50;
+
+/** Return the view of one cell: `{node, show(), hear(), refresh()}`. */
+export function cellView(uuid, journal) {
+  const title = heading();
+  const mission = h('p', { class: 'mission' });
+  const members = memberList();
+  const picture = timeline('Lives and deaths');
+  const events = eventList(journal);
+  const saved = checkpointList();
+  const node = h(
+    'div',
+    { class: 'view' },
+    title.node, mission, members.node, picture.node, saved.node, events.node,
+  );
+
+  const show = () => {
+    const cell = fleet.cells.get(uuid);
+    if (!cell) return;
+    title.update(cell);
+    say(mission, cell.problem ? line(cell.problem, 300) : line(cell.mission ?? '', 400));
+    members.show(cell);
+    saved.take(cell);
+  };
+  const hear = () => {
+    picture.show(journal.lines(), now());
+    events.show();
+  };
+  /** Beats alone are not streamed: while somebody looks, the cell is read anew now and then. */
+  const refresh = async () => {
+    const cell = await json(place(uuid));
+    saved.show(cell.checkpoints);
+    put(cell);
+    changed();
+    hear();
+  };
+  return { node, show, hear, refresh };
+}
+
+function heading() {
+  const glyph = h('span', { class: 'glyph', 'aria-hidden': 'true' });
+  const name = h('h2', { tabindex: '-1' });
+  const words = h('span', { class: 'tone' });
+  const id = h('code', { class: 'quiet' });
+  const buttons = cellButtons();
+  const node = h(
+    'div',
+    { class: 'viewhead' },
+    h('p', { class: 'crumbs' }, h('a', { href: '#/' }, '‹ All cells')),
+    h('div', { class: 'cardhead' }, glyph, name, words),
+    id,
+    buttons.node,
+  );
+  const update = (cell) => {
+    const look = lookOfCell(cell);
+    attribute(node, 'data-tone', look.tone);
+    say(glyph, look.glyph);
+    say(name, line(labelOf(cell), 64));
+    say(words, look.word);
+    say(id, cell.uuid);
+    buttons.update(cell);
+  };
+  return { node, update };
+}
+
+function memberList() {
+  const list = h('ul', { class: 'rows members' });
+  const title = h('h3');
+  let cell = null;
+  let most = MOST_MEMBERS;
+  const showRows = keyed(list, (agent) => agent.name, () => member(() => cell), () => isInUse(list));
+  const more = button('', () => {
+    most = Infinity;
+    show(cell);
+  });
+  const show = (found) => {
+    cell = found;
+    const agents = [...cell.agents].sort(byNeed);
+    showRows(agents.slice(0, most));
+    say(title, many(agents.length, 'member'));
+    more.hidden = agents.length <= most;
+    say(more, `Show ${agents.length - most} more`);
+  };
+  const again = () => cell && requestAnimationFrame(() => show(cell));
+  list.addEventListener('pointerleave', again);
+  list.addEventListener('focusout', again);
+  return { node: h('section', {}, title, list, more), show };
+}
+
+function member(cellOf) {
+  const glyph = h('span', { class: 'glyph', 'aria-hidden': 'true' });
+  const name = h('a', { class: 'name' });
+  const words = h('span', { class: 'tone' });
+  const role = h('span', { class: 'quiet' });
+  const numbers = facts();
+  const buttons = agentButtons();
+  const what = h('div', { class: 'what' }, h('div', {}, name, ' ', words, ' ', role), numbers.node);
+  const node = h('li', { class: 'need member' }, glyph, what, buttons.node);
+  const update = (agent) => {
+    const look = lookOf(agent);
+    attribute(node, 'data-tone', look.tone);
+    attribute(node, 'data-agent', agent.name);
+    attribute(node, 'data-generation', agent.generation);
+    say(glyph, look.glyph);
+    say(name, line(agent.name, 64));
+    attribute(name, 'href', link(cellOf(), agent.name));
+    say(words, look.word);
+    say(role, line(agent.role ?? '', 40));
+    numbers.update(agent);
+    buttons.update(cellOf(), agent);
+  };
+  return { node, update };
+}
+
+function checkpointList() {
+  const list = h('ul', { class: 'rows saved' });
+  const none = h('p', { class: 'quiet' }, 'None yet.');
+  const showRows = keyed(list, ({ id }) => id, saved, () => isInUse(list));
+  let cell = null;
+  const show = (checkpoints) => {
+    none.hidden = checkpoints.length > 0;
+    showRows([...checkpoints].reverse());
+  };
+  function saved(checkpoint) {
+    const at = Date.parse(checkpoint.at) / 1000;
+    const age = ago(at);
+    const id = line(checkpoint.id, 80);
+    const buttons = h('div', { class: 'buttons', hidden: !mayAct() });
+    buttons.append(
+      button('Restore', () => restore(cell, checkpoint, `${age.textContent} old`), {
+        'aria-label': `Restore ${id}`,
+      }),
+      button('Fork', () => fork(cell, checkpoint), { 'aria-label': `Fork ${id}` }),
+    );
+    const what = h('div', { class: 'what' }, h('code', {}, id), h('span', { class: 'quiet' }, age, ` old · ${bytes(checkpoint.size)}`));
+    return { node: h('li', { class: 'need' }, what, buttons), update: () => {} };
+  }
+  const take = (found) => (cell = found);
+  return { node: h('section', {}, h('h3', {}, 'Checkpoints'), none, list), show, take };
+}

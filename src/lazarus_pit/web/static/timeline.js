@@ -1,0 +1,137 @@
+// Lives and deaths as a picture: a row for each agent, a bar for each life, a mark for how it ended.
+
+import { h, say, svg } from './dom.js';
+import { livesOf, within } from './lives.js';
+import { collated, line, many, span } from './words.js';
+
+/** What can be chosen: words and seconds. */
+export const WINDOWS = [
+  ['5 minutes', 300],
+  ['1 hour', 3600],
+  ['24 hours', 86400],
+  ['7 days', 7 * 86400],
+];
+
+const ROW = 22;
+const BAR = 12;
+const AXIS = 20;
+const MARK = 4;
+const MOST_ROWS = 24;
+
+/** Return `{node, show(events, at)}`; `at` is now in Unix seconds. */
+export function timeline(label) {
+  const names = h('ol', { class: 'lanes', 'aria-hidden': 'true' });
+  const picture = svg('svg', { class: 'lives', role: 'img', focusable: 'false' });
+  const words = h('p', { class: 'quiet small' });
+  const choice = h(
+    'select',
+    { 'aria-label': 'Time shown' },
+    ...WINDOWS.map(([text, seconds]) => h('option', { value: seconds }, text)),
+  );
+  choice.value = String(WINDOWS[1][1]);
+  const head = h('div', { class: 'head' }, h('h3', {}, 'Lives and deaths'), choice);
+  const node = h('section', { class: 'timeline' }, head, h('div', { class: 'lanebox' }, names, picture), words);
+  let shown = [[], 0];
+  const show = (events, at) => {
+    shown = [events, at];
+    const seconds = Number(choice.value);
+    const rows = rowsOf(events, at - seconds);
+    const text = summary(rows, choice.selectedOptions[0].text);
+    say(words, rows.length > MOST_ROWS ? `${text} The first ${MOST_ROWS} are drawn.` : text);
+    picture.setAttribute('aria-label', `${label}: ${text}`);
+    draw(picture, names, rows.slice(0, MOST_ROWS), at - seconds, at);
+  };
+  choice.addEventListener('change', () => show(...shown));
+  new ResizeObserver(() => show(...shown)).observe(node);
+  return { node, show };
+}
+
+function rowsOf(events, start) {
+  return [...livesOf(events)]
+    .map(([name, lives]) => ({ name, lives: within(lives, start) }))
+    .filter((row) => row.lives.length)
+    .sort((one, other) => deaths(other) - deaths(one) || collated(one.name, other.name));
+}
+
+function deaths(row) {
+  return row.lives.filter((life) => life.end === 'died').length;
+}
+
+function summary(rows, text) {
+  if (!rows.length) return `No life in the last ${text}.`;
+  const lived = rows.reduce((sum, row) => sum + row.lives.length, 0);
+  const died = rows.reduce((sum, row) => sum + deaths(row), 0);
+  return (
+    `${many(rows.length, 'agent')}, ${lived === 1 ? '1 life' : `${lived} lives`} and ` +
+    `${many(died, 'death')} in the last ${text}.`
+  );
+}
+
+function draw(picture, names, rows, start, at) {
+  const width = Math.max(120, picture.parentElement.clientWidth - names.clientWidth - 8);
+  const height = rows.length * ROW + AXIS;
+  const x = (instant) => ((Math.max(start, instant) - start) / (at - start)) * (width - 2 * MARK);
+  picture.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  picture.setAttribute('width', width);
+  picture.setAttribute('height', height);
+  names.replaceChildren(...rows.map((row) => h('li', { title: line(row.name, 64) }, line(row.name, 64))));
+  picture.replaceChildren(
+    ...axis(width, rows.length * ROW, at - start),
+    ...rows.flatMap((row, index) =>
+      row.lives.flatMap((life) => drawn(life, index * ROW, x, at)),
+    ),
+  );
+}
+
+function axis(width, bottom, seconds) {
+  return [0, 1, 2, 3, 4].flatMap((quarter) => {
+    const at = (quarter / 4) * (width - 2 * MARK);
+    const anchor = ['start', 'middle', 'middle', 'middle', 'end'][quarter];
+    const text = quarter === 4 ? 'now' : `−${short(seconds * (1 - quarter / 4))}`;
+    if (quarter % 2 && width < 420) return [];
+    return [
+      svg('line', { class: 'grid', x1: at, x2: at, y1: 0, y2: bottom }),
+      svg('text', { class: 'tick', x: quarter === 4 ? width : at, y: bottom + 14, 'text-anchor': anchor }, text),
+    ];
+  });
+}
+
+function short(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
+}
+
+function drawn(life, top, x, at) {
+  const from = x(life.from ?? 0);
+  const to = x(life.to ?? at);
+  const middle = top + ROW / 2;
+  const bar = svg(
+    'rect',
+    {
+      class: `life ${life.end ?? 'alive'}`,
+      x: from,
+      y: middle - BAR / 2,
+      width: Math.max(2, to - from - 1),
+      height: BAR,
+      rx: 2,
+    },
+    svg('title', {}, described(life, at)),
+  );
+  return life.end === null || life.end === 'unknown' ? [bar] : [bar, mark(life.end, to, middle)];
+}
+
+function mark(end, x, y) {
+  const m = MARK;
+  const shapes = {
+    died: `M${x - m} ${y - m}l${2 * m} ${2 * m}m0 ${-2 * m}l${-2 * m} ${2 * m}`,
+    finished: `M${x - m} ${y}l${m * 0.8} ${m}l${m * 1.4} ${-2 * m}`,
+    stopped: `M${x - m} ${y - m}h${2 * m}v${2 * m}h${-2 * m}z`,
+  };
+  return svg('path', { class: `mark ${end}`, d: shapes[end] });
+}
+
+function described(life, at) {
+  const length = life.from === null ? 'since before' : span((life.to ?? at) - life.from);
+  return `life ${life.generation ?? '?'}, ${length}, ${life.end ?? 'alive'}`;
+}
