@@ -140,11 +140,19 @@ def phase_word(manifest: Manifest, member: Member, health: Health | None) -> str
 
 
 def _beat_age(paths: CellPaths, agent: str, health: Health | None, now: float) -> Seconds | None:
-    """Return the age of the newest beat. The state is written now and then, the beat at once."""
+    newest = newest_beat(paths, agent, health)
+    return None if newest is None else max(0.0, now - newest)
+
+
+def newest_beat(paths: CellPaths, agent: str, health: Health | None) -> float | None:
+    """Return when the newest beat came, in Unix seconds; ``None`` before the first.
+
+    The state is written now and then, the beat at once: the files of beats know better.
+    """
     stamps = list(_stamps(paths, agent))
     if health is not None and health.last_seen is not None:
         stamps.append(health.last_seen)
-    return max(0.0, now - max(stamps)) if stamps else None
+    return max(stamps, default=None)
 
 
 def _stamps(paths: CellPaths, agent: str) -> Iterator[float]:

@@ -25,6 +25,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb(
         "status:status", "Show the cells and agents that are watched.", "lazarus status"
     ),
+    "top": Verb("top.verb:top", "Watch the fleet and act on it, in a terminal.", "lazarus top"),
     "cells": Verb("cells:cells", "List every cell, archived ones too.", "lazarus cells --json"),
     "cell create": Verb(
         "cells:create",

@@ -121,9 +121,15 @@ class LogTail:
         self._offset = 0
         self._rest = b""
 
-    def last(self, count: int) -> list[bytes]:
-        """Return the last ``count`` lines there are now, an unfinished one too."""
+    def last(self, count: int, within: int | None = None) -> list[bytes]:
+        """Return the last ``count`` lines there are now, an unfinished one too.
+
+        ``within`` looks at so many bytes of a long log alone; a line that begins before is torn
+        there.
+        """
         lines: deque[bytes] = deque(maxlen=count)
+        if within is not None and (self._fd >= 0 or self._open()):
+            self._offset = max(0, os.fstat(self._fd).st_size - within)
         while block := self._lines():
             lines.extend(block)
         lines.extend(self._give_rest())

@@ -59,6 +59,15 @@ def owner_of(config: Config) -> Owner:
     return agent_owner(config.isolation.uid, config.isolation.gid)
 
 
+def where(config: Config) -> list[str]:
+    """Return the flags that make another command work in the same place."""
+    return [
+        "--root",
+        str(config.root),
+        *(["--config", str(config.path)] if config.found else []),
+    ]
+
+
 def who() -> str:
     """Return the name of whoever types, for the record; a number where there is no name."""
     try:

@@ -100,9 +100,14 @@ def _calls_for_people(cells: list[CellView]) -> list[str]:
         f"{cell.label}/{agent.name}"
         for cell in cells
         for agent in cell.agents
-        if state_words(agent).startswith(NEEDS_A_PERSON) or _has_no_room(agent)
+        if needs_a_person(agent)
     ]
     return ["", *(f"needs you: `lazarus why {name}`" for name in needy)] if needy else []
+
+
+def needs_a_person(agent: AgentView) -> bool:
+    """Whether it goes on only when somebody acts."""
+    return state_words(agent).startswith(NEEDS_A_PERSON) or _has_no_room(agent)
 
 
 def _has_no_room(agent: AgentView) -> bool:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
-from lazarus_pit.cli.place import HERE, Place
+from lazarus_pit.cli.place import HERE, Place, where
 from lazarus_pit.cli.why import explain
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.web import keys
@@ -40,9 +40,8 @@ def serve(
         with contextlib.suppress(OSError):  # Nobody reads our output: then nobody needs the link.
             say.line(f"the page: {_with_login(pit, address, 'approver')}")
 
-    where = ["--root", str(config.root), *(["--config", str(config.path)] if config.found else [])]
     command = (sys.executable, "-m", "lazarus_pit")
-    listen(Server(pit, lines, command, tuple(where)), host, port, ready)
+    listen(Server(pit, lines, command, tuple(where(config))), host, port, ready)
     return 0
 
 

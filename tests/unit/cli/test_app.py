@@ -101,3 +101,13 @@ def test_a_beat_loads_nothing_heavy() -> None:
         check=True,
     )
     assert "HEAVY []" in done.stdout
+
+
+def test_only_top_loads_what_draws() -> None:
+    code = (
+        "import sys\nfrom lazarus_pit.cli.app import run\n"
+        "assert run(['--help']) == 0 and run(['top', '--help']) == 0\n"
+        "print('DRAWS', 'textual' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "DRAWS False" in done.stdout
