@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JOBS   ?= 2
 
-.PHONY: help setup demo test check sim bench lock clean
+.PHONY: help setup demo test test-browser check sim bench lock clean
 help:            ## This list.
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -24,6 +24,15 @@ demo: setup      ## Watch two real agents die and come back.
 
 test: setup      ## The quick suite, as this user and (for root) as an ordinary one too.
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+test-browser: setup ## The page in a real headless Chromium, and axe-core on it.
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } || \
+	  { echo "test-browser: no chromium here, and only root can install it" >&2; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && axe= && \
+	if command -v npm >/dev/null; then npm install --loglevel=error --no-save --prefix "$$folder" axe-core@4.14.1 >/dev/null \
+	  && axe=$$folder/node_modules/axe-core/axe.min.js; fi && \
+	LAZARUS_AXE=$$axe $(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: setup     ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import { attribute, button, h } from './dom.js';
 import { labelOf } from './fleet.js';
 import { line, lookOf } from './words.js';
 
+const INERT = ['human', 'no command', '-'];
 const ENDED = ['stopped', 'exited', 'escalated'];
 const LIVING = ['running', 'starting', 'held', 'frozen', 'dead', 'silent', 'quota'];
 
@@ -17,11 +18,12 @@ const OF_AGENTS = {
   },
   revive: {
     text: 'Revive',
-    offered: (agent) => lookOf(agent).needs || isLiving(agent) || agent.state === 'reviving',
+    offered: (agent, inRow) =>
+      lookOf(agent).needs || agent.state === 'reviving' || (isLiving(agent) && !inRow),
     asks: (agent) =>
       isLiving(agent) && {
         title: `Give ${line(agent.name, 64)} a new life?`,
-        text: 'It is alive. This life is ended and the next one begins; what it has not saved is lost.',
+        text: 'It is alive. This life is ended, the next begins; what it has not saved is lost.',
         yes: 'End this life and revive',
       },
   },
@@ -49,12 +51,12 @@ function isLiving(agent) {
   return Boolean(agent.pid) && LIVING.includes(lookOf(agent).state);
 }
 
-/** Return the buttons of an agent as `{node, update(cell, agent)}`. */
-export function agentButtons() {
+/** Return the buttons of an agent as `{node, update(cell, agent)}`; a row offers the usual ones. */
+export function agentButtons({ inRow = false } = {}) {
   let now = {};
   return row(OF_AGENTS, {
     take: (cell, agent) => (now = { cell, agent }),
-    offers: (verb) => now.agent.kind !== 'human' && now.agent.state !== 'no command' && verb.offered(now.agent),
+    offers: (verb) => !INERT.includes(now.agent.state) && verb.offered(now.agent, inRow),
     names: () => line(now.agent.name, 64),
     press: async (word, verb) => {
       const { cell, agent } = now;
@@ -132,9 +134,13 @@ async function act(path, word, body, name) {
   }
 }
 
-/** Say what became of something; it stays until the next. */
+const READ_MS = 10_000;
+let fading = 0;
+
+/** Say what became of something: good news goes by itself, bad news when it is dismissed. */
 export function notice(text, tone) {
-  const node = document.getElementById('notice');
-  node.textContent = text;
-  attribute(node, 'data-tone', tone || null);
+  clearTimeout(fading);
+  document.getElementById('notice').textContent = text;
+  attribute(document.getElementById('toast'), 'data-tone', tone || null);
+  if (tone === 'good') fading = setTimeout(() => notice('', ''), READ_MS);
 }

@@ -83,9 +83,10 @@ function heading(uuid, name) {
 
 function reasons(list, lines) {
   const rows = lines.map((row) => plain(row).trimEnd()).filter(Boolean);
+  const rank = (row) => (row.startsWith(' ') ? 'within' : row.endsWith(':') ? 'over' : null);
   const before = [...list.children].map((item) => item.textContent);
-  if (JSON.stringify(before) === JSON.stringify(rows)) return;
-  list.replaceChildren(...rows.map((row) => h('li', {}, row)));
+  if (JSON.stringify(before) === JSON.stringify(rows.map((row) => row.trim()))) return;
+  list.replaceChildren(...rows.map((row) => h('li', { class: rank(row) }, row.trim())));
 }
 
 function logView(name) {

@@ -77,10 +77,11 @@ function heading() {
 
 function memberList() {
   const list = h('ul', { class: 'rows members' });
-  const title = h('h3');
+  const title = h('h3', { tabindex: '-1' });
   let cell = null;
   let most = MOST_MEMBERS;
-  const showRows = keyed(list, (agent) => agent.name, () => member(() => cell), () => isInUse(list));
+  const make = () => member(() => cell);
+  const showRows = keyed(list, (agent) => agent.name, make, () => isInUse(list));
   const more = button('', () => {
     most = Infinity;
     show(cell);
@@ -105,7 +106,7 @@ function member(cellOf) {
   const words = h('span', { class: 'tone' });
   const role = h('span', { class: 'quiet' });
   const numbers = facts();
-  const buttons = agentButtons();
+  const buttons = agentButtons({ inRow: true });
   const what = h('div', { class: 'what' }, h('div', {}, name, ' ', words, ' ', role), numbers.node);
   const node = h('li', { class: 'need member' }, glyph, what, buttons.node);
   const update = (agent) => {
@@ -144,9 +145,11 @@ function checkpointList() {
       }),
       button('Fork', () => fork(cell, checkpoint), { 'aria-label': `Fork ${id}` }),
     );
-    const what = h('div', { class: 'what' }, h('code', {}, id), h('span', { class: 'quiet' }, age, ` old · ${bytes(checkpoint.size)}`));
+    const size = h('span', { class: 'quiet' }, age, ` old · ${bytes(checkpoint.size)}`);
+    const what = h('div', { class: 'what' }, h('code', {}, id), size);
     return { node: h('li', { class: 'need' }, what, buttons), update: () => {} };
   }
   const take = (found) => (cell = found);
-  return { node: h('section', {}, h('h3', {}, 'Checkpoints'), none, list), show, take };
+  const title = h('h3', { tabindex: '-1' }, 'Checkpoints');
+  return { node: h('section', {}, title, none, list), show, take };
 }

@@ -51,20 +51,24 @@ export function button(text, press, attributes = {}) {
 /**
  * Keep a list's children in step with items, touching only what differs.
  *
- * `make(item)` returns `{node, update(item)}`. While `held()` is true nothing changes its place, so
- * that no button moves away under a pointer.
+ * `make(item)` returns `{node, update(item)}`. While `held()` is true nothing changes its place
+ * under the hand that holds it, and what is gone stays where it was but cannot be pressed.
  */
 export function keyed(parent, key, make, held = () => false) {
   const parts = new Map();
   return function show(items) {
     const wanted = new Set(items.map(key));
+    const fixed = held();
     for (const [name, part] of parts) {
-      if (!wanted.has(name)) {
+      const isGone = !wanted.has(name);
+      if (isGone && part.node.contains(document.activeElement)) refocus(parent);
+      part.node.inert = isGone;
+      part.node.classList.toggle('gone', isGone);
+      if (isGone && !fixed) {
         part.node.remove();
         parts.delete(name);
       }
     }
-    const fixed = held();
     let cursor = parent.firstElementChild;
     for (const item of items) {
       const name = key(item);
@@ -84,6 +88,11 @@ export function keyed(parent, key, make, held = () => false) {
   };
 }
 
+/** Keep the place of somebody at the keyboard: at the heading above what went away. */
+function refocus(parent) {
+  parent.closest('section')?.querySelector('[tabindex="-1"]')?.focus();
+}
+
 function placed(parent, node, cursor) {
   if (node === cursor) return cursor.nextElementSibling;
   if (cursor && cursor.nextElementSibling === node) {
@@ -100,8 +109,12 @@ function moved(parent, node, before) {
   else parent.insertBefore(node, before);
 }
 
+let usesMouse = false; // A finger hovers nowhere, though `:hover` stays where it last was.
+for (const type of ['pointermove', 'pointerdown']) {
+  document.addEventListener(type, (event) => (usesMouse = event.pointerType === 'mouse'));
+}
+
 /** Whether somebody is about to press something in an element. */
 export function isInUse(node) {
-  const points = matchMedia('(hover: hover)').matches && node.matches(':hover');
-  return points || node.matches(':focus-within');
+  return (usesMouse && node.matches(':hover')) || node.matches(':focus-within');
 }

@@ -34,7 +34,8 @@ export function eventList(journal, agent = null) {
   }
 
   beats.addEventListener('change', show);
-  const head = h('div', { class: 'head' }, h('h3', {}, 'Events'), h('label', {}, beats, ' what agents say, too'));
+  const label = h('label', {}, beats, ' what agents say, too');
+  const head = h('div', { class: 'head' }, h('h3', {}, 'Events'), label);
   return { node: h('section', { class: 'happened' }, head, none, list, more), show };
 
   function row() {

@@ -13,6 +13,9 @@ import { connect } from './stream.js';
 import { line } from './words.js';
 
 const REFRESH_MS = 2500; // Of what is looked at: beats and logs are not streamed.
+const DOWN =
+  '✕ The daemon is down: nothing is revived, and what stands here is what it last said. ' +
+  '`lazarus up` starts it.';
 const find = (id) => document.getElementById(id);
 let view = null; // {hash, node, show, hear, refresh, journal}
 
@@ -111,7 +114,7 @@ function daemonState() {
   let node = find('down');
   if (down && !node) {
     node = h('p', { id: 'down', class: 'notice', role: 'alert', 'data-tone': 'bad' });
-    say(node, '✕ The daemon is down: nothing is revived, and what stands here is what it last said. `lazarus up` starts it.');
+    say(node, DOWN);
     find('main').prepend(node);
   } else if (!down) {
     node?.remove();
@@ -138,7 +141,8 @@ function route() {
     return;
   }
   if (fleet.known && !fleet.cells.has(uuid)) {
-    detail.replaceChildren(h('p', {}, 'There is no such cell. '), h('a', { href: '#/' }, 'All cells'));
+    const back = h('a', { href: '#/' }, 'All cells');
+    detail.replaceChildren(h('p', {}, 'There is no such cell. ', back));
     return;
   }
   open(detail, uuid, name ?? null);
@@ -169,11 +173,16 @@ function refresh() {
 
 function placeOf(hash) {
   try {
-    return (hash.startsWith('#/') ? hash.slice(2) : '').split('/').filter(Boolean).slice(0, 2).map(decodeURIComponent);
+    const parts = (hash.startsWith('#/') ? hash.slice(2) : '').split('/').filter(Boolean);
+    return parts.slice(0, 2).map(decodeURIComponent);
   } catch {
     return [];
   }
 }
 
 listenAtDoor();
+window.addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#login=')) location.reload(); // Opened in this very tab.
+});
+find('notice-close').addEventListener('click', () => notice('', ''));
 enter();

@@ -104,7 +104,7 @@ function need() {
   const name = h('a', { class: 'name' });
   const words = h('span', { class: 'tone' });
   const why = h('span', { class: 'quiet' });
-  const buttons = agentButtons();
+  const buttons = agentButtons({ inRow: true });
   const node = h(
     'li',
     { class: 'need' },
@@ -127,7 +127,8 @@ function need() {
 
 /** Why an agent needs a person, in words. */
 export function reasonOf(agent) {
-  const used = agent.max_attempts ? `, ${agent.attempts ?? 0} of ${agent.max_attempts} attempts used` : '';
+  const [attempts, most] = [agent.attempts ?? 0, agent.max_attempts];
+  const used = most ? `, ${attempts} of ${most} attempts used` : '';
   const look = lookOf(agent).state;
   if (look === 'escalated') return (GIVEN_UP[agent.reason] ?? line(agent.reason ?? '', 80)) + used;
   if (look === 'awaiting') return `it is dead, and its policy is to ask${used}`;
@@ -167,7 +168,8 @@ function holds(cell, wanted) {
 function sayCells(count, hidden, filter) {
   const none = find('cells-none');
   none.hidden = count > 0;
-  say(none, filter ? 'No cell matches the filter.' : 'No cell yet. `lazarus cell create` makes one.');
+  const empty = 'No cell yet. `lazarus cell create` makes one.';
+  say(none, filter ? 'No cell matches the filter.' : empty);
   const more = find('cells-more');
   more.hidden = hidden <= 0;
   say(more, `Show ${many(hidden, 'more cell')}`);
@@ -183,7 +185,8 @@ function card(first) {
   const buttons = cellButtons();
   const uuid = h('code', { class: 'quiet' }, first.uuid.slice(0, 8));
   const head = h('div', { class: 'cardhead' }, glyph, h('h3', {}, name), words);
-  const node = h('li', { class: 'card' }, head, mission, squares, h('div', { class: 'cardfoot' }, uuid, buttons.node));
+  const foot = h('div', { class: 'cardfoot' }, uuid, buttons.node);
+  const node = h('li', { class: 'card' }, head, mission, squares, foot);
   squares.addEventListener('click', (event) => {
     if (event.target.dataset.agent) location.hash = link(first, event.target.dataset.agent);
   });
@@ -219,16 +222,18 @@ function square() {
 /** Return a line of an agent's facts that is kept up to date: `{node, update(agent)}`. */
 export function facts() {
   const beat = ago();
+  const before = h('span', {}, 'beat ', beat, ' ago · ');
   const rest = h('span');
-  const node = h('span', { class: 'quiet facts' }, 'beat ', beat, rest);
+  const node = h('span', { class: 'quiet facts' }, before, rest);
   const update = (agent) => {
     beat.set(agent.beat);
+    before.hidden = agent.beat === null || !agent.pid;
     const parts = [
       agent.generation === null ? null : `life ${agent.generation}`,
       agent.max_attempts ? `${agent.attempts ?? 0} of ${agent.max_attempts} attempts used` : null,
       agent.status ? `says “${line(agent.status, 80)}”` : null,
     ];
-    say(rest, parts.filter(Boolean).map((part) => ` · ${part}`).join(''));
+    say(rest, parts.filter(Boolean).join(' · '));
   };
   return { node, update };
 }

@@ -33,7 +33,7 @@ const because = (table, key) => table[key] ?? line(key ?? 'no reason given', 80)
 
 /** event: [glyph, tone, words]. */
 const TABLE = {
-  cell_created: ['+', 'quiet', (e) => `cell created by ${line(e.by ?? '?', 40)}`],
+  cell_created: ['+', 'quiet', (e) => `cell created${e.by ? ` by ${line(e.by, 40)}` : ''}`],
   cell_frozen: ['❄\uFE0E', 'cold', () => 'people froze the cell'],
   cell_thawed: ['●', 'good', () => 'people thawed the cell'],
   cell_archived: ['✓', 'quiet', () => 'cell archived'],
@@ -52,7 +52,9 @@ const TABLE = {
   agent_died: [
     '✕',
     'bad',
-    (e) => `died: ${because(DEATHS, e.reason)} (${line(e.exit ?? '?', 40)}, after ${span(e.uptime)})`,
+    (e) =>
+      `died: ${because(DEATHS, e.reason)} ` +
+      `(${line(e.exit ?? '?', 40)}, after ${span(e.uptime)})`,
   ],
   agent_exited: ['✓', 'quiet', (e) => `finished its work (${line(e.exit ?? '?', 40)})`],
   agent_stopped: ['■', 'quiet', () => 'is stopped'],

@@ -1,15 +1,16 @@
-// Lives and deaths as a picture: a row for each agent, a bar for each life, a mark for how it ended.
+// Lives and deaths as a picture: a row for each agent, a bar for each life, a mark for its end.
 
 import { h, say, svg } from './dom.js';
 import { livesOf, within } from './lives.js';
 import { collated, line, many, span } from './words.js';
 
-/** What can be chosen: words and seconds. */
-export const WINDOWS = [
-  ['5 minutes', 300],
-  ['1 hour', 3600],
-  ['24 hours', 86400],
-  ['7 days', 7 * 86400],
+/** What can be chosen: words, seconds, and into how many parts the axis is divided. */
+const WINDOWS = [
+  ['1 minute', 60, 4],
+  ['5 minutes', 300, 5],
+  ['1 hour', 3600, 4],
+  ['24 hours', 86400, 4],
+  ['7 days', 7 * 86400, 7],
 ];
 
 const ROW = 22;
@@ -28,22 +29,35 @@ export function timeline(label) {
     { 'aria-label': 'Time shown' },
     ...WINDOWS.map(([text, seconds]) => h('option', { value: seconds }, text)),
   );
-  choice.value = String(WINDOWS[1][1]);
+  let chosen = false;
   const head = h('div', { class: 'head' }, h('h3', {}, 'Lives and deaths'), choice);
-  const node = h('section', { class: 'timeline' }, head, h('div', { class: 'lanebox' }, names, picture), words);
+  const lanes = h('div', { class: 'lanebox' }, names, picture);
+  const node = h('section', { class: 'timeline' }, head, lanes, words);
   let shown = [[], 0];
   const show = (events, at) => {
     shown = [events, at];
+    if (!chosen) choice.value = String(fitting(events, at));
     const seconds = Number(choice.value);
     const rows = rowsOf(events, at - seconds);
     const text = summary(rows, choice.selectedOptions[0].text);
     say(words, rows.length > MOST_ROWS ? `${text} The first ${MOST_ROWS} are drawn.` : text);
     picture.setAttribute('aria-label', `${label}: ${text}`);
-    draw(picture, names, rows.slice(0, MOST_ROWS), at - seconds, at);
+    const parts = WINDOWS.find((one) => one[1] === seconds)[2];
+    draw(picture, names, rows.slice(0, MOST_ROWS), { start: at - seconds, at, parts });
   };
-  choice.addEventListener('change', () => show(...shown));
+  choice.addEventListener('change', () => {
+    chosen = true;
+    show(...shown);
+  });
   new ResizeObserver(() => show(...shown)).observe(node);
   return { node, show };
+}
+
+/** Return the shortest time that holds all that is known; a day at most. */
+function fitting(events, at) {
+  const first = events.length ? Date.parse(events[0].ts) / 1000 : at;
+  const found = WINDOWS.find(([, seconds]) => at - first < seconds || seconds === 86400);
+  return found[1];
 }
 
 function rowsOf(events, start) {
@@ -67,33 +81,35 @@ function summary(rows, text) {
   );
 }
 
-function draw(picture, names, rows, start, at) {
+function draw(picture, names, rows, { start, at, parts }) {
+  const called = rows.map((row) => line(row.name, 64));
+  names.replaceChildren(...called.map((name) => h('li', { title: name }, name)));
+  // The names come first: the picture has what room they leave.
   const width = Math.max(120, picture.parentElement.clientWidth - names.clientWidth - 8);
   const height = rows.length * ROW + AXIS;
   const x = (instant) => ((Math.max(start, instant) - start) / (at - start)) * (width - 2 * MARK);
   picture.setAttribute('viewBox', `0 0 ${width} ${height}`);
   picture.setAttribute('width', width);
   picture.setAttribute('height', height);
-  names.replaceChildren(...rows.map((row) => h('li', { title: line(row.name, 64) }, line(row.name, 64))));
   picture.replaceChildren(
-    ...axis(width, rows.length * ROW, at - start),
+    ...axis(width, rows.length * ROW, at - start, parts),
     ...rows.flatMap((row, index) =>
       row.lives.flatMap((life) => drawn(life, index * ROW, x, at)),
     ),
   );
 }
 
-function axis(width, bottom, seconds) {
-  return [0, 1, 2, 3, 4].flatMap((quarter) => {
-    const at = (quarter / 4) * (width - 2 * MARK);
-    const anchor = ['start', 'middle', 'middle', 'middle', 'end'][quarter];
-    const text = quarter === 4 ? 'now' : `−${short(seconds * (1 - quarter / 4))}`;
-    if (quarter % 2 && width < 420) return [];
-    return [
-      svg('line', { class: 'grid', x1: at, x2: at, y1: 0, y2: bottom }),
-      svg('text', { class: 'tick', x: quarter === 4 ? width : at, y: bottom + 14, 'text-anchor': anchor }, text),
-    ];
-  });
+function axis(width, bottom, seconds, parts) {
+  const every = width / parts < 64 ? 2 : 1;
+  return Array.from({ length: parts + 1 }, (_, part) => {
+    const at = (part / parts) * (width - 2 * MARK);
+    const grid = svg('line', { class: 'grid', x1: at, x2: at, y1: 0, y2: bottom });
+    if ((parts - part) % every) return [grid];
+    const anchor = part === 0 ? 'start' : part === parts ? 'end' : 'middle';
+    const text = part === parts ? 'now' : `−${short(seconds * (1 - part / parts))}`;
+    const x = part === parts ? width : at;
+    return [grid, svg('text', { class: 'tick', x, y: bottom + 14, 'text-anchor': anchor }, text)];
+  }).flat();
 }
 
 function short(seconds) {
