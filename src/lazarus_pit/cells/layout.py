@@ -22,12 +22,15 @@
         .lazarus/run/<agent>/log.pipe         what it prints, on the way to its log
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
     <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json,
-                                              and events.jsonl for what concerns no one cell
+                                              and events.jsonl for what concerns no one cell;
+                                              the pool's pool.json, pool.lock, pool/<gateway>.log
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,6 +273,22 @@ class PitPaths:
     def companion_log(self, name: str) -> Path:
         """What a companion of the daemon has to complain about."""
         return self.private / f"{name}.log"
+
+    @property
+    def pool(self) -> Path:
+        """What the resurrection pool believes about its gateways."""
+        return self.private / "pool.json"
+
+    @property
+    def pool_lock(self) -> Path:
+        """Held for life by the one pool of this root."""
+        return self.private / "pool.lock"
+
+    def pool_log(self, gateway: str) -> Path:
+        """What the revive command of a gateway prints. A gateway's name may be anything."""
+        readable = re.sub(r"[^a-z0-9]+", "-", gateway[:64].lower()).strip("-")[:40]
+        digest = hashlib.sha256(gateway.encode(errors="surrogatepass")).hexdigest()[:12]
+        return self.private / "pool" / f"{readable or 'gateway'}-{digest}.log"
 
     @property
     def bell(self) -> Path:

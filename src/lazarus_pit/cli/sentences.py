@@ -159,6 +159,21 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "gateway_lost": lambda d: (
         f"the Nexus gateway at {clean(d.get('address', '?'), 120)} does not answer: {_why(d)}"
     ),
+    # agents outside every cell
+    "gateway_died": lambda d: f"has been dead for {_seconds(d, 'dead_for')} (no probe finds it)",
+    "gateway_degraded": lambda _: "shows signs of life; nothing is done to it",
+    "gateway_revive_started": lambda d: (
+        f"is being revived by its command, attempt {clean(d.get('attempt', '?'), 20)}"
+    ),
+    "gateway_revive_failed": lambda d: f"was not brought back: {_why(d)}",
+    "gateway_recovered": lambda d: (
+        f"is healthy again after {_seconds(d, 'dead_for')}, "
+        f"{'revived by the pool' if d.get('by') == 'pool' else 'by itself'}"
+    ),
+    "gateway_escalated": lambda d: (
+        "is left to people: "
+        f"{ESCALATIONS.get(str(d.get('reason')), clean(d.get('reason', '?'), 80))}"
+    ),
     "network_proxy_lost": lambda d: (
         f"the egress proxy died; another takes over for {clean(d.get('agents', '?'), 20)} agents"
     ),

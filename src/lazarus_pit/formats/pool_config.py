@@ -1,0 +1,253 @@
+"""The pool's JSON configuration (contract 3.3): which gateways, and by which policy each lives.
+
+Keys that we do not know are named in a warning and passed over; a known one with a wrong value is
+an error, since a gateway that nobody watches would look like a healthy one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
+
+from lazarus_pit.core.model import NEVER, RevivePolicy, Rules
+from lazarus_pit.errors import FormatError
+from lazarus_pit.formats import rules, text
+
+MAX_BYTES = 8 * 1024 * 1024
+NAME_SHOWN = 120
+"""Characters of a gateway's name that people are shown."""
+
+WithoutChannel = Literal["revive", "hold"]
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """One agent outside every cell, how it is looked at and how it is brought back."""
+
+    name: str
+    host: str = "localhost"
+    port: int = 8765
+    heartbeat_path: str = "~/.nexus/heartbeat.json"
+    process_pattern: str = "nexus_think"
+    """A regular expression that is looked for in whole command lines."""
+    revive_cmd: tuple[str, ...] = ()
+    health_url: str = ""
+    """Also asked, where it is given: 200 passes."""
+    probe_cmd: tuple[str, ...] = ()
+    """Also run, where it is given: 0 passes, 75 is unknown, anything else fails."""
+
+
+class Mission(Struct, frozen=True, kw_only=True):
+    """Whose policy is whose."""
+
+    label: str = ""
+    agents: tuple[str, ...] = ()
+    revive_policy: RevivePolicy = RevivePolicy.ASK
+
+
+class Telegram(Struct, frozen=True, kw_only=True):
+    """The environment's ``TELEGRAM_BOT_TOKEN`` and ``TELEGRAM_CHAT_ID`` win."""
+
+    bot_token: str = ""
+    chat_id: str | int = ""
+
+
+class Nostr(Struct, frozen=True, kw_only=True):
+    """Where a person is reached on Nostr."""
+
+    relay_url: str = ""
+    recipient_pubkey: str = ""
+
+
+class Gitea(Struct, frozen=True, kw_only=True):
+    """The environment's ``GITEA_URL``, ``GITEA_TOKEN`` and ``NEXUS_REPO`` win."""
+
+    url: str = ""
+    token: str = ""
+    repo: str = ""
+
+
+class PoolConfig(Struct, frozen=True, kw_only=True):
+    """The whole of it; times in seconds."""
+
+    poll_interval: float = 60.0
+    dead_threshold: float = 300.0
+    """A policy acts on who has been dead for so long; an older heartbeat fails."""
+    approval_timeout: float = 300.0
+    probe_timeout: float = 3.0
+    """How long any one probe may take."""
+    start_timeout: float = Rules().start_timeout
+    """From a revive to its being healthy again."""
+    max_revive_attempts: int = Rules().max_revive_attempts
+    ask_without_channel: WithoutChannel = "revive"
+    gateways: tuple[Gateway, ...] = ()
+    missions: Mapping[str, Mission] = {}
+    telegram: Telegram = Telegram()
+    nostr: Nostr = Nostr()
+    gitea: Gitea = Gitea()
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is a way to reach a person that is not at this machine."""
+        telegram = self.telegram.bot_token and self.telegram.chat_id
+        return bool(telegram or (self.nostr.relay_url and self.nostr.recipient_pubkey))
+
+
+_TABLES: Mapping[str, type[Struct]] = {"telegram": Telegram, "nostr": Nostr, "gitea": Gitea}
+_EXPECTED: Mapping[Any, str] = {
+    tuple[str, ...]: "a list of texts",
+    str | int: "a text or a number",
+    WithoutChannel: "revive or hold",
+}
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "port": (1, 65_535),
+    "poll_interval": (0.01, 86_400),
+    "dead_threshold": (0.001, float("inf")),
+    "approval_timeout": (1.0, float("inf")),
+    "probe_timeout": (0.01, 600),
+    "start_timeout": (0.001, float("inf")),
+    "max_revive_attempts": (0, 1_000_000),
+}
+# In a command's environment and arguments a zero byte cannot stand.
+_NO_ZERO = ("name", "host", "heartbeat_path", "revive_cmd", "probe_cmd")
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Return one of the times above.
+
+    Raises:
+        FormatError: no number, or out of bounds.
+    """
+    found: float = text.field(value, float, name, "a number")
+    rules.check_number(found, *_BOUNDS[name], name)
+    return found
+
+
+def parse(data: bytes) -> tuple[PoolConfig, list[str]]:
+    """Return the configuration in these bytes, and what people should be warned of.
+
+    Raises:
+        FormatError: no JSON object, or a known key with a wrong value; names it.
+    """
+    return from_object(text.decode_object(data, "configuration"))
+
+
+def from_object(found: Mapping[str, Any]) -> tuple[PoolConfig, list[str]]:
+    """Return the configuration in an object, and what people should be warned of.
+
+    Raises:
+        FormatError: a known key has a wrong value; names it.
+    """
+    warnings: list[str] = []
+    nested = {"gateways", "missions", *_TABLES}
+    plain = {name: value for name, value in found.items() if name not in nested}
+    config = replace(PoolConfig(), **_known(PoolConfig, plain, "", warnings))
+    tables = {
+        name: kind(**_known(kind, _object(found.get(name, {}), name), f"{name}.", warnings))
+        for name, kind in _TABLES.items()
+    }
+    gateways = _gateways(found.get("gateways", []), warnings)
+    missions = _missions(found.get("missions", {}), warnings)
+    return replace(config, gateways=gateways, missions=missions, **tables), warnings
+
+
+def _gateways(found: object, warnings: list[str]) -> tuple[Gateway, ...]:
+    if not isinstance(found, list):
+        raise FormatError(f"gateways: found {text.shown(found)}, expected a list")
+    gateways: dict[str, Gateway] = {}
+    for number, item in enumerate(found):
+        at = f"gateways[{number}]"
+        values = _known(Gateway, _object(item, at), f"{at}.", warnings)
+        if not values.get("name"):
+            raise FormatError(f"{at}.name: missing, expected a text")
+        one = Gateway(**values)
+        if one.name in gateways:
+            warnings.append(f"{at}: {text.shown(one.name)} is listed twice; the first counts")
+        else:
+            gateways[one.name] = one
+        if (wrong := _pattern_fault(one.process_pattern)) is not None:
+            warnings.append(f"{at}.process_pattern: {wrong}; it is looked for as it stands")
+    return tuple(gateways.values())
+
+
+def _pattern_fault(pattern: str) -> str | None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return text.one_line(str(error))
+    return None
+
+
+def _missions(found: object, warnings: list[str]) -> dict[str, Mission]:
+    missions: dict[str, Mission] = {}
+    for name, item in _object(found, "missions").items():
+        at = f"missions.{text.one_line(name, 60)}"
+        values = dict(_object(item, at))
+        policy = values.get("revive_policy", RevivePolicy.ASK.value)
+        if policy not in list(RevivePolicy):
+            known = ", ".join(RevivePolicy)
+            said = f"found {text.shown(policy)}, expected one of {known}; it means ask"
+            warnings.append(f"{at}.revive_policy: {said}")
+            values["revive_policy"] = RevivePolicy.ASK.value
+        missions[name] = Mission(**_known(Mission, values, f"{at}.", warnings))
+    return missions
+
+
+def _object(found: object, at: str) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise FormatError(f"{at}: found {text.shown(found)}, expected an object")
+    return found
+
+
+def _known(
+    kind: type[Struct], found: Mapping[str, Any], at: str, warnings: list[str]
+) -> dict[str, Any]:
+    """Return the values of the fields that a struct has, each of the right type and size."""
+    kinds = {info.name: info.type for info in fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in found.items():
+        if name not in kinds:
+            warnings.append(f"{at}{text.one_line(name, 60)}: no such key; it is passed over")
+            continue
+        into = kinds[name]
+        expected = _EXPECTED.get(into) or rules.expectation(into)
+        one = text.field(value, into, f"{at}{name}", expected)
+        if name in _BOUNDS:
+            rules.check_number(one, *_BOUNDS[name], f"{at}{name}")
+        if name in _NO_ZERO and any("\0" in part for part in ([one] if into is str else one)):
+            raise FormatError(f"{at}{name}: found a zero byte, expected a text without")
+        values[name] = one
+    return values
+
+
+def policies(config: PoolConfig) -> dict[str, RevivePolicy]:
+    """Return the policy of each gateway: that of the first mission that lists it, else ``ask``."""
+    first: dict[str, RevivePolicy] = {}
+    for mission in config.missions.values():
+        for name in mission.agents:
+            first.setdefault(name, mission.revive_policy)
+    return {one.name: first.get(one.name, RevivePolicy.ASK) for one in config.gateways}
+
+
+def falls_back(config: PoolConfig, policy: RevivePolicy) -> bool:
+    """Whether ``ask`` would ask nobody, and revives instead (contract 3.9)."""
+    alone = not config.has_channel and config.ask_without_channel == "revive"
+    return policy is RevivePolicy.ASK and alone
+
+
+def rules_of(config: PoolConfig, policy: RevivePolicy) -> Rules:
+    """Return the rules that a gateway of that policy lives by.
+
+    All revives since it was last healthy count, however long ago: the window has no end.
+    """
+    return Rules(
+        revive_policy=RevivePolicy.AUTO if falls_back(config, policy) else policy,
+        resurrect_after=config.dead_threshold,
+        approval_timeout=config.approval_timeout,
+        start_timeout=config.start_timeout,
+        max_revive_attempts=config.max_revive_attempts,
+        restart_window=NEVER,
+    )

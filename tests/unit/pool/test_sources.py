@@ -1,0 +1,130 @@
+"""Where the pool's configuration comes from, and what it may say (contract 3.2, 3.3, 3.7, 3.9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lazarus_pit.core.model import RevivePolicy
+from lazarus_pit.errors import ConfigError, FormatError
+from lazarus_pit.formats import pool_config
+from lazarus_pit.formats.pool_config import PoolConfig
+from lazarus_pit.pool.sources import find
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".nexus").mkdir()
+    return {
+        "flag": tmp_path / "flag.json",
+        "named": tmp_path / "named.json",
+        "home": tmp_path / ".nexus" / "resurrection_pool.json",
+        "system": tmp_path / "system.json",
+    }
+
+
+def test_3_2_the_first_that_can_be_read_is_taken(places: dict[str, Path]) -> None:
+    for number, path in enumerate(places.values(), 1):
+        path.write_text(f'{{"poll_interval": {number}}}')
+    environ = {"RESURRECTION_CONFIG": str(places["named"])}
+    for path in places.values():
+        found = find(places["flag"], environ, places["system"])
+        assert found.path == path
+        path.write_text("{torn")
+    last = find(places["flag"], environ, places["system"])
+    assert (last.path, last.config) == (None, PoolConfig())
+    assert len(last.warnings) == 5
+
+
+def test_3_2_only_what_was_named_is_missed(places: dict[str, Path]) -> None:
+    assert len(find(None, {}, places["system"]).warnings) == 1
+    found = find(places["flag"], {"RESURRECTION_CONFIG": "/nowhere"}, places["system"])
+    assert [str(places["flag"]) in found.warnings[0], "/nowhere" in found.warnings[1]] == [True] * 2
+
+
+def test_3_2_what_would_hold_a_reader_up_is_passed_over(places: dict[str, Path]) -> None:
+    places["flag"].mkdir()
+    places["system"].write_text("{}")
+    assert find(places["flag"], {}, places["system"]).path == places["system"]
+
+
+def test_3_3_defaults_are_the_contracts() -> None:
+    config, warnings = pool_config.parse(b'{"gateways": [{"name": "timmy"}]}')
+    (one,) = config.gateways
+    assert (config.poll_interval, config.dead_threshold, config.approval_timeout) == (60, 300, 300)
+    assert (one.host, one.port, one.heartbeat_path, one.process_pattern, one.revive_cmd) == (
+        ("localhost", 8765, "~/.nexus/heartbeat.json", "nexus_think", ())
+    )
+    assert (config.ask_without_channel, config.has_channel, warnings) == ("revive", False, [])
+
+
+def test_3_3_the_environment_wins(places: dict[str, Path]) -> None:
+    places["flag"].write_text('{"telegram": {"bot_token": "a", "chat_id": 5}}')
+    environ = {"TELEGRAM_BOT_TOKEN": "b", "GITEA_URL": "u", "GITEA_TOKEN": "t", "NEXUS_REPO": "r"}
+    config = find(places["flag"], environ, places["system"]).config
+    assert (config.telegram.bot_token, config.telegram.chat_id) == ("b", 5)
+    assert (config.gitea.url, config.gitea.token, config.gitea.repo) == ("u", "t", "r")
+
+
+def test_3_7_the_first_mission_that_lists_it_decides() -> None:
+    config, warnings = pool_config.parse(
+        b"""{"gateways": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "missions": {
+        "one": {"agents": ["a"], "revive_policy": "auto"},
+        "two": {"agents": ["a", "b"], "revive_policy": "Never"}}}"""
+    )
+    assert list(pool_config.policies(config).values()) == ["auto", "ask", "ask"]
+    assert [one.split(":")[0] for one in warnings] == ["missions.two.revive_policy"]
+
+
+@pytest.mark.parametrize(
+    ("more", "falls"),
+    [
+        ("", True),
+        (', "ask_without_channel": "hold"', False),
+        (', "telegram": {"bot_token": "a", "chat_id": "b"}', False),
+        (', "telegram": {"bot_token": "a"}', True),
+        (', "nostr": {"relay_url": "a", "recipient_pubkey": "b"}', False),
+    ],
+)
+def test_3_9_ask_falls_back_only_where_nobody_can_be_asked(more: str, falls: bool) -> None:  # noqa: FBT001
+    config, _ = pool_config.parse(f'{{"poll_interval": 1{more}}}'.encode())
+    assert pool_config.falls_back(config, RevivePolicy.ASK) is falls
+    assert not pool_config.falls_back(config, RevivePolicy.NEVER)
+    assert pool_config.rules_of(config, RevivePolicy.NEVER).revive_policy is RevivePolicy.NEVER
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[]", "configuration"),
+        ('{"gateways": {}}', "gateways"),
+        ('{"gateways": [{}]}', "gateways[0].name"),
+        ('{"gateways": [{"name": "x", "port": 0}]}', "gateways[0].port"),
+        ('{"gateways": [{"name": "x", "revive_cmd": "rm -rf /"}]}', "gateways[0].revive_cmd"),
+        ('{"gateways": [{"name": "a\\u0000"}]}', "gateways[0].name"),
+        ('{"missions": {"m": {"agents": "x"}}}', "missions.m.agents"),
+        ('{"poll_interval": 0}', "poll_interval"),
+        ('{"ask_without_channel": "never"}', "ask_without_channel"),
+    ],
+)
+def test_a_wrong_value_is_named(text: str, named: str) -> None:
+    with pytest.raises(FormatError) as error:
+        pool_config.parse(text.encode())
+    assert str(error.value).startswith(f"{named}:")
+
+
+def test_a_file_that_can_be_read_but_is_wrong_is_an_error(places: dict[str, Path]) -> None:
+    places["flag"].write_text('{"gateways": 1}')
+    with pytest.raises(ConfigError, match=r"flag\.json: gateways: found 1, expected a list"):
+        find(places["flag"], {}, places["system"])
+
+
+def test_what_we_do_not_know_is_warned_of() -> None:
+    config, warnings = pool_config.parse(
+        b'{"gatewys": [], "gateways": [{"name": "a"}, {"name": "a"}, '
+        b'{"name": "b", "process_pattern": "("}]}'
+    )
+    assert [one.name for one in config.gateways] == ["a", "b"]
+    assert len(warnings) == 3
