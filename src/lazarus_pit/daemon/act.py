@@ -153,8 +153,8 @@ class Hands:
             seen = Look()
         self._offer(order.key, Looked(generation=order.generation, look=seen))
 
-    def _ask(self, _order: Ask, _agent: Agent) -> None:
-        self._asking.round()
+    def _ask(self, order: Ask, _agent: Agent) -> None:
+        self._asking.ask(order.key)
 
     def _life(self, order: Order, agent: Agent) -> Life | None:
         generation, life = self._exits.lives.get(order.key, (0, None))

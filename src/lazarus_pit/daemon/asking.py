@@ -54,6 +54,8 @@ class Asking:
         self._agents = agents
         self._offer = offer
         self._tell = tell
+        self._asked: set[Key] = set()
+        """Whom the loop has ordered to ask for; who awaits no word any more leaves at a round."""
         self._left: set[Key] = set()
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -74,10 +76,14 @@ class Asking:
         """Let go of an agent that is no more: a later one of its name is somebody else."""
         self._left.add(key)
 
+    def ask(self, key: Key) -> None:
+        """Have people asked about this agent; asked before, nothing is asked twice."""
+        self._asked.add(key)
+        self.round()
+
     def sweep(self) -> None:
         """Find what was missed, where anything can have been."""
-        awaited = any(one.phase is Phase.AWAITING for one in self._agents.values())
-        if self._open or self._left or awaited:
+        if self._open or self._left or self._asked:
             self.round()
 
     def round(self) -> None:
@@ -97,8 +103,7 @@ class Asking:
         try:
             awaiting = self._awaiting()
             if awaiting or self._pit.records.exists():
-                known = set(self._agents)
-                found, self._open = await asyncio.to_thread(self._compare, awaiting, known, left)
+                found, self._open = await asyncio.to_thread(self._compare, awaiting, left)
                 for key, fact in found:
                     self._offer(key, fact)
             else:
@@ -116,6 +121,9 @@ class Asking:
 
     def _awaiting(self) -> list[_Awaiting]:
         wall = time.time() - time.monotonic()
+        asked = [agent for key in self._asked if (agent := self._agents.get(key)) is not None]
+        waiting = [agent for agent in asked if agent.phase is Phase.AWAITING]
+        self._asked = {agent.key for agent in waiting}
         return [
             _Awaiting(
                 agent.key,
@@ -123,17 +131,18 @@ class Asking:
                 agent.due + wall - EARLY_SECONDS,
                 {"died": round(agent.since + wall, 3), "attempts": len(agent.attempts)},
             )
-            for agent in self._agents.values()
-            if agent.phase is Phase.AWAITING
+            for agent in waiting
         ]
 
     def _compare(
-        self, awaiting: list[_Awaiting], known: set[Key], left: set[Key]
+        self, awaiting: list[_Awaiting], left: set[Key]
     ) -> tuple[list[tuple[Key, Decided]], bool]:
         """Return the answers that somebody waits for, and whether requests are still open."""
         now = time.time()
         with opened_records(self._pit.records) as db:
-            for key in left | {one for one in approvals.subjects(db) if _is_gone(one, known)}:
+            # Whether an agent is known is one look-up, so the loop's own table may be asked here.
+            gone = {one for one in approvals.subjects(db) if _is_gone(one, self._agents)}
+            for key in left | gone:
                 approvals.retire(db, key, now)
             approvals.expire(db, now)
             found = [answer for one in awaiting if (answer := _answer(db, one, now))]
@@ -167,5 +176,5 @@ def _is_far(subject: str) -> bool:
     return subject.startswith(FAR_GATEWAYS)
 
 
-def _is_gone(subject: str, known: set[Key]) -> bool:
+def _is_gone(subject: str, known: Mapping[Key, Agent]) -> bool:
     return subject not in known and not _is_far(subject)

@@ -26,6 +26,8 @@ IN_DONT_FOLLOW = 0x2000000
 IN_ONESHOT = 0x80000000
 """The watch ends with its first event."""
 IN_ISDIR = 0x40000000
+ENTRIES = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR
+"""Whatever becomes of the entries of a directory."""
 
 _EVENT = struct.Struct("=iIII")
 _BUFFER = 262_144

@@ -62,7 +62,7 @@ class Checks:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
-            elif agent.phase is Phase.BACKOFF and agent.reason == "new":
+            elif self._is_new(key, agent):
                 self.account(key).pardon()
             if agent is None or agent.generation <= self.account(key).generation:
                 continue
@@ -70,6 +70,15 @@ class Checks:
                 self._new_generation(key, agent)
             else:
                 self.account(key).generation = agent.generation  # It was removed and is back.
+
+    def _is_new(self, key: Key, agent: Agent) -> bool:
+        """Whether it was named for the first time, or removed and named again, in this turn.
+
+        Within one turn it may have come as far as its start: then its generation is the first
+        that these books hear of, or the one after the last.
+        """
+        starts = agent.phase is Phase.STARTING and agent.generation > self.account(key).generation
+        return agent.reason == "new" and (starts or agent.phase is Phase.BACKOFF)
 
     def _new_generation(self, key: Key, agent: Agent) -> None:
         """A start was decided: was it allowed, counted, and within the fleet's budget?"""

@@ -19,14 +19,6 @@ from lazarus_pit.web.ring import Ring
 
 SETTLE_SECONDS = 0.25
 """How long changes are gathered before they are read: however much happens, four looks a second."""
-_MASK = (
-    inotify.IN_CREATE
-    | inotify.IN_MODIFY
-    | inotify.IN_MOVED_TO
-    | inotify.IN_MOVED_FROM
-    | inotify.IN_DELETE
-    | inotify.IN_ONLYDIR
-)
 _FILES = frozenset({b"events.jsonl", b"cell.json", b"state.json", b"daemon.json"})
 """The names that matter in a watched directory; an agent's log is none of them."""
 _AGES = ("heartbeat_age", "last_seen")
@@ -93,7 +85,7 @@ class Feed:
     def _look(self) -> tuple[list[Event], dict[str, Any]]:
         """Return the events that are new, and the cells that have changed."""
         with contextlib.suppress(OSError):
-            self._roots.add(self._inotify.add(str(self._pit.root), _MASK))
+            self._roots.add(self._inotify.add(str(self._pit.root), inotify.ENTRIES))
         self._watch("", [str(self._pit.private)])
         try:
             for listed in list_cells(self._pit.root):
@@ -108,7 +100,7 @@ class Feed:
         for place in places:
             if place not in self._watched:
                 with contextlib.suppress(OSError):
-                    self._inotify.add(place, _MASK)
+                    self._inotify.add(place, inotify.ENTRIES)
                     self._watched.add(place)
         if uuid not in self._journals:
             paths = self._pit.cell(uuid) if uuid else None

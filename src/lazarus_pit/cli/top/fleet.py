@@ -19,14 +19,6 @@ from lazarus_pit.linux.inotify import Inotify
 
 UNWATCHED: Seconds = 2.0
 """How often everything is looked at where the kernel has no watch left to give."""
-_MASK = (
-    inotify.IN_CREATE
-    | inotify.IN_MODIFY
-    | inotify.IN_MOVED_TO
-    | inotify.IN_MOVED_FROM
-    | inotify.IN_DELETE
-    | inotify.IN_ONLYDIR
-)
 _OF_CELLS = frozenset({b"cell.json", b"state.json", b".lazarus", b"logs"})
 """The names in a cell's directories that say something about it."""
 
@@ -131,7 +123,7 @@ class Fleet:
         self._logs = -1
         if logs:
             with contextlib.suppress(OSError):
-                self._logs = self._queue.add(logs, _MASK)
+                self._logs = self._queue.add(logs, inotify.ENTRIES)
 
     # ------------------------------------------------------------ looking
 
@@ -178,7 +170,7 @@ class Fleet:
     def _watch(self, place: str, owner: str) -> int:
         """Watch a directory; one that is watched already stays so."""
         try:
-            watch = self._queue.add(place, _MASK)
+            watch = self._queue.add(place, inotify.ENTRIES)
         except (FileNotFoundError, NotADirectoryError):
             return -1  # What makes it is seen in the directory above.
         except OSError:
