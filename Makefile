@@ -30,9 +30,9 @@ test-browser: setup ## The page in a real headless Chromium, and axe-core on it.
 	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } || \
 	  { echo "test-browser: no chromium here, and only root can install it" >&2; exit 1; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && axe= && \
-	if command -v npm >/dev/null; then npm install --loglevel=error --no-save --prefix "$$folder" axe-core@4.14.1 >/dev/null \
-	  && axe=$$folder/node_modules/axe-core/axe.min.js; fi && \
-	LAZARUS_AXE=$$axe $(BIN)/python -m pytest tests/browser $(ARGS)
+	if command -v npm >/dev/null; then npm install --loglevel=error --no-save --prefix "$$folder" axe-core@4.14.1 ws@8.23.0 \
+	  >/dev/null && axe=$$folder/node_modules/axe-core/axe.min.js; fi && \
+	NODE_PATH=$$folder/node_modules LAZARUS_AXE=$$axe $(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: setup     ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .
