@@ -109,28 +109,31 @@ needs_node = pytest.mark.skipif(
 
 @needs_node
 def test_three_libraries_hear_each_other_and_not_themselves(page: Page, origin: str) -> None:
-    with running("--origin", origin) as gateway, connect(gateway.url) as python:
-        with node(gateway.url) as other:
-            listen(page, gateway)
-            page.wait("nexus.readyState === 1", "the browser let in")
-            python.send("from Python: é")
-            assert other.hear() == ["text", "from Python: é"]
-            page.wait("heard.length === 1")
-            other.say("bytes", "00ff80")
-            assert python.recv(DEADLINE) == b"\x00\xff\x80"
-            page.wait("heard.length === 2")
-            page.js("nexus.send('from the browser'); nexus.send(new Uint8Array([1, 2]))")
-            assert [python.recv(DEADLINE), python.recv(DEADLINE)] == [
-                "from the browser",
-                b"\x01\x02",
-            ]
-            assert [other.hear(), other.hear()] == [["text", "from the browser"], ["bytes", "0102"]]
-            heard = page.js("JSON.stringify(heard)")
-            assert json.loads(heard) == [["text", "from Python: é"], ["bytes", "0 255 128"]]
-            assert gateway.health()["connected_clients"] == 3
-            gateway.stop()
-            assert other.hear() == ["close", 1001]
-            assert page.wait("ended") == 1001
+    with (
+        running("--origin", origin) as gateway,
+        connect(gateway.url) as python,
+        node(gateway.url) as other,
+    ):
+        listen(page, gateway)
+        page.wait("nexus.readyState === 1", "the browser let in")
+        python.send("from Python: é")
+        assert other.hear() == ["text", "from Python: é"]
+        page.wait("heard.length === 1")
+        other.say("bytes", "00ff80")
+        assert python.recv(DEADLINE) == b"\x00\xff\x80"
+        page.wait("heard.length === 2")
+        page.js("nexus.send('from the browser'); nexus.send(new Uint8Array([1, 2]))")
+        assert [python.recv(DEADLINE), python.recv(DEADLINE)] == [
+            "from the browser",
+            b"\x01\x02",
+        ]
+        assert [other.hear(), other.hear()] == [["text", "from the browser"], ["bytes", "0102"]]
+        heard = page.js("JSON.stringify(heard)")
+        assert json.loads(heard) == [["text", "from Python: é"], ["bytes", "0 255 128"]]
+        assert gateway.health()["connected_clients"] == 3
+        gateway.stop()
+        assert other.hear() == ["close", 1001]
+        assert page.wait("ended") == 1001
 
 
 @needs_node
