@@ -201,6 +201,26 @@ def test_a_quota_that_is_raised_lets_go(pit: Pit) -> None:
     assert not pit.events(cell, "agent_frozen", "b")
 
 
+def test_who_has_no_room_does_not_move_after_a_restart(pit: Pit) -> None:
+    cell = pit.cell()
+    count = "i=0; while true; do i=$((i+1)); echo $i >count.new; mv count.new count; done"
+    fill = 'dd if=/dev/zero of="$HOME/f" bs=1M count=8 2>/dev/null'
+    shell(pit, cell, "a", f"{fill}; {count}", limits={"disk_mb": 4})
+    pit.wait_event(cell, "agent_frozen", "a")
+    counted = (cell.workspace / "count").read_text()
+    pit.kill9()
+    pit.start()
+    pit.wait_event(cell, "agent_adopted", "a")
+    pit.wait_event(cell, "limit_reached", "a", count=2)
+    pit.wait(lambda: "8 used" in limits_of(pit, cell, "a", "disk_mb"), "its disk is measured")
+    assert (cell.workspace / "count").read_text() == counted
+    assert not pit.events(cell, "agent_thawed")
+    pit.kill9()
+    (cell.home("a") / "f").unlink()
+    pit.start()
+    pit.wait_event(cell, "agent_thawed", "a")
+
+
 # ---------------------------------------------------------------- logs
 
 

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +76,8 @@ class Disk:
         """What of each cell has a quota, by the stamp of the manifest that says so."""
         self._targets: dict[Key, Target] = {}
         self._measured: dict[Key, Measured] = {}
+        self._tried: set[Key] = set()
+        """What was looked at to the end, or could not be."""
 
     def sweep(self) -> None:
         """See who has a quota now; who has none any more is let go."""
@@ -90,6 +92,21 @@ class Disk:
         for key in [key for key in self._roster.overfull if key not in self._targets]:
             self._judge(Target(key, (), 0), over=False, used=0)
         self._measured = {k: m for k, m in self._measured.items() if k in self._targets}
+
+        self._settle()
+
+    def recall(self, keys: Iterable[Key]) -> None:
+        """Keep those still who stood still before a restart: one of them may have had no room."""
+        self._roster.unsettled.update(keys)
+
+    def _settle(self) -> None:
+        """Let go whose quotas were all looked at by now, or who has none: the sums have judged."""
+        unsettled = self._roster.unsettled
+        waiting = self._targets.keys() - self._tried
+        done = {key for key in unsettled if not {key, f"{key.partition('/')[0]}/"} & waiting}
+        unsettled -= done
+        for uuid in {key.partition("/")[0] for key in done}:
+            self._changed(uuid)
 
     def quota(self, key: Key) -> str | None:
         """Say what an agent or a cell may keep and did at the last measuring; None: no quota."""
@@ -132,9 +149,11 @@ class Disk:
             return  # Somebody plays with directories; the next walk may have more luck.
         except OSError as error:
             log.debug("%s cannot be measured: %s", target.key, error)
-            return
-        self._measured[target.key] = Measured(used, free, time.monotonic())
-        self._judge(target, over=used > target.quota, used=used)
+        else:
+            self._measured[target.key] = Measured(used, free, time.monotonic())
+            self._judge(target, over=used > target.quota, used=used)
+        self._tried.add(target.key)
+        self._settle()
 
     def _judge(self, target: Target, *, over: bool, used: int) -> None:
         if over == (target.key in self._roster.overfull):

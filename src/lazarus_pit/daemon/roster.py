@@ -55,6 +55,8 @@ class Roster:
         self._unreadable: dict[str, Stamp] = {}
         self.overfull: set[Key] = set()
         """Who keeps more on disk than is allowed, cells as ``<uuid>/``: they stand still."""
+        self.unsettled: set[Key] = set()
+        """Who stood still when the last daemon ended, until it is known whether they may move."""
 
     def sweep(self) -> list[tuple[Key, Fact]]:
         """Look at every cell of the root; return what has changed since the last look."""
@@ -159,7 +161,8 @@ class Roster:
     def _desired(self, manifest: Manifest, member: Member) -> Desired:
         """What people want, unless the disk has no room for it."""
         wanted = _desired(manifest, member)
-        full = {f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"} & self.overfull
+        cell, key = f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"
+        full = {cell, key} & self.overfull or key in self.unsettled
         return Desired.FREEZE if full and wanted is Desired.RUN else wanted
 
 

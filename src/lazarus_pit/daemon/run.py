@@ -26,7 +26,7 @@ from lazarus_pit.core.events import (
     Told,
 )
 from lazarus_pit.core.fleet import Fleet
-from lazarus_pit.core.model import Key, Life
+from lazarus_pit.core.model import Desired, Key, Life
 from lazarus_pit.daemon import standing
 from lazarus_pit.daemon.act import Hands
 from lazarus_pit.daemon.asking import Asking
@@ -152,6 +152,8 @@ class Daemon:
     def _begin(self) -> None:
         """Take over what runs, hear what ended, begin what is due."""
         self.watch.add(Kind.ROOT, "", str(self.pit.root))
+        still = (key for key, one in self.fleet.agents.items() if one.desired is Desired.FREEZE)
+        self.disk.recall(still)
         self._enlist(self.roster.sweep(), self.roster.cells)
         named = {
             f"{uuid}/{name}" for uuid, cell in self.roster.cells.items() for name in cell.enlisted
