@@ -229,7 +229,13 @@ def test_limits_are_in_force_in_a_shell_and_explained(root: Path) -> None:
     words = ("--limit", "open_files=99", "--limit", "pids=40", "--no-wait", "--", "sleep", "60")
     assert typist("spawn", "pond", "cleo", *words).code == 0
     assert shell(root, "pond", "cleo", "-c", "ulimit -Hn").out == "99\n"
-    assert "limit pids=40: " in typist("sandbox", "explain", "cleo").out
+    said = typist("sandbox", "explain", "cleo").out.splitlines()
+    limits = dict(line.removeprefix("limit ").split(": ", 1) for line in said if "limit" in line)
+    assert limits["open_files=99"] == "for each process by rlimit (RLIMIT_NOFILE)"
+    assert limits["pids=40"].startswith(("by cgroup v", "by rlimit in its user namespace: "))
+    assert limits["tmp_mb=512"] == "by size of the file system"
+    assert limits["log_mb=64"] == "by rotation, in the log pump"
+    assert limits["no limit of its own"] == "memory_mb, cpu_percent, file_mb, disk_mb"
 
 
 def test_the_explanation_is_for_programs_too(root: Path) -> None:

@@ -17,7 +17,6 @@ from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.manifest import openings_of
 from lazarus_pit.linux import cgroup
 from lazarus_pit.sandboxes import choose, limits
-from lazarus_pit.sandboxes.base import Launch
 
 HIDDEN = "(of-the-daemon)"
 """Stands for the value of a variable that only the daemon's environment has."""
@@ -39,7 +38,7 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
     unconfined = bool(pulse.up and pulse.report and pulse.report.unconfined)
     chosen = choose.choose(tree, unsafe_no_sandbox=unconfined)
     *layers, command = chosen.sandbox.explain(launch)
-    layers += _limits(launch, tree)
+    layers += limits.enforced(launch, tree, namespace=chosen.sandbox.name == "bubblewrap")
     notes = [f"not in force: {note}"] * (tree is None) + [
         f"passed over: {reason}" for reason in chosen.notes
     ]
@@ -52,18 +51,6 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
         say.line(say.clean(line))
     say.line(f"command: {say.clean(command, limit=_WHOLE)}")
     return 0
-
-
-def _limits(launch: Launch, tree: cgroup.Tree | None) -> list[str]:
-    """Say of each limit that was set what bounds the agent by it, or why nothing does."""
-    found, why_not = limits.available(tree)
-    said = []
-    for name, value in limits.wanted(launch.limits).items():
-        controller = limits.COUNTED[name][0]
-        by = f"cgroup version {found[controller].version}" if controller in found else ""
-        reason = why_not.get(controller, "no such controller")
-        said.append(f"limit {name}={value}: " + (by or f"NOT as a whole: {reason}"))
-    return said
 
 
 _WHOLE = 1 << 20

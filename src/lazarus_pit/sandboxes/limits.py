@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lazarus_pit.core.model import Life
-from lazarus_pit.formats.limits import MEGABYTE, Limits
+from lazarus_pit.formats.limits import LIMITS, MEGABYTE, Limits
 from lazarus_pit.linux import controllers, procfs
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.controllers import Controller
@@ -166,7 +166,8 @@ def in_force(limits: Limits, life: Life, tree: Tree | None, *, namespace: bool) 
         controller_name, unit = COUNTED[name]
         controller = found.get(controller_name)
         if controller is None:
-            said[name] = _without(name, value, missing[controller_name], namespace=namespace)
+            instead = _without(name, missing[controller_name], namespace=namespace)
+            said[name] = instead if instead.startswith("not") else f"{value} {instead}"
             continue
         amount = controllers.limit_of(controller, group_of(controller, life))
         said[name] = (
@@ -176,17 +177,61 @@ def in_force(limits: Limits, life: Life, tree: Tree | None, *, namespace: bool) 
         )
     said |= _process_limits(life.pid, limits)
     if limits.tmp_mb:
-        own_tmp = f"{limits.tmp_mb} by size of the file system"
-        said["tmp_mb"] = own_tmp if namespace else "not in force: no file system of its own"
+        by = _means("tmp_mb", tree, namespace=namespace)
+        said["tmp_mb"] = f"{limits.tmp_mb} {by}" if namespace else by
     return said
 
 
-def _without(name: str, value: int, why: str, *, namespace: bool) -> str:
+def _without(name: str, why: str, *, namespace: bool) -> str:
+    """What stands in for the controller that is missing."""
     if name == "memory_mb":
-        return f"{value} {_EACH}: {why}"
+        return f"{_EACH}: {why}"
     if name == "pids" and namespace:
-        return f"{value} by rlimit in its user namespace: {why}"
+        return f"by rlimit in its user namespace: {why}"
     return f"not in force: {why}"
+
+
+_MEANS: Mapping[str, str] = {
+    "open_files": f"{_EACH} (RLIMIT_NOFILE)",
+    "file_mb": f"{_EACH} (RLIMIT_FSIZE)",
+    "disk_mb": "by watching",
+    "log_mb": "by rotation, in the log pump",
+    "tmp_mb": "by size of the file system",
+}
+"""What enforces a limit on every machine."""
+
+
+def enforced(launch: Launch, tree: Tree | None, *, namespace: bool) -> Iterator[str]:
+    """Say of each limit of a launch what enforces it, or that nothing does, one a line."""
+    unlimited = []
+    for name in LIMITS:
+        own, cell = getattr(launch.limits, name), getattr(launch.cell_limits, name)
+        if own:
+            yield f"limit {name}={own}: {_means(name, tree, namespace=namespace)}"
+        else:
+            unlimited.append(name)
+        if cell:
+            yield f"limit of the whole cell {name}={cell}: {_means_of_cell(name, tree)}"
+    if unlimited:
+        yield f"no limit of its own: {', '.join(unlimited)}"
+
+
+def _means(name: str, tree: Tree | None, *, namespace: bool) -> str:
+    found, missing = available(tree)
+    which = COUNTED.get(name, ("", 1))[0]
+    if which in missing:
+        return _without(name, missing[which], namespace=namespace)
+    if name == "tmp_mb" and not namespace:
+        return "not in force: no file system of its own"
+    return _MEANS.get(name) or f"by cgroup v{found[which].version}"
+
+
+def _means_of_cell(name: str, tree: Tree | None) -> str:
+    found, missing = available(tree)
+    which = COUNTED.get(name, ("", 1))[0]
+    if which in missing:
+        return f"not in force: {missing[which]}"
+    return _MEANS.get(name) or f"by cgroup v{found[which].version}"
 
 
 def _process_limits(pid: int, limits: Limits) -> dict[str, str]:
