@@ -42,10 +42,33 @@ class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it waits without being at fault; also taken from a ``status`` that is such a word."""
     hold_until: _Unix | None = None
     """When the wait is over, in Unix seconds."""
+    tool: str | None = None
+    """What runs now, or ran last, as ``lazarus hook`` and the presets say it."""
+    tool_digest: str | None = None
+    """Of the last finished call: its tool, arguments and result together."""
+    tool_repeats: _Count | None = None
+    """How many calls in a row, this one among them, had that digest; counted in this life."""
+    turns: _Count | None = None
+    """Turns that this life has finished."""
+    tokens: _Count | None = None
+    """Tokens that this life has used, where its program says so."""
+    session: str | None = None
+    """The conversation that this life leads, by its program's own id."""
+    session_asked: str | None = None
+    """The conversation that it was started to go on with."""
 
 
 _HOLD_WORDS = {kind.value: kind for kind in HoldKind}
-_TEXTS = {"agent": 64, "model": 100, "status": 200, "cell_uuid": 36}
+_TEXTS = {
+    "agent": 64,
+    "model": 100,
+    "status": 200,
+    "cell_uuid": 36,
+    "tool": 100,
+    "tool_digest": 64,
+    "session": 128,
+    "session_asked": 128,
+}
 
 
 def parse(data: bytes) -> Heartbeat:
@@ -73,6 +96,9 @@ def parse(data: bytes) -> Heartbeat:
         busy_until=beat.busy_until,
         hold=beat.hold or _HOLD_WORDS.get(clean["status"] or ""),
         hold_until=beat.hold_until,
+        tool_repeats=beat.tool_repeats,
+        turns=beat.turns,
+        tokens=beat.tokens,
     )
 
 
