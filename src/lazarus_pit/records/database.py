@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lazarus_pit.errors import StoreError
 
-VERSION = 1
+VERSION = 2
 """Of the tables below; a file of a higher one was made by a later release."""
 BUSY_SECONDS = 5.0
 """How long a change waits for somebody else's."""
@@ -48,6 +48,51 @@ CREATE TABLE IF NOT EXISTS deliveries (
     at REAL NOT NULL,
     PRIMARY KEY (approval, channel)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS settlements (
+    approval TEXT NOT NULL REFERENCES approvals (id),
+    channel TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (approval, channel)
+) STRICT;
+CREATE TABLE IF NOT EXISTS channel_notes (
+    channel TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (channel, key)
+) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    forge TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    action TEXT NOT NULL,
+    tried INTEGER NOT NULL DEFAULT 0,
+    refusals INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX IF NOT EXISTS in_order ON outbox (forge, subject, id);
+CREATE TABLE IF NOT EXISTS threads (
+    forge TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    number INTEGER,
+    PRIMARY KEY (forge, subject)
+) STRICT;
+CREATE TABLE IF NOT EXISTS invitations (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    cell TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    human INTEGER NOT NULL,
+    invited_by TEXT NOT NULL,
+    asked_in TEXT UNIQUE,
+    invited REAL NOT NULL,
+    expires REAL NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open'
+        CHECK (state IN ('open', 'accepted', 'revoked', 'expired')),
+    closed REAL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS one_a_name ON invitations (cell, name) WHERE state = 'open';
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
@@ -68,6 +113,13 @@ def opened_records(path: Path) -> Iterator[sqlite3.Connection]:
         db = _open(path)
     with closing(db), _said(path):
         yield db
+
+
+def in_memory(kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+    """Return records that nobody keeps, for the simulator; ``kind`` is a connection of its own."""
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=kind)
+    db.executescript(_TABLES)
+    return db
 
 
 @contextmanager
