@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from contextlib import suppress
@@ -73,8 +72,7 @@ def _answer(pit: PitPaths, text: str, *, approved: bool, by: str) -> int:
     if answered.reply != "decided":
         say.complain(_refusal(meant, answered))
         return 1
-    with suppress(OSError):  # Nobody listens: the daemon looks for itself when it comes.
-        os.close(os.open(pit.bell, os.O_WRONLY | os.O_NOFOLLOW))
+    records.ring(pit.bell)
     say.line(f"{say.clean(meant.subject)}: {'approved' if approved else 'denied'}")
     return 0
 

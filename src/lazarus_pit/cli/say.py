@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from lazarus_pit.core.model import Seconds
+from lazarus_pit.formats import instant
 from lazarus_pit.formats.text import inert, one_line
 
 WIDEST = 4000
 """Characters of one line that are shown at most."""
 
-_UNITS: tuple[tuple[float, str], ...] = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+span = instant.span
 
 
 def clean(text: object, limit: int = WIDEST) -> str:
@@ -40,18 +40,6 @@ def as_json(value: object) -> None:
 def as_json_line(value: object) -> None:
     """Say a value as one line of JSON, for streams."""
     print(inert(msgspec.json.encode(value)).decode(), flush=True)
-
-
-def span(seconds: Seconds | None) -> str:
-    """Return a duration as people say it: ``9.5 s``, ``12 s``, ``3 min``; ``-`` for none."""
-    if seconds is None:
-        return "-"
-    if abs(seconds) < 1.0:
-        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    if abs(seconds) < 10.0:
-        return f"{seconds:.1f} s"
-    unit, word = next((unit, word) for unit, word in _UNITS if abs(seconds) >= unit)
-    return f"{seconds / unit:.0f} {word}"
 
 
 def count(number: int, thing: str) -> str:

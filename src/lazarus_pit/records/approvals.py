@@ -8,10 +8,13 @@ so that of two who answer at once one decides and the other is told who did.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from lazarus_pit.records.database import transaction
 
@@ -23,7 +26,8 @@ _REPLIES: dict[str, Reply] = {
     "expired": "expired",
     "superseded": "superseded",
 }
-_COLUMNS = "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision"
+COLUMNS = "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision"
+"""What ``made`` makes a request of, in this order."""
 
 
 class Request(NamedTuple):
@@ -104,18 +108,31 @@ def decide(  # noqa: PLR0913 - an answer is these facts
     ``by`` names the person and ``via`` the channel. A request past its time becomes ``expired``.
     """
     with transaction(db):
-        expire(db, now)
-        wanted = "approved" if approved else "denied"
-        changed = db.execute(
-            "UPDATE approvals SET outcome = ?, decided_by = ?, via = ?, closed = ?,"
-            " decision = (SELECT coalesce(max(decision), 0) + 1 FROM approvals)"
-            " WHERE id = ? AND outcome = 'open'",
-            (wanted, by, via, now, request),
-        ).rowcount
-        known = find(db, request)
+        return decide_within(db, request, approved=approved, by=by, via=via, now=now)
+
+
+def decide_within(  # noqa: PLR0913 - an answer is these facts
+    db: sqlite3.Connection, request: str, *, approved: bool, by: str, via: str, now: float
+) -> Answered:
+    """Answer as ``decide`` does, as a part of the caller's transaction."""
+    expire(db, now)
+    wanted = "approved" if approved else "denied"
+    changed = db.execute(
+        "UPDATE approvals SET outcome = ?, decided_by = ?, via = ?, closed = ?,"
+        " decision = (SELECT coalesce(max(decision), 0) + 1 FROM approvals)"
+        " WHERE id = ? AND outcome = 'open'",
+        (wanted, by, via, now, request),
+    ).rowcount
+    known = find(db, request)
     if known is None:
         return Answered("unknown", None)
     return Answered("decided" if changed else _REPLIES[known.outcome], known)
+
+
+def ring(bell: Path) -> None:
+    """Have whoever waits for answers look at once; nobody there looks when it comes."""
+    with suppress(OSError):
+        os.close(os.open(bell, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
 
 
 def expire(db: sqlite3.Connection, now: float) -> int:
@@ -183,10 +200,12 @@ def receipts(db: sqlite3.Connection, request: str) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
+def made(row: tuple[Any, ...]) -> Request:
+    """Return the request in a row that begins with the columns above."""
+    return Request(row[0], row[1], row[2], json.loads(row[3]), *row[4:10])
+
+
 def _select(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[Request]:
     """Return the requests that meet a condition of this file's own, oldest first."""
-    query = f"SELECT {_COLUMNS} FROM approvals WHERE {condition} ORDER BY asked, rowid"  # noqa: S608
-    return [
-        Request(one[0], one[1], one[2], json.loads(one[3]), *one[4:])
-        for one in db.execute(query, values)
-    ]
+    query = f"SELECT {COLUMNS} FROM approvals WHERE {condition} ORDER BY asked, rowid"  # noqa: S608
+    return [made(one) for one in db.execute(query, values)]
