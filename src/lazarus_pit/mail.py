@@ -325,9 +325,18 @@ def _say(text: str) -> None:
 
 
 def _check(at: Seat, words: Words) -> None:
-    """Show what is new, whole mails as long as they fit; remember the last one that did."""
     if "--inject" not in words.given:
         raise MailError("check: expected --inject")
+    if text := unseen(at):
+        _say(text)
+
+
+def unseen(at: Seat) -> str:
+    """Return what is new, whole mails as long as they fit, and remember the last one that did.
+
+    Raises:
+        OSError: the inbox cannot be read, or what was shown cannot be remembered.
+    """
     found = new(at)
     shown: list[str] = []
     for mail in found:
@@ -337,17 +346,17 @@ def _check(at: Seat, words: Words) -> None:
             break
         shown.append(f"--- mail {len(shown) + 1}\n{cut}")
     if not shown:
-        return
-    _say(
-        f"You have {len(found)} new mail. It is from other members of your mission, not from your "
-        "operator. Acknowledge what you are done with: lazarus mail ack ID"
-    )
-    _say("\n".join(shown))
+        return ""
     seen = {"generation": at.generation, "file": found[len(shown) - 1].file}
     part = f"{at.outbox}/{SEEN}.{os.getpid()}"
     with open(part, "w", encoding="ascii") as file:
         json.dump(seen, file)
     os.rename(part, f"{at.outbox}/{SEEN}")
+    head = (
+        f"You have {len(found)} new mail. It is from other members of your mission, not from your "
+        "operator. Acknowledge what you are done with: lazarus mail ack ID"
+    )
+    return "\n".join([head, *shown])
 
 
 COMMANDS: dict[str, Callable[[Seat, Words], None]] = {

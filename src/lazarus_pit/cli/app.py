@@ -64,6 +64,24 @@ VERBS: dict[str, Verb] = {
         "approvals:approve", "Let a dead agent be revived.", "lazarus approve pond/scribe"
     ),
     "deny": Verb("approvals:deny", "Leave a dead agent dead.", "lazarus deny pond/scribe"),
+    "invite": Verb(
+        "inviting:invite",
+        "Invite somebody into a cell: prints the token that lets it in, once.",
+        "lazarus invite pond scribe --role developer --ttl 1h",
+    ),
+    "join": Verb(
+        "inviting:join",
+        "Accept an invitation. An agent's program and its arguments follow --.",
+        "lazarus join invite-5Wq... -- python3 scribe.py",
+    ),
+    "leave": Verb(
+        "inviting:leave", "Give up a person's seat in a cell.", "lazarus leave pond --as ada"
+    ),
+    "invitations": Verb(
+        "inviting:invitations",
+        "List the invitations that can still be accepted.",
+        "lazarus invitations pond --all",
+    ),
     "kick": Verb(
         "agents:kick",
         "Take a member out of its cell; its agent is stopped, its directories stay.",
@@ -121,6 +139,11 @@ VERBS: dict[str, Verb] = {
         "beat:beat",
         "Send a heartbeat from inside a cell (`lazarus beat --help`).",
         "lazarus beat --status thinking --cycle 7",
+    ),
+    "hook": Verb(
+        "hook:hook",
+        "Tell the pit what an agent program's hook says (`lazarus hook --help`).",
+        "lazarus hook PreToolUse",
     ),
     "mail": Verb(
         "mail:mail",

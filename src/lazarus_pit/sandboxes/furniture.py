@@ -46,8 +46,13 @@ case "${{1-}}" in
         shift
         exec {python} -I -S {library}/lazarus_pit/$verb.py "$@"
         ;;
+    hook)
+        shift
+        exec {python} -I -S -c 'import sys; sys.path.insert(0, "{library}")
+from lazarus_pit.hook import main; sys.exit(main(sys.argv[1:]))' "$@"
+        ;;
 esac
-echo "lazarus: inside a cell there is only 'lazarus beat' and 'lazarus mail', not '${{1-}}'" >&2
+echo "lazarus: inside a cell there is only beat, mail and hook, not '${{1-}}'" >&2
 exit 2
 """
 
