@@ -25,6 +25,7 @@ from lazarus_pit.cells.store import publish_manifest, read_manifest, update_mani
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats import manifest
+from lazarus_pit.formats.envelope import ADDRESSES
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Kind, Manifest, Member
@@ -69,13 +70,14 @@ def agent_owner(uid: int = AGENT_ID, gid: int = AGENT_ID) -> Owner:
     return Owner(uid, gid) if os.geteuid() == 0 else Owner(os.getuid(), os.getgid())
 
 
-def create_cell(root: Path, wanted: Manifest, owner: Owner) -> CellPaths:
+def create_cell(root: Path, wanted: Manifest, owner: Owner, *, invited: bool = False) -> CellPaths:
     """Provision a cell; it appears below the root whole or not at all.
 
     Args:
         root: where the cells are; made if it does not exist.
-        wanted: the manifest; make its uuid with ``new_uuid``. Its agents have joined at once.
+        wanted: the manifest; make its uuid with ``new_uuid``.
         owner: whom the agents run as.
+        invited: its members are only invited; else they have joined at once.
 
     Raises:
         RefusedError: there is such a cell already.
@@ -86,7 +88,9 @@ def create_cell(root: Path, wanted: Manifest, owner: Owner) -> CellPaths:
     if os.path.lexists(paths.cell):
         raise RefusedError(f"{paths.cell}: there is such a cell already")
     now = to_rfc3339(time.time())
-    dated = tuple(replace(m, joined_at=m.joined_at or now) for m in wanted.agents)
+    dated = tuple(
+        replace(m, joined_at=m.joined_at or ("" if invited else now)) for m in wanted.agents
+    )
     wanted = replace(wanted, created_at=wanted.created_at or now, agents=dated)
     manifest.parse(manifest.encode(wanted))
     # A name of its own, so that the files of one attempt are never mixed with another's.
@@ -115,7 +119,7 @@ def new_uuid() -> str:
 
 def _birth(born: Manifest) -> list[Event]:
     created = _event("cell_created", by=born.created_by, uuid=born.uuid)
-    return [created, *(_joined(member) for member in born.agents)]
+    return [created, *(joined(member) for member in born.agents if member.joined_at)]
 
 
 def _make_cell(paths: CellPaths, owner: Owner) -> None:
@@ -174,6 +178,7 @@ def add_member(paths: CellPaths, member: Member, owner: Owner) -> Manifest:
         StoreError: the operating system refused.
     """
     member = replace(member, joined_at=member.joined_at or to_rfc3339(time.time()))
+    refuse_reserved(member.name)
 
     def join(old: Manifest) -> Manifest:
         refuse_ended(old)
@@ -184,12 +189,14 @@ def add_member(paths: CellPaths, member: Member, owner: Owner) -> Manifest:
         return manifest.with_member(old, member)
 
     written = update_manifest(paths, join)
-    append_events(paths.events, [_joined(member)], durable=True)
+    append_events(paths.events, [joined(member)], durable=True)
     return written
 
 
-def remove_member(paths: CellPaths, name: str) -> Manifest:
+def remove_member(paths: CellPaths, name: str, by: str = "") -> Manifest:
     """Let a member leave; the daemon ends what runs. Its directories stay with the cell.
+
+    ``by`` says who took it out, where it did not leave by itself.
 
     Raises:
         RefusedError: there is no such member, or the cell has ended.
@@ -204,8 +211,19 @@ def remove_member(paths: CellPaths, name: str) -> Manifest:
         return manifest.without_member(old, name)
 
     written = update_manifest(paths, leave)
-    append_events(paths.events, [_event("agent_left", name)], durable=True)
+    line = _event("agent_left", name, **({"by": by} if by else {}))
+    append_events(paths.events, [line], durable=True)
     return written
+
+
+def refuse_reserved(name: str) -> None:
+    """Pass a name that a member may have.
+
+    Raises:
+        RefusedError: it is the daemon's own address on the bus.
+    """
+    if name in ADDRESSES:
+        raise RefusedError(f"{name} is the daemon's own address, expected another name")
 
 
 def refuse_ended(found: Manifest) -> None:
@@ -265,8 +283,9 @@ def destroy_cell(paths: CellPaths, *, force: bool = False) -> None:
         sync_directory(paths.root)
 
 
-def _joined(member: Member) -> Event:
-    return _event("agent_joined", member.name, role=member.role.value)
+def joined(member: Member, **data: Any) -> Event:
+    """Return the event that a member has joined."""
+    return _event("agent_joined", member.name, role=member.role.value, **data)
 
 
 def _event(name: str, agent: str | None = None, /, **data: Any) -> Event:

@@ -123,6 +123,8 @@ def _see_agent(
 
 def phase_word(manifest: Manifest, member: Member, health: Health | None) -> str:
     """Return the phase as users know it."""
+    if not (member.joined_at or member.command):
+        return "invited"
     if member.kind is Kind.HUMAN:
         return "human"
     if not member.command:

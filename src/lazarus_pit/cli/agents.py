@@ -14,9 +14,10 @@ from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import FoundAgent, find_agent
-from lazarus_pit.cli.place import HERE, AgentName, Place
+from lazarus_pit.cli.place import HERE, AgentName, Place, who
 from lazarus_pit.cli.waiting import DOWN, UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus, Desired, Phase
+from lazarus_pit.daemon import teaming
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.manifest import Manifest, Member, with_member
 from lazarus_pit.formats.state import Health
@@ -68,10 +69,11 @@ def kick(
     agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
 ) -> int:
     """Take a member out of its cell: its agent is stopped, its directories stay."""
-    found = find_agent(place.pit(), agent)
+    pit = place.pit()
+    found = find_agent(pit, agent)
     lives = _lives(found)
     offset = journal_end(found.paths.events)
-    provision.remove_member(found.paths, found.name)
+    teaming.remove(pit, found.paths, found.name, by=who())
     say.line(f"{found.name} has left the cell")
     if no_wait or not lives:
         return 0

@@ -11,18 +11,24 @@ from cyclopts import Parameter
 
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.listing import list_cells
 from lazarus_pit.cells.view import CellView, see_cells
-from lazarus_pit.cli import say, widening
+from lazarus_pit.cli import inviting, say, widening
 from lazarus_pit.cli.names import find_cell, see_found
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.status import HEAD, cell_object, row
 from lazarus_pit.core.model import CellStatus
+from lazarus_pit.daemon import teaming
+from lazarus_pit.daemon.teaming import Guest
 from lazarus_pit.errors import FormatError, UsageError
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.proposal import MAX_BYTES, Proposal, parse_proposal
+from lazarus_pit.records.invitations import Given
 
+PROPOSED_TTL = 7 * 86400.0
+"""Seconds for which those whom a proposal names may join."""
 NAME_LENGTH = 40
 """Letters of a cell's name that is made from its title."""
 
@@ -119,17 +125,28 @@ def create(
     homes, missing = widening.homes_of(invited, config.root)
     if homes:
         wanted = msgspec.structs.replace(wanted, isolation={"ro": homes})
-    paths = provision.create_cell(config.root, wanted, owner_of(config))
+    paths = provision.create_cell(config.root, wanted, owner_of(config), invited=True)
+    given = [_invite(place.pit(), paths, member, wanted.created_by) for member in wanted.agents]
     if json:
-        say.as_json({"uuid": wanted.uuid, "name": wanted.name, "path": str(paths.cell)})
+        tokens = {one.invitation.name: one.token for one in given}
+        named = {"uuid": wanted.uuid, "name": wanted.name, "path": str(paths.cell)}
+        say.as_json(named | {"invited": tokens})
         return 0
     say.line(wanted.uuid)
     say.complain(f"cell {wanted.name or wanted.uuid[:8]} created at {paths.cell}")
+    for one in given:
+        say.complain(inviting.how_to_join(one, wanted.name or wanted.uuid[:8]))
     for home in homes:
         say.complain(f"every member may read {home}, as far as its files' modes allow")
     for note in (*missing, *(_unheeded(proposal) if proposal else [])):
         say.complain(note)
     return 0
+
+
+def _invite(pit: PitPaths, paths: CellPaths, member: Member, by: str) -> Given:
+    """Give a member that a proposal names its token; ``lazarus spawn`` needs none."""
+    guest = Guest(member.name, member.role, human=member.kind is Kind.HUMAN, by=by)
+    return teaming.invite(pit, paths, guest, PROPOSED_TTL)
 
 
 def _read_proposal(path: Path) -> Proposal:

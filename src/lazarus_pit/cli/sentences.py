@@ -39,6 +39,10 @@ ESCALATIONS: Mapping[str, str] = {
     "restart_never": "its rule is never to start it again",
 }
 
+NEEDS: Mapping[str, str] = {
+    "auth_hold": "it needs a login",
+    "needs_input": "it needs an answer",
+}
 
 LIMIT_ACTIONS: Mapping[str, str] = {
     "killed": "the kernel ended a process that wanted more memory",
@@ -91,7 +95,9 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     ),
     "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
     "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
-    "agent_left": lambda _: "left the cell",
+    "agent_left": lambda d: (
+        f"was taken out of the cell by {clean(d['by'], 80)}" if d.get("by") else "left the cell"
+    ),
     # a life
     "agent_started": lambda d: f"started as pid {clean(d.get('pid', '?'), 20)}, {_generation(d)}",
     "agent_start_failed": lambda d: f"could not be started: {_why(d)}",

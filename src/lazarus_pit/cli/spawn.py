@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from msgspec.structs import replace
 
-from lazarus_pit.cells import provision
+from lazarus_pit.cells import membership, provision
 from lazarus_pit.cells.layout import CellPaths
-from lazarus_pit.cells.store import update_manifest
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import find_cell
@@ -26,6 +25,7 @@ from lazarus_pit.cli.widening import (
     warn,
 )
 from lazarus_pit.core.model import CellStatus, Desired, Role
+from lazarus_pit.daemon import teaming
 from lazarus_pit.errors import FormatError, RefusedError, UsageError
 from lazarus_pit.formats import allowlist
 from lazarus_pit.formats.limits import check_limit
@@ -79,8 +79,7 @@ def spawn(
     place: Place = HERE,
 ) -> int:
     """Start an agent in a cell: its program and arguments follow ``--``."""
-    if not is_agent_name(name):
-        raise UsageError(f"NAME: found {say.clean(name, 80)!r}, expected 1 to 64 of a-z 0-9 . _ -")
+    check_name(name)
     if not argv:
         raise UsageError(f"spawn: expected a program, `lazarus spawn {cell} {name} -- PROGRAM …`")
     config = place.settings()
@@ -89,12 +88,12 @@ def spawn(
     opened = isolation_of(ro, rw, home_ro, env_from, credential)
     given: dict[str, Any] = {
         "command": tuple(argv),
-        "env": _environment(env),
+        "env": environment_of(env),
         "rules": rules,
         **({"limits": _limits(limit)} if limit else {}),
         **({"isolation": opened} if opened else {}),
         **({"role": Role(role)} if role else {}),
-        **_network(network, allow, forward),
+        **network_of(network, allow, forward),
     }
     paths, manifest = find_cell(place.pit(), cell)
     if manifest.status is CellStatus.FROZEN:
@@ -106,7 +105,18 @@ def spawn(
         provision.add_member(paths, member, owner_of(config))
     else:
         _instruct(paths, name, given)
+    teaming.close(place.pit(), paths.uuid, name, "accepted")
     return 0 if no_wait else await_daemon(paths, offset, [name], UP, wait)
+
+
+def check_name(name: str) -> None:
+    """Pass the name of a member to be.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not is_agent_name(name):
+        raise UsageError(f"NAME: found {say.clean(name, 80)!r}, expected 1 to 64 of a-z 0-9 . _ -")
 
 
 def _instruct(paths: CellPaths, name: str, given: dict[str, Any]) -> None:
@@ -125,7 +135,7 @@ def _instruct(paths: CellPaths, name: str, given: dict[str, Any]) -> None:
         rules = {**member.rules, **given["rules"]}
         return with_member(old, replace(member, **{**given, "rules": rules}, desired=Desired.RUN))
 
-    update_manifest(paths, change)
+    membership.instruct_member(paths, name, change)
 
 
 def _pairs(flag: str, words: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -138,7 +148,9 @@ def _pairs(flag: str, words: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _network(mode: str | None, allow: tuple[str, ...], forward: tuple[int, ...]) -> dict[str, Any]:
+def network_of(
+    mode: str | None, allow: tuple[str, ...], forward: tuple[int, ...]
+) -> dict[str, Any]:
     """Read the network's flags, which must fit each other."""
     if mode != "allow":
         for flag, given in (("--allow", allow), ("--forward", forward)):
@@ -166,7 +178,8 @@ def _limits(words: tuple[str, ...]) -> dict[str, int]:
     return limits
 
 
-def _environment(words: tuple[str, ...]) -> dict[str, str]:
+def environment_of(words: tuple[str, ...]) -> dict[str, str]:
+    """Read ``--env``."""
     return dict(_pairs("--env", words))
 
 

@@ -30,6 +30,8 @@ MAX_ACKS = 1000
 EVERYONE = "*"
 PIT = "lazarus-pit"
 """From whom mail of the daemon's own comes; it is of kind ``bounce``, which no member may send."""
+ADDRESSES = (PIT, "pit")
+"""To whom a request to the daemon is sent; no member may have such a name."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}\Z")
 _FILE = re.compile(r"(\d{20})\+(\d{1,19})\+(\d{1,13})\+([^+]+)\+([^+]+)\.json\Z", re.ASCII)

@@ -61,6 +61,10 @@ class Member(Struct, frozen=True, kw_only=True):
     desired: Desired = Desired.RUN
     request: int = 0
     """How often people have asked for a revive by hand."""
+    invitation: str = ""
+    """The id of the invitation that was accepted, if it came by one."""
+    asked_in: str = ""
+    """The mail of a coordinator that asked for the last revive, so that it is heard once."""
     rules: dict[str, Any] = {}
     """Rules of its own; they win over those of the cell."""
     limits: dict[str, Any] = {}
@@ -136,6 +140,8 @@ _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "forward": (tuple[int, ...], "a list of ports"),
     "desired": (Desired, "run or stop"),
     "request": (int, _COUNT),
+    "invitation": (str, _TEXT),
+    "asked_in": (str, _TEXT),
     "rules": (dict[str, Any], "an object"),
     "limits": (dict[str, Any], "an object of whole numbers"),
     "isolation": (dict[str, Any], "an object"),

@@ -14,6 +14,7 @@ from msgspec import Struct
 from lazarus_pit.core.model import Role, Seconds
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import page
+from lazarus_pit.formats.instant import parse_duration
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.page import BOX, BULLET, Line, written, wrong
 
@@ -93,13 +94,6 @@ OPTIONAL = ("Cell Configuration", "Related Issues", "Notes")
 _INVITED = re.compile(r"@(\S+)\s+(?:\u2014|\u2013|--?)\s+(\w+)(\s+\(human\))?\Z")
 _HOME = re.compile(r"@([^\s,;]+)")
 _ISSUE = re.compile(r"#(\d{1,9})")
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*([a-z]+)\Z")
-_UNITS: dict[str, Seconds] = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-}
 _NONE = ("", "-", "\u2013", "\u2014", "none", "n/a")
 
 
@@ -233,10 +227,10 @@ def _configuration(lines: list[Line]) -> CellConfiguration:
 def _duration(value: str, line: Line) -> Seconds | None:
     if value in _NONE:
         return None
-    found = _DURATION.match(value)
-    if found is None or found[2] not in _UNITS or float(found[1]) <= 0:
+    found = parse_duration(value)
+    if found is None:
         raise wrong("Cell Configuration", line, "a duration such as '30 min', '8 h', or 'none'")
-    return float(found[1]) * _UNITS[found[2]]
+    return found
 
 
 def _flag(value: str, line: Line) -> bool:
