@@ -1,0 +1,326 @@
+"""What the journal means for an agent's issue (contract 5): pure, one event at a time.
+
+A death opens the issue, what follows is told in it, and being alive again closes it. Whatever an
+agent is called or says stands in code, where no mention, link or tag of it has any effect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lazarus_pit.formats.instant import from_rfc3339, to_rfc3339
+from lazarus_pit.formats.journal import Event
+from lazarus_pit.formats.text import one_line
+
+LABEL = "resurrection-pool"
+MOST_REPEATS = 10
+"""Comments on one issue about the same trouble again; what comes after is not told there."""
+NAME_SHOWN = 120
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What people want told."""
+
+    open_on_death: bool = True
+    close_on_revive: bool = True
+    reopen_within: float = 86_400.0
+    """Seconds: a death so soon after the last recovery goes on in the same issue."""
+    approvers: tuple[str, ...] = ()
+    """Whose comments are answers."""
+
+
+class Scene(Struct, frozen=True, kw_only=True):
+    """What is known beside the event."""
+
+    mission: str = ""
+    cell: str = ""
+    heartbeat_age: float | None = None
+
+
+class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is remembered of one agent."""
+
+    agent: str = ""
+    open: bool = False
+    deaths: int = 0
+    """Since its issue was opened."""
+    repeats: int = 0
+    """Comments about the same trouble again, in that issue."""
+    closed: float = 0.0
+    """Unix seconds of the last recovery that was told."""
+    silent: float = 0.0
+    """For how long it had been silent when it was condemned."""
+    word: str = ""
+    """Who had it revived."""
+
+
+class Open(Struct, frozen=True, tag="open"):
+    """See that there is an open issue."""
+
+    title: str
+    body: str
+    again: str
+    """What is said where there is one already; empty: nothing."""
+    reopen: bool
+    """Whether one that was closed is taken up again."""
+
+
+class Say(Struct, frozen=True, tag="say"):
+    """Say something in the issue."""
+
+    text: str
+
+
+class Close(Struct, frozen=True, tag="close"):
+    """Say that it is over, and close the issue if that is wanted."""
+
+    text: str
+    close: bool
+
+
+Action = Open | Say | Close
+Step = tuple[Incident, list[Action]]
+
+
+def to_object(action: Action) -> dict[str, Any]:
+    """Return an action as the records keep it."""
+    found: dict[str, Any] = msgspec.to_builtins(action)
+    return found
+
+
+def from_object(found: Mapping[str, Any]) -> Action:
+    """Return the action that the records kept."""
+    return msgspec.convert(found, Action)  # type: ignore[no-any-return]  # a union is no type
+
+
+def follow(incident: Incident, event: Event, scene: Scene, settings: Settings) -> Step:
+    """Return what an event makes of an incident, and what is to be done at the forge."""
+    rule = _RULES.get(event.event)
+    if rule is None or not event.agent:
+        return incident, []
+    return rule(replace(incident, agent=one_line(event.agent, NAME_SHOWN)), event, scene, settings)
+
+
+def cell_ended(incident: Incident, event: Event, settings: Settings) -> Step:
+    """Return what the end of its cell makes of an incident."""
+    what = "archived" if event.event == "cell_archived" else "destroyed"
+    return _closed(incident, event, f"its cell was {what}: nobody watches it any more", settings)
+
+
+def title_of(agent: str, seconds: float) -> str:
+    """Return the title of an issue (contract 5.1)."""
+    return f"{prefix_of(agent)} agent dead ({int(seconds)}s)"
+
+
+def prefix_of(agent: str) -> str:
+    """Return the beginning of the title, by which an issue is found again."""
+    return f"[pool] {one_line(agent, NAME_SHOWN)}:"
+
+
+def marker_of(subject: str) -> str:
+    """Return what the first line of a subject's issue holds, whatever becomes of its title."""
+    digest = hashlib.sha256(subject.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"incident={digest}"
+
+
+def code(text: object, limit: int = 200) -> str:
+    """Return text as Markdown code: it stays on its line, and nothing in it has any effect."""
+    line = one_line(str(text), limit)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return f"{fence}{pad}{line or '-'}{pad}{fence}"
+
+
+# ------------------------------------------------------------ one rule a sort of event
+
+
+def _died(incident: Incident, event: Event, scene: Scene, settings: Settings) -> Step:
+    return _trouble(incident, event, scene, settings, f"**It died**{_why(event)}.")
+
+
+def _escalated(incident: Incident, event: Event, scene: Scene, settings: Settings) -> Step:
+    reason = code(event.data.get("reason", "unknown"))
+    clear = event.data.get("clear")
+    how = f" {code(clear)} brings it back." if clear else ""
+    said = f"**A person must act**: {reason}. Nothing more is done about it.{how}"
+    if incident.open:
+        return incident, [Say(said)]
+    return _trouble(incident, event, scene, settings, said)
+
+
+def _trouble(incident: Incident, event: Event, scene: Scene, settings: Settings, said: str) -> Step:
+    """A death, with no issue open for it or with one."""
+    known = replace(incident, deaths=incident.deaths + 1, word="", silent=0.0)
+    if incident.open:
+        return _repeated(known, f"{said} {_times(known)}")
+    if not settings.open_on_death:
+        return replace(known, deaths=0), []
+    now = from_rfc3339(event.ts)
+    reopen = incident.closed > 0.0 and now - incident.closed <= settings.reopen_within
+    if not reopen:
+        known = replace(known, deaths=1, repeats=0)
+    dead_for = _number(event.data.get("dead_for")) or incident.silent
+    known, told = _repeated(replace(known, open=True), f"{said} {_times(known)}")
+    again = told[0].text if told and isinstance(told[0], Say) else ""
+    title = title_of(known.agent, dead_for)
+    return known, [Open(title, _page(known, event, scene, said, dead_for), again, reopen)]
+
+
+def _failed(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:
+    if not incident.open:
+        return incident, []
+    return _repeated(incident, f"**An attempt to revive it failed**{_why(event)}.")
+
+
+def _condemned(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:
+    age = event.data.get("beat_age", event.data.get("progress_age"))
+    return replace(incident, silent=_number(age)), []
+
+
+def _asked(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    if not incident.open:
+        return incident, []
+    seconds = int(_number(event.data.get("expires_in")))
+    said = f"**May it be revived?** A word is waited for until {seconds} s after this."
+    if settings.approvers:
+        names = ", ".join(code(name, 60) for name in settings.approvers)
+        yes, no = code(f"revive {incident.agent}"), code(f"skip {incident.agent}")
+        said += f" A comment that says {yes} or {no} and nothing else is an answer, by {names}."
+    else:
+        said += " `lazarus approvals` lists it."
+    return _repeated(incident, said)
+
+
+def _answered(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:
+    by = f"{code(event.data.get('by') or 'somebody', 80)} ({code(event.data.get('via', ''), 40)})"
+    if event.event == "approval_granted":
+        known = replace(incident, word=f", with leave of {by}")
+        return known, [Say(f"**Approved** by {by}.")] if incident.open else []
+    said = "**Nobody answered in time.**"
+    if event.event == "approval_denied":
+        said = f"**Declined** by {by}."
+    return incident, [Say(said)] if incident.open else []
+
+
+def _wanted(incident: Incident, _event: Event, _scene: Scene, _settings: Settings) -> Step:
+    return replace(incident, word=", because a person asked for it"), []
+
+
+def _recovered(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    by_itself = event.data.get("by") == "itself"
+    how = "it came back by itself" if by_itself else f"the pool revived it{incident.word}"
+    dead_for = event.data.get("dead_for", event.data.get("took"))
+    after = "" if dead_for is None else f" after {int(_number(dead_for))} s"
+    return _closed(incident, event, f"{how}{after}", settings)
+
+
+def _ended(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    how = {
+        "agent_stopped": "it was stopped by people",
+        "agent_exited": "it ended well by itself",
+        "agent_left": "it left its cell",
+    }
+    return _closed(incident, event, f"{how[event.event]}: nothing to revive", settings)
+
+
+_RULES: Mapping[str, Callable[[Incident, Event, Scene, Settings], Step]] = {
+    "agent_died": _died,
+    "gateway_died": _died,
+    "agent_escalated": _escalated,
+    "gateway_escalated": _escalated,
+    "agent_start_failed": _failed,
+    "gateway_revive_failed": _failed,
+    "agent_hung": _condemned,
+    "agent_stalled": _condemned,
+    "approval_requested": _asked,
+    "approval_granted": _answered,
+    "approval_denied": _answered,
+    "approval_expired": _answered,
+    "revive_requested": _wanted,
+    "agent_revived": _recovered,
+    "agent_ready": _recovered,
+    "gateway_recovered": _recovered,
+    "agent_stopped": _ended,
+    "agent_exited": _ended,
+    "agent_left": _ended,
+}
+EVENTS = frozenset(_RULES)
+"""The events that matter to an incident."""
+
+
+# ------------------------------------------------------------ words
+
+
+def _repeated(incident: Incident, said: str) -> Step:
+    """Say it, unless the same trouble was told often enough in this issue."""
+    if incident.repeats >= MOST_REPEATS:
+        return incident, []
+    counted = replace(incident, repeats=incident.repeats + 1)
+    if counted.repeats == MOST_REPEATS:
+        said += " What happens again from now on is not told here."
+    return counted, [Say(said)]
+
+
+def _closed(incident: Incident, event: Event, how: str, settings: Settings) -> Step:
+    if not incident.open:
+        return replace(incident, silent=0.0, word=""), []
+    over = replace(incident, open=False, closed=from_rfc3339(event.ts), word="", silent=0.0)
+    said = f"**Over**: {how}. {_moment(event)}"
+    close = settings.close_on_revive
+    # An issue that stays open is the one that the next death goes on in.
+    return over, [Close(said, close)]
+
+
+def _times(incident: Incident) -> str:
+    return f"Death number {incident.deaths} in this issue." if incident.deaths > 1 else ""
+
+
+def _why(event: Event) -> str:
+    said = [code(event.data[name]) for name in ("reason", "exit", "why") if event.data.get(name)]
+    return f": {', '.join(said)}" if said else ""
+
+
+def _moment(event: Event) -> str:
+    return to_rfc3339(from_rfc3339(event.ts))
+
+
+def _page(incident: Incident, event: Event, scene: Scene, said: str, dead_for: float) -> str:
+    """Return the first text of an issue (contract 5.1)."""
+    probes = event.data.get("probes")
+    age = event.data.get("heartbeat_age", scene.heartbeat_age)
+    rows = {
+        "Agent": code(incident.agent),
+        "Mission": code(event.data.get("mission") or scene.mission or "none"),
+        "Cell": code(scene.cell) if scene.cell else "",
+        "Dead for": f"{int(dead_for)} s",
+        **{f"Probe {code(name, 40)}": code(found) for name, found in _items(probes)},
+        "Reason": code(event.data["reason"]) if event.data.get("reason") else "",
+        "Exit": code(event.data["exit"]) if event.data.get("exit") else "",
+        "Heartbeat age": "unknown" if age is None else f"{int(_number(age))} s",
+        "Time": _moment(event),
+    }
+    lines = [f"- {name}: {value}" for name, value in rows.items() if value]
+    return "\n".join([said, "", *lines])
+
+
+def _items(probes: object) -> list[tuple[str, object]]:
+    return list(probes.items()) if isinstance(probes, dict) else []
+
+
+def _number(found: object) -> float:
+    """Return a number of the journal; whatever else stands there is none."""
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return 0.0
+    return max(0.0, min(float(found), 1e12))
+
+
+def summary(action: Mapping[str, Any]) -> str:
+    """Return what an action of the records is, for a log."""
+    return one_line(str(action.get("title") or action.get("text") or ""), 200)

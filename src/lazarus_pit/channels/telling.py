@@ -1,0 +1,181 @@
+"""Incidents: what the journals say of deaths and recoveries becomes issues at a forge.
+
+What follows from an event stands in the records together with how far the journals were read: each
+event is heard once. What is to be said stays there until it was delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from pathlib import Path
+
+import msgspec
+
+from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.store import read_manifest
+from lazarus_pit.channels import incidents
+from lazarus_pit.channels.forge import Forge, ForgeDownError
+from lazarus_pit.channels.incidents import Incident, Scene, Settings, Step
+from lazarus_pit.channels.journals import PIT, Heard, Noticing, places_of, read_on
+from lazarus_pit.channels.outbox import Outbox
+from lazarus_pit.core.model import Seconds
+from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.formats.instant import from_rfc3339, to_rfc3339
+from lazarus_pit.formats.journal import Event
+from lazarus_pit.records import outbox
+from lazarus_pit.records.database import opened_records, transaction
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Seconds = 30.0
+"""How often the journals are read, whatever was noticed."""
+FRESH_SECONDS: Seconds = 60.0
+"""A reader that comes for the first time hears what is so new: who began with it began then."""
+FIRST_SECONDS: Seconds = 1.0
+LAST_SECONDS: Seconds = 300.0
+"""The first wait for a forge that is down, and the longest; each is twice the one before."""
+_SINCE = "since"
+_ENDS = ("cell_archived", "cell_destroyed")
+
+
+class Teller:
+    """Tells one forge of the cells' agents, of the far gateways, or of both."""
+
+    def __init__(
+        self, pit: PitPaths, forge: Forge, settings: Settings, *, cells: bool, far: bool
+    ) -> None:
+        """Nothing is read or sent yet. At most one may be at work for the same agents of a root."""
+        who = "all" if cells and far else "cells" if cells else "far"
+        self.queue = f"incidents of {who} at {forge.id}"
+        """What its part of the records is called."""
+        self.outbox = Outbox(pit.records, forge, self.queue)
+        self._pit = pit
+        self._settings = settings
+        self._cells, self._far = cells, far
+        self._noticing: Noticing | None = None
+        self._wait = FIRST_SECONDS
+        self._down = ""
+
+    async def run(self) -> None:
+        """Tell, until cancelled. Whatever refuses is waited for; what is untold is kept."""
+        try:
+            self._noticing = Noticing(self._pit)
+        except OSError as error:
+            log.warning("journals are read every %g s only: %s", SWEEP_SECONDS, error.strerror)
+        retry = 0.0
+        try:
+            while True:
+                try:
+                    await asyncio.to_thread(self.take_in)
+                    if time.monotonic() >= retry:
+                        retry = time.monotonic() + await self.send()
+                except StoreError as error:
+                    log.warning("incidents wait: %s", error)
+                await self._rest(retry)
+        finally:
+            if self._noticing is not None:
+                self._noticing.close()
+
+    async def _rest(self, retry: float) -> None:
+        wait = SWEEP_SECONDS
+        if retry > time.monotonic():
+            wait = min(wait, retry - time.monotonic())
+        if self._noticing is None:
+            await asyncio.sleep(min(wait, SWEEP_SECONDS))
+            return
+        with contextlib.suppress(StoreError):
+            self._noticing.watch(places_of(self._pit, cells=self._cells, far=self._far))
+        await self._noticing.wait(wait)
+
+    async def send(self) -> Seconds:
+        """Deliver what there is; return how long to wait where the forge is down, else 0.
+
+        Raises:
+            StoreError: the records refuse.
+        """
+        try:
+            await self.outbox.deliver()
+        except (ForgeDownError, FormatError) as error:
+            if not self._down:
+                log.warning("the forge is down, what is to be said is kept: %s", error)
+            self._down = str(error)
+            self._wait = min(self._wait * 2, LAST_SECONDS)
+            after = error.after if isinstance(error, ForgeDownError) else 0.0
+            return max(self._wait, after)
+        if self._down:
+            log.info("the forge is back, and was told what there was")
+        self._down, self._wait = "", FIRST_SECONDS
+        return 0.0
+
+    def take_in(self) -> None:
+        """Read on in the journals, and queue what follows. One transaction: all or nothing.
+
+        Raises:
+            StoreError: the root or the records refuse.
+        """
+        places = places_of(self._pit, cells=self._cells, far=self._far)
+        with opened_records(self._pit.records) as db:
+            cursors = outbox.notes(db, self.queue)
+            since = float(cursors.pop(_SINCE, time.time() - FRESH_SECONDS))
+            heard = read_on(places, cursors, since)
+            if heard.cursors or heard.events or heard.gone or not cursors:
+                with transaction(db):
+                    self._follow(db, heard)
+                    outbox.note(db, self.queue, {**heard.cursors, _SINCE: str(since)})
+                    outbox.forget(db, self.queue, heard.gone)
+
+    def _follow(self, db: sqlite3.Connection, heard: Heard) -> None:
+        for place, event in heard.events:
+            if event.event in _ENDS and place != PIT:
+                self._end_cell(db, place, event)
+            elif event.event in incidents.EVENTS and event.agent:
+                subject = f"{place or 'pool'}/{event.agent}"
+                known = self._known(db, subject)
+                scene = self._scene(place, event)
+                self._queue(
+                    db, subject, known, incidents.follow(known, event, scene, self._settings)
+                )
+        for place in heard.gone:
+            self._end_cell(db, place, Event(ts=to_rfc3339(time.time(), 3), event="cell_destroyed"))
+
+    def _end_cell(self, db: sqlite3.Connection, uuid: str, event: Event) -> None:
+        for subject in outbox.threads(db, self.queue):
+            if subject.startswith(f"{uuid}/"):
+                known = self._known(db, subject)
+                self._queue(db, subject, known, incidents.cell_ended(known, event, self._settings))
+
+    def _known(self, db: sqlite3.Connection, subject: str) -> Incident:
+        return msgspec.convert(outbox.thread(db, self.queue, subject).state, Incident)
+
+    def _queue(self, db: sqlite3.Connection, subject: str, known: Incident, step: Step) -> None:
+        incident, actions = step
+        if incident != known:
+            outbox.remember(db, self.queue, subject, msgspec.to_builtins(incident))
+        for action in actions:
+            outbox.add(db, self.queue, subject, incidents.to_object(action))
+
+    def _scene(self, place: str, event: Event) -> Scene:
+        """Return what stands beside a death; what cannot be read is left out."""
+        if place == PIT or event.event not in ("agent_died", "agent_escalated") or not event.agent:
+            return Scene()
+        paths = self._pit.cell(place)
+        try:
+            manifest = read_manifest(paths)
+            mission = manifest.mission
+            cell = f"{manifest.name} ({place})" if manifest.name else place
+        except (FormatError, StoreError):
+            mission, cell = "", place
+        return Scene(mission=mission, cell=cell, heartbeat_age=_beat_age(paths, event))
+
+
+def _beat_age(paths: CellPaths, event: Event) -> float | None:
+    """Return how old the newest beat was then: when it was written, whatever it says."""
+    try:
+        beat: Path = paths.heartbeat(event.agent or "")
+        return max(0.0, from_rfc3339(event.ts) - beat.lstat().st_mtime)
+    except (OSError, FormatError):
+        return None

@@ -1,0 +1,153 @@
+"""Posts arrive in order and once, whatever is lost and whoever dies between any two steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge import LOST, REPO, TOKEN, Forge, serving
+from lazarus_pit.channels import incidents
+from lazarus_pit.channels.forge import Forge as Client
+from lazarus_pit.channels.forge import ForgeDownError
+from lazarus_pit.channels.incidents import Action, Close, Open, Say
+from lazarus_pit.channels.outbox import MOST_REFUSALS, Outbox
+from lazarus_pit.records import outbox
+from lazarus_pit.records.database import opened_records
+
+TITLE = "[pool] timmy: agent dead (312s)"
+DIED = Open(TITLE, "it died", "again", reopen=False)
+AGAIN = Open(TITLE, "it died", "again", reopen=True)
+LIFE: list[Action] = [DIED, Say("failed"), Close("back", close=True), AGAIN, Close("b", close=True)]
+SHORT: list[Action] = [DIED, Close("back", close=True), AGAIN]
+"""Each sort of request: find, mark, open, say, close, open again."""
+
+
+@pytest.fixture(name="forge")
+def _forge() -> Iterator[Forge]:
+    with serving() as forge:
+        yield forge
+
+
+@pytest.fixture(name="records")
+def _records(tmp_path: Path) -> Path:
+    return tmp_path / "records.db"
+
+
+def queue(records: Path, *actions: Action, subject: str = "pool/timmy") -> None:
+    with opened_records(records) as db:
+        for action in actions:
+            outbox.add(db, "q", subject, incidents.to_object(action))
+
+
+def left(records: Path) -> int:
+    with opened_records(records) as db:
+        return outbox.count(db, "q")
+
+
+def deliver(records: Path, forge: Forge, url: str = "") -> bool:
+    """Deliver as a process that has just begun; whether the forge was there all the time."""
+
+    async def once() -> bool:
+        async with Client(url or forge.url, REPO, TOKEN) as client:
+            try:
+                await Outbox(records, client, "q").deliver()
+            except ForgeDownError:
+                return False
+            return True
+
+    return asyncio.run(once())
+
+
+def test_a_life_is_told_in_one_issue(records: Path, forge: Forge) -> None:
+    queue(records, *LIFE)
+    assert deliver(records, forge)
+    (issue,) = forge.issues
+    assert (issue["title"], issue["state"]) == (TITLE, "closed")
+    assert [one["name"] for one in issue["labels"]] == ["resurrection-pool"]
+    assert forge.texts(1) == ["failed", "back", "again", "b"]
+    assert left(records) == 0
+
+
+@pytest.mark.parametrize("how", [LOST, 503])
+def test_nothing_is_lost_or_said_twice(tmp_path: Path, how: int) -> None:
+    """The answer to each request in turn is lost after the deed, or there is no deed.
+
+    The process dies of it there: a death between any two steps leaves one of these two behind.
+    """
+    with serving() as forge:
+        queue(tmp_path / "calm.db", *SHORT)
+        deliver(tmp_path / "calm.db", forge)
+        calm = len(forge.asked)
+    assert calm > len(SHORT)
+    for number in range(calm):
+        with serving() as forge:
+            records = tmp_path / f"{number}.db"
+            queue(records, *SHORT)
+            forge.trouble = lambda *_, f=forge, n=number: how if len(f.asked) == n + 1 else None
+            assert not deliver(records, forge)
+            assert deliver(records, forge)
+            assert [one["state"] for one in forge.issues] == ["open"]
+            assert forge.texts(1) == ["back", "again"], number
+            assert [one["name"] for one in forge.labels] == ["resurrection-pool"]
+
+
+def test_an_outage_is_waited_out(records: Path, forge: Forge) -> None:
+    queue(records, *LIFE)
+    assert not deliver(records, forge, "http://127.0.0.1:1")
+    for status in (500, 429, 401):
+        forge.trouble = lambda *_, s=status: s
+        assert not deliver(records, forge)
+    assert left(records) == len(LIFE)
+    forge.trouble = lambda *_: None
+    assert deliver(records, forge)
+    assert forge.texts(1) == ["failed", "back", "again", "b"]
+
+
+def test_an_issue_opened_before_is_found_on_the_last_of_many_pages(
+    records: Path, forge: Forge
+) -> None:
+    old = forge.open("[pool] timmy: agent dead (7s)", "opened by another program")
+    for number in range(130):
+        forge.open(f"[pool] timmy{number}: agent dead (1s)")
+    queue(records, DIED)
+    assert deliver(records, forge)
+    assert len(forge.issues) == 131
+    assert forge.texts(old) == ["again"]
+
+
+def test_a_namesake_of_another_cell_has_an_issue_of_its_own(records: Path, forge: Forge) -> None:
+    for subject in ("one/timmy", "two/timmy"):
+        queue(records, DIED, subject=subject)
+    assert deliver(records, forge)
+    assert len(forge.issues) == 2
+    queue(records, Say("of the second"), subject="two/timmy")
+    assert deliver(records, forge)
+    assert forge.texts(2) == ["of the second"]
+
+
+def test_a_lost_record_finds_its_issue_by_the_marker(tmp_path: Path, forge: Forge) -> None:
+    queue(tmp_path / "a.db", DIED)
+    assert deliver(tmp_path / "a.db", forge)
+    forge.issues[0]["title"] = "renamed by people"
+    queue(tmp_path / "b.db", DIED)
+    assert deliver(tmp_path / "b.db", forge)
+    assert len(forge.issues) == 1
+
+
+def test_what_was_removed_or_is_refused_keeps_nothing_back(records: Path, forge: Forge) -> None:
+    queue(records, DIED)
+    assert deliver(records, forge)
+    del forge.said[1]
+    queue(records, Say("into nothing"), DIED)
+    assert deliver(records, forge)
+    assert (len(forge.issues), forge.texts(2)) == (2, [])
+    forge.trouble = lambda _method, path: 403 if path == "/issues/2/comments" else None
+    queue(records, Say("locked"))
+    queue(records, DIED, subject="pool/other")
+    for _ in range(MOST_REFUSALS):
+        assert deliver(records, forge)
+    assert left(records) == 0
+    assert len(forge.issues) == 3
