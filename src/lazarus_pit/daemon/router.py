@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ LIVES = 5
 """Lives of a receiver that may end without acknowledging a mail; then it is a dead letter."""
 PATIENCE = 1.0
 """Seconds until mail that a disk refused is tried again."""
+ANSWER_SECONDS = 0.5
+"""Seconds until a request that could not be answered yet is heard again."""
 READ_MAX = 1 << 20
 """Bytes of a delivered mail that are read; escapes may have made it longer than it came."""
 
@@ -103,11 +105,20 @@ class _Hand:
     outcome: Outcome
 
 
+class Answer(NamedTuple):
+    """What became of a request to the daemon."""
+
+    sort: str
+    """A word for the sort of refusal; empty: it was done."""
+    text: str
+
+
 class Router:
     """Lives in one thread; what it remembers can all be read again from the disk."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, asked: Callable[[Desk, Envelope], Answer | None] | None = None) -> None:
+        """Know nothing yet. ``asked`` answers requests to the daemon; ``None``: not yet."""
+        self._asked = asked
         self._boxes: dict[tuple[str, str], Box] = {}
         self._counters: dict[str, _Counter] = {}
 
@@ -164,37 +175,76 @@ class Router:
             counter.stuck &= set(names)
             counter.names.extend(name for name in names if name not in counter.stuck)
         began, allowed = len(counter.names), counter.take(time.monotonic())
+        waits = False
         while counter.names and allowed > 0 and len(round_.letters) < LETTERS:
             name, before = counter.names.popleft(), len(round_.letters)
-            self._open(desk, name, hand)
+            if not self._open(desk, name, hand):
+                waits = True
+                continue
             cost = max(1, len(round_.letters) - before)
             counter.tokens -= cost
             allowed -= cost
             round_.taken.append((desk, name))
         if counter.names:
             hand.outcome.again = 0.0 if counter.tokens >= 1 else SLICE / RATE
+        elif waits:
+            hand.outcome.again = ANSWER_SECONDS
         elif began:
             hand.outcome.again = 0.0  # More may have come since the outbox was listed.
         return hand.outcome
 
-    def _open(self, desk: Desk, name: str, hand: _Hand) -> None:
+    def _open(self, desk: Desk, name: str, hand: _Hand) -> bool:
+        """Deal with one file; ``False``: it is to stay until the daemon can answer it."""
         data = b""
         try:
             path = desk.paths.outbox(desk.sender) / name
             data = read_hostile(path, mail.MAX_BYTES, sole=True) or b""
             if not data and not os.path.lexists(path):
-                return  # Its sender has taken it back.
+                return True  # Its sender has taken it back.
             said = mail.parse(data)
         except (FormatError, StoreError) as error:
             shown = one_line(name, 80)
             reason = str(error).replace(str(desk.paths.outbox(desk.sender)), "outbox")
             self._bounce(desk, None, f"{shown}: {reason}", name, hand.round)
             hand.outcome.refused.append(("unreadable", f"{shown}: {reason}"))
-            return
+            return True
         if isinstance(said, Ack):
             hand.round.acks.append((desk, said))
+        elif said.to in mail.ADDRESSES and said.to not in desk.members:
+            return self._request(desk, said, name, hand)
         else:
             self._address(desk, said, hand)
+        return True
+
+    def _request(self, desk: Desk, said: Envelope, name: str, hand: _Hand) -> bool:
+        """Have a request to the daemon answered; ``False``: not yet."""
+        mail_id = f"answer-{_digest(desk.sender, said.id)}"
+        if self._box(desk, desk.sender).knows((mail.PIT, mail_id)):
+            return True  # Answered before we were killed.
+        if reason := mail.why_refused(said, desk.sender, desk.members[desk.sender]):
+            sort = "not_allowed" if said.sender in (None, desk.sender) else "forged"
+            self._refuse(desk, said, (sort, reason), hand)
+            return True
+        if said.subject.strip() == "leave":  # Never found by one of the same name that comes later.
+            mailbox.discard(desk.paths.outbox(desk.sender), name)
+        answer = self._asked(desk, said) if self._asked else Answer("no_receiver", "nobody hears")
+        if answer is None:
+            return False
+        if answer.sort:
+            self._refuse(desk, said, (answer.sort, answer.text), hand)
+            return True
+        text = Envelope(
+            id=mail_id,
+            to=desk.sender,
+            sender=mail.PIT,
+            subject=one_line(f"Re: {said.subject}", mail.MAX_SUBJECT),
+            body=answer.text,
+            reply_to=said.id,
+            sent_at=to_rfc3339(time.time(), 3),
+        )
+        quiet = _Hand(hand.round, Outcome())
+        self._enter(desk, desk.sender, text, mail.encode(text), quiet, urgent=True)
+        return True
 
     def _address(self, desk: Desk, said: Envelope, hand: _Hand) -> None:
         """Send one mail on its way to everybody it is meant for."""
@@ -223,13 +273,22 @@ class Router:
             why = f"the inbox of {', '.join(full)} is full: {mailbox.INBOX_MAX} mails wait in it"
             self._refuse(desk, said, ("inbox_full", why), hand)
 
-    def _enter(self, desk: Desk, receiver: str, said: Envelope, data: bytes, hand: _Hand) -> bool:
+    def _enter(  # noqa: PLR0913 - a delivery is these facts
+        self,
+        desk: Desk,
+        receiver: str,
+        said: Envelope,
+        data: bytes,
+        hand: _Hand,
+        *,
+        urgent: bool = False,
+    ) -> bool:
         """Put a mail into an inbox unless it is there already; ``False``: the inbox is full."""
         box = self._box(desk, receiver)
         sender = said.sender or mail.PIT
         if box.knows((sender, said.id)):
             return True
-        if box.is_full(bounce=said.kind is Kind.BOUNCE):
+        if box.is_full(bounce=urgent or said.kind is Kind.BOUNCE):
             return False
         generation = desk.generations.get(receiver, 0)
         name = box.next_name(generation, mail.expiry(said), sender, said.id)
@@ -250,10 +309,9 @@ class Router:
 
         The id follows from the cause, so that a refusal repeated after a crash is told once.
         """
-        told = f"{cause}\0{why}".encode(errors="surrogateescape")
         subject = said.subject if said and said.subject else one_line(cause, 80)
         bounce = Envelope(
-            id=f"bounce-{hashlib.sha256(told).hexdigest()[:24]}",
+            id=f"bounce-{_digest(cause, why)}",
             to=desk.sender,
             sender=mail.PIT,
             kind=Kind.BOUNCE,
@@ -314,6 +372,11 @@ def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:
     if ended >= LIVES:
         return ("unacknowledged", f"not acknowledged in {ended} lives")
     return None
+
+
+def _digest(*words: str) -> str:
+    told = "\0".join(words).encode(errors="surrogateescape")
+    return hashlib.sha256(told).hexdigest()[:24]
 
 
 def _with_reason(said: Envelope, why: str) -> bytes:
