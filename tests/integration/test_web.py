@@ -72,7 +72,7 @@ def test_a_log_that_is_a_link_shows_nothing(served: tuple[Website, CellPaths], t
         ("/api/v1/cells/{uuid}/agents/nobody/why", 404, "no such agent"),
         ("/api/v1/cells/{uuid}/agents/nobody/log", 404, "no such agent"),
         ("/api/v1/cells/{uuid}/events?limit=0", 400, "limit: found '0'"),
-        ("/api/v1/cells/{uuid}/events?before=noon", 400, "before"),
+        ("/api/v1/cells/{uuid}/events?cursor=noon", 400, "cursor: found 'noon'"),
         ("/api/v1/cells/{uuid}/agents/scribe/log?bytes=-1", 400, "bytes: found '-1'"),
     ],
 )

@@ -36,17 +36,17 @@ class Website:
         transport = httpx2.HTTPTransport(uds=str(PitPaths(self.pit.root).web_socket))
         return httpx2.Client(base_url="http://pit/", transport=transport, timeout=60)
 
-    def login(self, role: str = "") -> str:
-        """Return a token: by the first link, or by one of a role."""
-        link = self.new_link(role) if role else self.link
+    def login(self, role: str = "", who: str = "") -> str:
+        """Return a token: by the first link, or by one of a role and for somebody."""
+        link = self.new_link(role, who) if role else self.link
         with self.client() as client:
             answer = client.post("/api/v1/login", json={"link": link})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["token"])
 
-    def new_link(self, role: str) -> str:
+    def new_link(self, role: str, who: str = "") -> str:
         argv = [sys.executable, "-m", "lazarus_pit", "web", "link", "--role", role]
-        argv += ["--config", str(self.pit.config)]
+        argv += ["--config", str(self.pit.config), *(["--as", who] if who else [])]
         done = subprocess.run(argv, capture_output=True, check=True, text=True)
         return done.stdout.strip().partition("#login=")[2]
 

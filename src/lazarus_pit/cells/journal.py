@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 64 * 1024
 _TAIL = 4096
+_BACK = 8 * 1024 * 1024
+"""Bytes of a journal that one look backwards reads at most."""
 
 
 class Line(NamedTuple):
@@ -30,6 +32,15 @@ class Line(NamedTuple):
     """Where the next line begins, in bytes: the cursor to go on from."""
     event: Event | None
     """``None`` where the line is torn or no event of ours."""
+
+
+class Page(NamedTuple):
+    """Some lines of the journal in a row."""
+
+    events: list[Event]
+    """The newest last; lines that cannot be read are left out."""
+    start: int
+    """Where the first of these lines begins, in bytes; 0: nothing is before it."""
 
 
 def append_events(path: Path, events: Sequence[Event], *, durable: bool = False) -> None:
@@ -76,6 +87,32 @@ def read_events(path: Path, offset: int = 0) -> Iterator[Line]:
                     yield Line(begin, _event(line))
             if len(rest) > journal.MAX_BYTES:
                 begin, rest = _skip_line(fd, begin + len(rest)), b""
+
+
+def read_back(path: Path, limit: int, before: int | None = None) -> Page:
+    """Return the last ``limit`` lines that begin before ``before`` bytes, read from the end.
+
+    However long the journal is, no more than 8 MiB of it are read; then there are fewer lines.
+
+    Raises:
+        StoreError: there is no such file or it may not be read.
+    """
+    with _opened(path) as fd:
+        size = os.fstat(fd).st_size
+        end = size if before is None else min(before, size)
+        window = _BLOCK
+        while True:
+            start = max(0, end - window)
+            data = os.pread(fd, end - start, start)
+            begin = 0 if start == 0 else data.find(b"\n") + 1
+            lines = data[begin : data.rfind(b"\n") + 1].split(b"\n")[:-1]
+            if len(lines) >= limit or start == 0 or window >= _BACK:
+                break
+            window *= 4
+    kept = lines[len(lines) - limit :] if len(lines) > limit else lines
+    skipped = sum(len(line) + 1 for line in lines[: len(lines) - len(kept)])
+    events = [event for line in kept if (event := _event(line)) is not None]
+    return Page(events, start + begin + skipped if kept else start)
 
 
 def last_seq(path: Path) -> int:

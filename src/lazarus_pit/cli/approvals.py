@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -26,6 +26,7 @@ Asked = Annotated[
     str, Parameter(help="The request's id, its beginning, or the agent: CELL/AGENT or AGENT.")
 ]
 As = Annotated[str | None, Parameter(name="--as", help="Who decides; by default, whoever types.")]
+Via = Annotated[Literal["cli", "web"], Parameter(help="How the answer came, for the record.")]
 
 
 def approvals(
@@ -52,23 +53,23 @@ def approvals(
     return 0
 
 
-def approve(request: Asked, /, *, by: As = None, place: Place = HERE) -> int:
+def approve(request: Asked, /, *, by: As = None, via: Via = "cli", place: Place = HERE) -> int:
     """Let a dead agent be revived."""
-    return _answer(place.pit(), request, approved=True, by=by or who())
+    return _answer(place.pit(), request, approved=True, by=by or who(), via=via)
 
 
-def deny(request: Asked, /, *, by: As = None, place: Place = HERE) -> int:
+def deny(request: Asked, /, *, by: As = None, via: Via = "cli", place: Place = HERE) -> int:
     """Leave a dead agent dead; `lazarus revive` brings it back all the same."""
-    return _answer(place.pit(), request, approved=False, by=by or who())
+    return _answer(place.pit(), request, approved=False, by=by or who(), via=via)
 
 
-def _answer(pit: PitPaths, text: str, *, approved: bool, by: str) -> int:
+def _answer(pit: PitPaths, text: str, *, approved: bool, by: str, via: str) -> int:
     if not pit.records.exists():
         raise UsageError(f"{say.clean(text, 80)!r}: nothing was ever asked below {pit.root}")
     now = time.time()
     with opened_records(pit.records) as db:
         meant = _meant(db, pit, text, now)
-        answered = records.decide(db, meant.id, approved=approved, by=by, via="cli", now=now)
+        answered = records.decide(db, meant.id, approved=approved, by=by, via=via, now=now)
     if answered.reply != "decided":
         say.complain(_refusal(meant, answered))
         return 1

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.say import clean, span
-from lazarus_pit.cli.sentences import ESCALATIONS
+from lazarus_pit.cli.sentences import ESCALATIONS, NEEDS
 from lazarus_pit.core.model import Desired, Liveness, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health
@@ -103,6 +103,23 @@ _FACTS = {
     "failures_in_a_row": "short lives in a row:",
     "desired": "people want it to",
 }
+
+
+def need_of(seen: AgentView) -> str:
+    """Say why an agent goes on only when a person acts; empty where it does not.
+
+    Unlike what is foretold it names no time, so that it stays the same while nothing happens.
+    """
+    health = seen.health
+    if health is None:
+        return ""
+    if _is_full(health):
+        return "its disk is full: remove files, or raise disk_mb in cell.json"
+    if health.phase == Phase.ESCALATED:
+        return clean(ESCALATIONS.get(health.reason, health.reason), 120)
+    if health.phase == Phase.AWAITING:
+        return "it is dead, and its policy is to ask"
+    return NEEDS.get(health.reason, "") if health.phase == Phase.HELD else ""
 
 
 def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool) -> Outlook:

@@ -12,7 +12,9 @@ from cyclopts import Parameter
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
-from lazarus_pit.cli.place import HERE, Place, where
+from lazarus_pit.cli.outlook import need_of
+from lazarus_pit.cli.place import HERE, Place, where, who
+from lazarus_pit.cli.sentences import sentence
 from lazarus_pit.cli.why import explain
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.web import keys
@@ -27,8 +29,8 @@ def serve(
     place: Place = HERE,
 ) -> int:
     """Answer on loopback and on ``.lazarus-pit/api.sock`` until SIGTERM or Ctrl-C."""
-    from lazarus_pit.web.routes import Server  # noqa: PLC0415 - no other verb needs a web server
-    from lazarus_pit.web.serve import serve as listen  # noqa: PLC0415
+    from lazarus_pit.web.serve import serve as listen  # noqa: PLC0415 - no other verb needs it
+    from lazarus_pit.web.spots import Server, Words  # noqa: PLC0415
 
     config = place.settings()
     pit = PitPaths(config.root)
@@ -38,16 +40,20 @@ def serve(
 
     def ready(address: str) -> None:
         with contextlib.suppress(OSError):  # Nobody reads our output: then nobody needs the link.
-            say.line(f"the page: {_with_login(pit, address, 'approver')}")
+            say.line(f"the page: {_with_login(pit, address, 'approver', who())}")
 
     command = (sys.executable, "-m", "lazarus_pit")
-    listen(Server(pit, lines, command, tuple(where(config))), host, port, ready)
+    words = Words(lines, sentence, need_of)
+    listen(Server(pit, words, command, tuple(where(config))), host, port, ready)
     return 0
 
 
 def link(
     *,
     role: Annotated[keys.Role, Parameter(help="What its bearer may do.")] = "approver",
+    as_: Annotated[
+        str | None, Parameter(name="--as", help="Whom it is for; by default, whoever types.")
+    ] = None,
     place: Place = HERE,
 ) -> int:
     """Print a link to the page that logs in once, within ten minutes."""
@@ -55,9 +61,9 @@ def link(
     said: Any = msgspec.json.decode(read_hostile(pit.web_address, _BYTES) or b"{}")
     if "url" not in said:
         raise RefusedError(f"nobody has served the page below {pit.root}: `lazarus web serve`")
-    say.line(_with_login(pit, said["url"], role))
+    say.line(_with_login(pit, said["url"], role, as_ or who()))
     return 0
 
 
-def _with_login(pit: PitPaths, address: str, role: keys.Role) -> str:
-    return f"{address}#login={keys.new_link(pit, role)}"
+def _with_login(pit: PitPaths, address: str, role: keys.Role, name: str) -> str:
+    return f"{address}#login={keys.new_link(pit, role, name)}"

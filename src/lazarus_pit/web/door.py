@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lazarus_pit.web.keys import Role
+from lazarus_pit.web.keys import Key
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -31,17 +31,17 @@ class Door:
     """Lets requests in. On the unix socket the file's mode has decided already."""
 
     def __init__(
-        self, app: ASGIApp, role_of: Callable[[str], Role | None], hosts: Iterable[str] | None
+        self, app: ASGIApp, bearer: Callable[[str], Key | None], hosts: Iterable[str] | None
     ) -> None:
         """Guard an application.
 
         Args:
-            app: what is behind the door; it reads ``scope["role"]``.
-            role_of: what a token lets its bearer be.
+            app: what is behind the door; it reads ``scope["role"]`` and ``scope["who"]``.
+            bearer: the key that a token is.
             hosts: names (without port) by which we may be called; ``None`` on the unix socket.
         """
         self._app = app
-        self._role_of = role_of
+        self._bearer = bearer
         self._hosts = None if hosts is None else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class Door:
             answer = JSONResponse({"error": refusal}, 421 if "Host" in refusal else 403)
             await answer(scope, receive, sealed)
             return
-        scope["role"] = self._role(headers)
+        scope["role"], scope["who"] = self._found(headers)
         await self._app(scope, receive, sealed)
 
     def _refusal(self, headers: Headers) -> str:
@@ -78,8 +78,10 @@ class Door:
             return f"Origin: found {origin[:80]!r}, expected http://{host}"
         return ""
 
-    def _role(self, headers: Headers) -> Role | None:
+    def _found(self, headers: Headers) -> tuple[str | None, str]:
+        """Return role and name; no name is known of whoever may open the socket."""
         if self._hosts is None:
-            return "approver"
+            return "approver", ""
         kind, _, token = headers.get("authorization", "").partition(" ")
-        return self._role_of(token.strip()) if kind.lower() == "bearer" and token else None
+        key = self._bearer(token.strip()) if kind.lower() == "bearer" and token else None
+        return (key.role, key.who) if key else (None, "")

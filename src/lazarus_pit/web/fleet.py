@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.files import opened, read_hostile
-from lazarus_pit.cells.journal import read_events
+from lazarus_pit.cells.journal import read_back
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import AgentView, CellView, see_cell, see_cells
 from lazarus_pit.daemon import standing
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.instant import to_rfc3339
-from lazarus_pit.formats.journal import to_object
+from lazarus_pit.formats.journal import Event, to_object
+from lazarus_pit.web.shapes import Agent, Cell, CellWhole, Checkpoint, Events
+
+Need = Callable[[AgentView], str]
+"""Says why an agent needs a person; empty where it does not."""
+Sentence = Callable[[Event], str]
 
 _REPORT_BYTES = 64 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def fleet(pit: PitPaths) -> dict[str, Any]:
+def cells(pit: PitPaths, need: Need) -> tuple[Cell, ...]:
     """Return every cell and its agents as they stand now.
 
     Raises:
         StoreError: the root cannot be read.
     """
-    cells = [cell_object(cell) for cell in see_cells(pit)]
-    return {"now": round(time.time(), 3), "daemon": daemon(pit), "cells": cells}
+    return tuple(cell_object(cell, need) for cell in see_cells(pit))
 
 
 def daemon(pit: PitPaths) -> dict[str, Any]:
@@ -43,13 +48,13 @@ def daemon(pit: PitPaths) -> dict[str, Any]:
     return {**(said if isinstance(said, dict) else {}), "up": standing.is_held(pit.lock)}
 
 
-def one_cell(paths: CellPaths) -> dict[str, Any]:
+def one_cell(paths: CellPaths, need: Need) -> CellWhole:
     """Return one cell with its checkpoints, the oldest first."""
-    saved = [
-        {"id": found.name, "at": to_rfc3339(found.created), "size": found.size}
+    saved = tuple(
+        Checkpoint(found.name, to_rfc3339(found.created), found.size)
         for found in shelf.checkpoints(paths.checkpoints)
-    ]
-    return {**cell_object(see_cell(paths)), "checkpoints": saved}
+    )
+    return CellWhole(**structs.asdict(cell_object(see_cell(paths), need)), checkpoints=saved)
 
 
 def has_agent(paths: CellPaths, name: str) -> bool:
@@ -57,60 +62,79 @@ def has_agent(paths: CellPaths, name: str) -> bool:
     return any(agent.name == name for agent in see_cell(paths).agents)
 
 
-def cell_object(cell: CellView) -> dict[str, Any]:
+def cell_object(cell: CellView, need: Need) -> Cell:
     """Return a cell in the documented shape."""
     manifest = cell.manifest
-    return {
-        "uuid": cell.uuid,
-        "name": manifest.name if manifest else None,
-        "mission": manifest.mission if manifest else None,
-        "status": cell.status,
-        "problem": cell.problem or None,
-        "agents": [agent_object(agent) for agent in cell.agents],
-    }
+    return Cell(
+        uuid=cell.uuid,
+        name=manifest.name if manifest else None,
+        mission=manifest.mission if manifest else None,
+        status=cell.status,
+        problem=cell.problem or None,
+        agents=tuple(agent_object(agent, need) for agent in cell.agents),
+    )
 
 
-def agent_object(agent: AgentView) -> dict[str, Any]:
+def agent_object(agent: AgentView, need: Need) -> Agent:
     """Return an agent in the documented shape; ``null`` is what no daemon has said."""
     health = agent.health
-    readings = health.readings if health else {}
-    return {
-        "name": agent.name,
-        "role": agent.role,
-        "kind": agent.kind,
-        "desired": agent.desired,
-        "state": agent.shown,
-        "phase": health.phase if health else None,
-        "reason": health.reason if health else None,
-        "verdict": health.verdict if health else None,
-        "healthy": health.healthy if health else None,
-        "generation": health.generation if health else None,
-        "pid": health.pid if health else None,
-        "last_seen": health.last_seen if health else None,
-        "heartbeat_age": None if agent.beat_age is None else round(agent.beat_age, 3),
-        "attempts": readings.get("attempts_used"),
-        "max_attempts": readings.get("attempts_max"),
-        "revive_count": health.revive_count if health else None,
-        "status": health.status if health else None,
-    }
+    said = Agent(
+        name=agent.name,
+        role=agent.role,
+        kind=agent.kind,
+        desired=agent.desired,
+        state=agent.shown,
+        heartbeat_age=None if agent.beat_age is None else round(agent.beat_age, 3),
+        need=need(agent) or None,
+    )
+    if health is None:
+        return said
+    return structs.replace(
+        said,
+        phase=health.phase,
+        reason=health.reason,
+        verdict=health.verdict,
+        healthy=health.healthy,
+        generation=health.generation,
+        pid=health.pid,
+        last_seen=health.last_seen,
+        attempts=_whole(health.readings.get("attempts_used")),
+        max_attempts=_whole(health.readings.get("attempts_max")),
+        revive_count=health.revive_count,
+        status=health.status,
+    )
 
 
-def events(paths: CellPaths, limit: int, before: str = "") -> list[dict[str, Any]]:
-    """Return the latest events of a cell, the newest last.
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def told(event: Event, uuid: str, sentence: Sentence) -> dict[str, Any]:
+    """Return a line of a journal, whose cell it is, and what it says to people."""
+    cell = {"cell": event.cell or uuid} if event.cell or uuid else {}
+    return {**to_object(event), **cell, "sentence": sentence(event)}
+
+
+def events(
+    paths: CellPaths | PitPaths, limit: int, cursor: int | None, sentence: Sentence
+) -> Events:
+    """Return the latest lines of a journal, the newest last.
 
     Args:
-        paths: the cell.
-        limit: how many at most.
-        before: an RFC 3339 time; events from then on are left out. Empty: nothing is left out.
+        paths: of a cell, or of the pit for its own journal.
+        limit: how many lines at most.
+        cursor: bytes, as an answer gave them: lines from there on are left out.
+        sentence: says an event to people.
 
     Raises:
         StoreError: the journal is there and cannot be read.
     """
     if not paths.events.exists():
-        return []
-    told = (line.event for line in read_events(paths.events) if line.event)
-    wanted = (event for event in told if not before or event.ts < before)
-    return [to_object(event) for event in deque(wanted, maxlen=limit)]
+        return Events((), None)
+    uuid = paths.uuid if isinstance(paths, CellPaths) else ""
+    page = read_back(paths.events, limit, cursor)
+    said = tuple(told(event, uuid, sentence) for event in page.events)
+    return Events(said, page.start or None)
 
 
 def log_tail(paths: CellPaths, agent: str, size: int) -> bytes:
@@ -131,3 +155,8 @@ def log_tail(paths: CellPaths, agent: str, size: int) -> bytes:
         return b""
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def now() -> float:
+    """Return Unix seconds as answers give them."""
+    return round(time.time(), 3)

@@ -39,6 +39,8 @@ class Key(Struct, frozen=True, kw_only=True):
     role: Role
     until: float
     """Unix seconds after which it opens nothing."""
+    who: str = ""
+    """For whom it was made: the name under which what they decide is written down."""
 
 
 class Ring(Struct, kw_only=True):
@@ -53,14 +55,14 @@ def may(role: Role, wanted: Role) -> bool:
     return ROLES.index(role) >= ROLES.index(wanted)
 
 
-def new_link(pit: PitPaths, role: Role) -> str:
+def new_link(pit: PitPaths, role: Role, who: str = "") -> str:
     """Make a secret that can be exchanged once, within ten minutes, for a token.
 
     Raises:
         StoreError: it could not be written down.
     """
     with _changing(pit) as ring:
-        return _give(ring.links, role, LINK_SECONDS)
+        return _give(ring.links, role, who, LINK_SECONDS)
 
 
 def login(pit: PitPaths, link: str) -> tuple[str, Role]:
@@ -75,18 +77,17 @@ def login(pit: PitPaths, link: str) -> tuple[str, Role]:
         if found is None:
             raise RefusedError("this link was used or is too old: `lazarus web link` makes another")
         ring.links.remove(found)
-        return _give(ring.tokens, found.role, TOKEN_SECONDS), found.role
+        return _give(ring.tokens, found.role, found.who, TOKEN_SECONDS), found.role
 
 
-def role_of(pit: PitPaths, token: str) -> Role | None:
-    """Return what a token lets its bearer be, ``None`` where it opens nothing."""
-    found = _find(_read(pit).tokens, token)
-    return found.role if found else None
+def bearer(pit: PitPaths, token: str) -> Key | None:
+    """Return the key that a token is, ``None`` where it opens nothing."""
+    return _find(_read(pit).tokens, token)
 
 
-def _give(keys: list[Key], role: Role, seconds: float) -> str:
+def _give(keys: list[Key], role: Role, who: str, seconds: float) -> str:
     secret = secrets.token_urlsafe(32)
-    keys.append(Key(hash=_hash(secret), role=role, until=time.time() + seconds))
+    keys.append(Key(hash=_hash(secret), role=role, who=who, until=time.time() + seconds))
     return secret
 
 

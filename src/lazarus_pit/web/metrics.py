@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from lazarus_pit.formats.prometheus import Family, Sample
+from lazarus_pit.web.shapes import Cell
 
 
-def families(fleet: dict[str, Any], readers: int) -> list[Family]:
-    """Return the families for a fleet in the documented shape.
+def families(cells: Sequence[Cell], *, up: bool, readers: int, asked: int) -> list[Family]:
+    """Return the families for a fleet.
 
     Args:
-        fleet: as ``GET /api/v1/fleet`` answers.
+        cells: as ``GET /api/v1/fleet`` answers.
+        up: whether the daemon is.
         readers: how many read the stream.
+        asked: how many requests wait for a person's word.
     """
-    cells: list[dict[str, Any]] = fleet["cells"]
     return [
-        Family("lazarus_up", "gauge", "Whether the daemon is up.", [_up(fleet)]),
+        Family("lazarus_up", "gauge", "Whether the daemon is up.", [Sample(int(up))]),
+        Family("lazarus_approvals_open", "gauge", "Who waits for a word.", [Sample(asked)]),
         Family("lazarus_cells", "gauge", "Cells, by status.", _statuses(cells)),
         Family("lazarus_agents", "gauge", "Agents of a cell, by phase.", _phases(cells)),
         Family("lazarus_agents_unhealthy", "gauge", "Agents that are not well.", _unhealthy(cells)),
@@ -30,39 +32,35 @@ def families(fleet: dict[str, Any], readers: int) -> list[Family]:
     ]
 
 
-def _up(fleet: dict[str, Any]) -> Sample:
-    return Sample(1 if fleet["daemon"]["up"] else 0)
-
-
-def _statuses(cells: list[dict[str, Any]]) -> Iterator[Sample]:
-    for status, count in sorted(Counter(cell["status"] for cell in cells).items()):
+def _statuses(cells: Sequence[Cell]) -> Iterator[Sample]:
+    for status, count in sorted(Counter(cell.status for cell in cells).items()):
         yield Sample(count, {"status": status})
 
 
-def _phases(cells: list[dict[str, Any]]) -> Iterator[Sample]:
+def _phases(cells: Sequence[Cell]) -> Iterator[Sample]:
     for cell in cells:
-        counts = Counter(agent["phase"] or "unseen" for agent in cell["agents"])
+        counts = Counter(agent.phase or "unseen" for agent in cell.agents)
         for phase, count in sorted(counts.items()):
             yield Sample(count, {**_names(cell), "phase": phase})
 
 
-def _unhealthy(cells: list[dict[str, Any]]) -> Iterator[Sample]:
+def _unhealthy(cells: Sequence[Cell]) -> Iterator[Sample]:
     for cell in cells:
-        bad = sum(agent["healthy"] is False for agent in cell["agents"])
+        bad = sum(agent.healthy is False for agent in cell.agents)
         yield Sample(bad, _names(cell))
 
 
-def _revives(cells: list[dict[str, Any]]) -> Iterator[Sample]:
+def _revives(cells: Sequence[Cell]) -> Iterator[Sample]:
     for cell in cells:
-        yield Sample(sum(agent["revive_count"] or 0 for agent in cell["agents"]), _names(cell))
+        yield Sample(sum(agent.revive_count or 0 for agent in cell.agents), _names(cell))
 
 
-def _ages(cells: list[dict[str, Any]]) -> Iterator[Sample]:
+def _ages(cells: Sequence[Cell]) -> Iterator[Sample]:
     for cell in cells:
-        ages = [a["heartbeat_age"] for a in cell["agents"] if a["pid"] and a["heartbeat_age"]]
+        ages = [a.heartbeat_age for a in cell.agents if a.pid and a.heartbeat_age]
         if ages:
             yield Sample(max(ages), _names(cell))
 
 
-def _names(cell: dict[str, Any]) -> dict[str, str]:
-    return {"cell": cell["uuid"], "name": cell["name"] or ""}
+def _names(cell: Cell) -> dict[str, str]:
+    return {"cell": cell.uuid, "name": cell.name or ""}

@@ -22,7 +22,8 @@ from lazarus_pit.web import keys
 from lazarus_pit.web.door import LOOPBACK, Door
 from lazarus_pit.web.feed import Feed
 from lazarus_pit.web.ring import Ring
-from lazarus_pit.web.routes import Server, build
+from lazarus_pit.web.routes import build
+from lazarus_pit.web.spots import Server
 
 GRACE_SECONDS = 2
 """How long open answers may take to end."""
@@ -61,15 +62,15 @@ async def _serve(server: Server, host: str, port: int, ready: Callable[[str], No
     with _tcp(host, port) as tcp, _unix(pit) as unix:
         address = f"http://{host}:{tcp.getsockname()[1]}/"
         replace_file(pit.web_address, msgspec.json.encode({"url": address, "pid": os.getpid()}))
-        role_of = partial(keys.role_of, pit)
+        bearer = partial(keys.bearer, pit)
         servers = [
-            (_Quiet(_config(Door(app, role_of, LOOPBACK))), tcp),
-            (_Quiet(_config(Door(app, role_of, None))), unix),
+            (_Quiet(_config(Door(app, bearer, LOOPBACK))), tcp),
+            (_Quiet(_config(Door(app, bearer, None))), unix),
         ]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _end, ring, [one for one, _ in servers])
-        feed = Feed(pit, ring)
+        feed = Feed(pit, ring, server.words)
         try:
             ready(address)
             await asyncio.gather(*(one.serve(sockets=[sock]) for one, sock in servers))

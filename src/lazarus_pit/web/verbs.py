@@ -41,6 +41,11 @@ OF_CELLS = {
     "fork": Verb("Make a new cell of it.", fields={"checkpoint": "--checkpoint", "name": "--name"}),
 }
 
+OF_APPROVALS = {
+    "approve": Verb("Let it be revived.", ("--via=web",), fields={"by": "--as"}),
+    "deny": Verb("Leave it dead.", ("--via=web",), fields={"by": "--as"}),
+}
+
 
 class Outcome(NamedTuple):
     """What became of a command: its exit code, ``None`` while it goes on, and what it said."""

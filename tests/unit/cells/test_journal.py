@@ -116,3 +116,32 @@ def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
         assert writer.exitcode == 0
     found = [line.event.seq for line in journal.read_events(path) if line.event]
     assert sorted(seq or 0 for seq in found) == [*range(1, 501), *range(1001, 1501)]
+
+
+def test_the_end_is_read_page_by_page_without_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    journal.append_events(path, [event(number) for number in range(5000)])
+    with path.open("ab") as file:
+        file.write(b'{"half a line')
+    seen: list[int | None] = []
+    cursor: int | None = None
+    while cursor != 0:
+        page = journal.read_back(path, 700, cursor)
+        seen = [found.seq for found in page.events] + seen
+        cursor = page.start
+    assert seen == list(range(5000))
+
+
+def test_a_long_journal_is_read_from_its_end_alone(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n")
+    journal.append_events(path, [event(7)])
+    page = journal.read_back(path, 2)
+    assert [found.seq for found in page.events] == [7]
+    assert page.start == (1 << 30) + 1
+    older = journal.read_back(path, 2, page.start)
+    assert older.events == []
+    assert 1 << 29 < older.start < 1 << 30, "little of it was read, and the cursor moved on"

@@ -124,7 +124,8 @@ export async function fork(cell, checkpoint) {
   await act(place(cell.uuid), 'fork', body, name);
 }
 
-async function act(path, word, body, name) {
+/** Do something and say at the foot of the page what became of it. */
+export async function act(path, word, body, name) {
   notice(`${word} ${name}: asked for…`, '');
   try {
     const done = await json(`${path}/${word}`, { method: 'POST', body: JSON.stringify(body) });

@@ -18,6 +18,17 @@ export function ago(since = null) {
   return node;
 }
 
+/** Return an element that says how much time is left until `at`; `set(at)` moves it. */
+export function until(at = null) {
+  const node = h('time', { class: 'age' });
+  node.set = (value) => {
+    attribute(node, 'data-until', value);
+    say(node, value === null ? '-' : span(value - now()));
+  };
+  node.set(at);
+  return node;
+}
+
 /** Begin to tick. */
 export function tick() {
   setInterval(() => {
@@ -25,6 +36,9 @@ export function tick() {
     const at = now();
     for (const node of document.querySelectorAll('time[data-since]')) {
       say(node, span(at - Number(node.dataset.since)));
+    }
+    for (const node of document.querySelectorAll('time[data-until]')) {
+      say(node, span(Number(node.dataset.until) - at));
     }
   }, 1000);
 }

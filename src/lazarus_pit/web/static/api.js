@@ -22,6 +22,11 @@ export function mayAct() {
   return sessionStorage.getItem(ROLE) !== 'viewer';
 }
 
+/** Whether they may also answer approvals. */
+export function mayDecide() {
+  return sessionStorage.getItem(ROLE) === 'approver';
+}
+
 /** Forget the token. */
 export function logout() {
   sessionStorage.removeItem(TOKEN);

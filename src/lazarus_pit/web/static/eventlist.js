@@ -2,7 +2,7 @@
 
 import { button, h, keyed, say } from './dom.js';
 import { now } from './fleet.js';
-import { told } from './sentences.js';
+import { markOf, wordsOf } from './marks.js';
 import { clock, line } from './words.js';
 
 const PAGE = 60;
@@ -45,14 +45,14 @@ export function eventList(journal, agent = null) {
     const words = h('span');
     const node = h('li', {}, time, glyph, h('span', {}, who, ' ', words));
     const update = (event) => {
-      const said = told(event);
+      const mark = markOf(event);
       const at = Date.parse(event.ts) / 1000;
       time.setAttribute('datetime', event.ts);
       say(time, clock(at, now()));
-      node.setAttribute('data-tone', said.tone);
-      say(glyph, said.glyph);
+      node.setAttribute('data-tone', mark.tone);
+      say(glyph, mark.glyph);
       say(who, agent === null && event.agent ? line(event.agent, 64) : '');
-      say(words, said.words);
+      say(words, line(wordsOf(event), 320));
     };
     return { node, update };
   }

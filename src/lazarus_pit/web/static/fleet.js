@@ -3,8 +3,8 @@
 
 import { json } from './api.js';
 
-/** The cells by UUID, and what the daemon says of itself. */
-export const fleet = { cells: new Map(), daemon: {}, known: false };
+/** The cells by UUID, what the daemon says of itself, and the requests for people's words. */
+export const fleet = { cells: new Map(), daemon: {}, approvals: [], known: false };
 
 let skew = 0; // Seconds by which the pit's clock is ahead of ours.
 const listeners = new Set();
@@ -37,6 +37,7 @@ export async function load() {
   const before = fleet.cells;
   fleet.cells = new Map(whole.cells.map((cell) => [cell.uuid, kept(before, cell, whole.now)]));
   fleet.daemon = whole.daemon;
+  fleet.approvals = whole.approvals;
   fleet.known = true;
   changed();
 }
@@ -47,6 +48,7 @@ export function merge(frame) {
   for (const uuid of frame.gone ?? []) fleet.cells.delete(uuid);
   for (const cell of frame.cells ?? []) put(cell, frame.now);
   if (frame.daemon) fleet.daemon = frame.daemon;
+  if (frame.approvals) fleet.approvals = frame.approvals;
   changed();
 }
 

@@ -9,7 +9,8 @@ const MOST = 5000; // Lines kept in the page; older ones are got again when aske
 export function journal(uuid, onNews) {
   const lines = new Map();
   let sorted = [];
-  let whole = false;
+  let cursor = null; // Where older lines end, as the API said; `null`: there are none.
+  let begun = false;
 
   const take = (events) => {
     const before = lines.size;
@@ -21,29 +22,29 @@ export function journal(uuid, onNews) {
     }
     onNews();
   };
-  const get = async (query) => (await json(`${place(uuid)}/events?${query}`)).events;
+  const get = (query) => json(`${place(uuid)}/events?${query}`);
 
   return {
     /** Every line that is known, oldest first. */
     lines: () => sorted,
     /** Whether there may be older ones. */
-    hasOlder: () => !whole && sorted.length < MOST,
+    hasOlder: () => cursor !== null && sorted.length < MOST,
     /** Get the newest lines. */
     async load() {
-      const events = await get(`limit=${FIRST}`);
-      if (!lines.size) whole = events.length < FIRST;
-      take(events);
+      const page = await get(`limit=${FIRST}`);
+      if (!begun) cursor = page.cursor;
+      begun = true;
+      take(page.events);
     },
     /** Get lines from before the oldest that is known. */
     async older() {
-      const events = await get(`limit=${FIRST}&before=${encodeURIComponent(sorted[0].ts)}`);
-      whole = events.length < FIRST;
-      take(events);
+      const page = await get(`limit=${FIRST}&cursor=${cursor}`);
+      cursor = page.cursor;
+      take(page.events);
     },
-    /** Take in a line of the stream. One that names no cell may be ours: then look. */
-    async hear(event) {
+    /** Take in a line of the stream, if it is ours. */
+    hear(event) {
       if (event.cell === uuid) take([event]);
-      else if (!event.cell) take(await get('limit=50'));
     },
   };
 }

@@ -85,7 +85,7 @@ function start() {
 function hear(type, data) {
   if (type === 'hello' || type === 'reset') catchUp();
   else if (type === 'fleet') merge(data);
-  else if (type === 'event') view?.journal.hear(data).catch(failed);
+  else if (type === 'event') view?.journal.hear(data);
 }
 
 function catchUp() {

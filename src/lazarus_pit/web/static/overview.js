@@ -2,9 +2,9 @@
 
 import { agentButtons, cellButtons } from './actions.js';
 import { ago } from './ages.js';
+import { answered, approvalRow, openOnes } from './approvals.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { everybody, fleet, labelOf } from './fleet.js';
-import { GIVEN_UP, HOLDS } from './sentences.js';
 import { byNeed, collated, counted, line, lookOf, lookOfCell, many } from './words.js';
 
 const MOST_CARDS = 60; // At once; the rest comes on demand.
@@ -21,7 +21,9 @@ export function overview() {
   const filter = find('filter');
   const showCounts = keyed(find('counts'), ([look]) => look.word, countButton(filter));
   const needs = find('needs-list');
-  const showNeeds = keyed(needs, ({ key }) => key, need, () => isInUse(needs));
+  const rowOf = (item) => (item.approval ? approvalRow(link) : need());
+  const showNeeds = keyed(needs, ({ key }) => key, rowOf, () => isInUse(needs));
+  const showAnswered = answered(find('answered'));
   const cells = find('cells-list');
   const showCells = keyed(cells, (cell) => cell.uuid, card, () => isInUse(cells));
   let most = MOST_CARDS;
@@ -33,6 +35,7 @@ export function overview() {
     const needy = needyOf(all);
     showNeeds(needy);
     sayNeeds(needy.length);
+    showAnswered();
     const wanted = matching(filter.value);
     showCells(wanted.slice(0, most));
     sayCells(wanted.length, wanted.length - most, filter.value);
@@ -75,26 +78,32 @@ function countButton(filter) {
 
 // ------------------------------------------------------------ what needs you
 
+const WATCHED = ['active', 'frozen'];
 const known = new Map(); // The same words stay the same object, so that nothing is touched in vain.
 
 function needyOf(all) {
   const broken = [...fleet.cells.values()]
     .filter((cell) => cell.problem)
-    .map((cell) => remembered(cell.uuid, cell, null));
+    .map((cell) => remembered(cell.uuid, null, cell, null));
+  const asked = openOnes();
+  const subjects = new Set(asked.map(({ subject }) => subject));
+  const requests = asked.map((approval) => remembered(approval.id, approval));
   const calling = all
-    .filter(({ cell, agent }) => lookOf(agent).needs && cell.status === 'active')
+    .filter(({ cell, agent }) => lookOf(agent).needs && WATCHED.includes(cell.status))
+    .filter(({ cell, agent }) => !subjects.has(`${cell.uuid}/${agent.name}`))
     .sort((one, other) => byNeed(one.agent, other.agent))
-    .map(({ cell, agent }) => remembered(`${cell.uuid}/${agent.name}`, cell, agent));
-  const rows = [...broken, ...calling];
+    .map(({ cell, agent }) => remembered(`${cell.uuid}/${agent.name}`, null, cell, agent));
+  const rows = [...requests, ...broken, ...calling];
   const keys = new Set(rows.map(({ key }) => key));
   for (const key of known.keys()) if (!keys.has(key)) known.delete(key);
   return rows;
 }
 
-function remembered(key, cell, agent) {
+function remembered(key, approval, cell = null, agent = null) {
   const before = known.get(key);
-  if (before && before.cell === cell) return before;
-  const row = { key, cell, agent };
+  const name = approval?.cell ? fleet.cells.get(approval.cell) : cell;
+  if (before && before.name === name && before.approval?.id === approval?.id) return before;
+  const row = { key, approval, cell, agent, name };
   known.set(key, row);
   return row;
 }
@@ -129,11 +138,7 @@ function need() {
 export function reasonOf(agent) {
   const [attempts, most] = [agent.attempts ?? 0, agent.max_attempts];
   const used = most ? `, ${attempts} of ${most} attempts used` : '';
-  const look = lookOf(agent).state;
-  if (look === 'escalated') return (GIVEN_UP[agent.reason] ?? line(agent.reason ?? '', 80)) + used;
-  if (look === 'awaiting') return `it is dead, and its policy is to ask${used}`;
-  if (look === 'held') return HOLDS[agent.reason] ?? line(agent.reason ?? '', 80);
-  return line(agent.reason ?? '', 80);
+  return line(agent.need ?? agent.reason ?? '', 160) + (lookOf(agent).state === 'held' ? '' : used);
 }
 
 function sayNeeds(count) {

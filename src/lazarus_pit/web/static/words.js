@@ -8,6 +8,7 @@ const TABLE = [
   ['escalated', '✕', 'given up', 'bad', true],
   ['dead', '✕', 'dead', 'bad', true],
   ['awaiting', '?', 'asks', 'ask', true],
+  ['full', '‖', 'disk full', 'ask', true],
   ['held', '‖', 'held', 'ask', true],
   ['silent', '◐', 'silent', 'warn', false],
   ['quota', '‖', 'out of quota', 'warn', false],
@@ -41,6 +42,7 @@ const GONE = ['escalated', 'awaiting', 'reviving', 'stopped', 'exited', 'stoppin
 /** Return how an agent looks. */
 export function lookOf(agent) {
   if (agent.state === 'held' && agent.reason === 'quota_wait') return LOOKS.get('quota');
+  if (agent.state === 'frozen' && agent.need) return LOOKS.get('full');
   if (agent.verdict === 'dead' && agent.pid && !GONE.includes(agent.state)) {
     return LOOKS.get('dead');
   }

@@ -1,0 +1,75 @@
+"""The OpenAPI document, made of the routes and of the types of their answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from lazarus_pit import __version__
+from lazarus_pit.web.shapes import Refusal
+from lazarus_pit.web.spots import Query, Spot
+
+_REFS = "#/components/schemas/{name}"
+
+
+def document(spots: Iterable[Spot]) -> dict[str, Any]:
+    """Return the document for these routes."""
+    spots = tuple(spots)
+    types = [spot.gives for spot in spots if spot.gives is not None]
+    schemas, components = msgspec.json.schema_components([*types, Refusal], ref_template=_REFS)
+    named = dict(zip(map(id, types), schemas, strict=False))
+    paths: dict[str, dict[str, Any]] = {}
+    for spot in spots:
+        gives = None if spot.gives is None else named[id(spot.gives)]
+        paths.setdefault(spot.path, {})[spot.method.lower()] = _operation(spot, gives)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Lazarus Pit", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
+    names = [part[1:-1] for part in spot.path.split("/") if part.startswith("{")]
+    found: dict[str, Any] = {
+        "summary": spot.what,
+        "description": inspect.getdoc(spot.answer) or spot.what,
+        "parameters": [
+            *(_in_path(name) for name in names),
+            *(_in_query(query) for query in spot.query),
+        ],
+        "responses": {
+            ("202" if spot.method == "POST" else "200"): {
+                "description": "Done.",
+                **({"content": {"application/json": {"schema": gives}}} if gives else {}),
+            },
+            "default": {
+                "description": "Refused.",
+                "content": {"application/json": {"schema": {"$ref": _REFS.format(name="Refusal")}}},
+            },
+        },
+        "security": [{"bearer": []}] if spot.role else [],
+    }
+    return {**found, "x-role": spot.role} if spot.role else found
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(query: Query) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": query.least, "maximum": query.most}
+    default = {} if query.default is None else {"default": query.default}
+    return {
+        "name": query.name,
+        "in": "query",
+        "description": query.what,
+        "schema": {**schema, **default},
+    }

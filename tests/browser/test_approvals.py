@@ -1,0 +1,66 @@
+"""Somebody dies, the page asks, a click decides; whoever comes late is told who did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browser.chromium import Page, chromium
+from browser.test_eyes import AXE, LOOK
+from integration.pit import Pit
+from integration.website import Website, website
+from lazarus_pit.cells.layout import CellPaths
+
+ONCE = "echo life >> lives; [ -e died ] || { touch died; exit 3; }; exec sleep 600"
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[tuple[Pit, CellPaths, Website, Page]]:
+    pit = Pit(tmp_path, liveness="process", revive_policy="ask").start()
+    try:
+        cell = pit.cell(name="pond")
+        pit.spawn(cell, "scribe", "sh", "-c", ONCE)
+        with website(pit) as site, chromium(tmp_path) as browser:
+            page = browser.page(f"{site.url}#login={site.new_link('approver', 'ada')}")
+            yield pit, cell, site, page
+    finally:
+        pit.close()
+
+
+def test_a_click_brings_it_back(asking: tuple[Pit, CellPaths, Website, Page]) -> None:
+    pit, cell, _, page = asking
+    page.wait("document.querySelector('.asked')", "the question")
+    said = page.text(".asked")
+    assert "pond / scribe" in said
+    assert "expires in" in said
+    assert page.js("document.querySelectorAll('#needs-list > li').length") == 1
+    if AXE:
+        page.js(Path(AXE).read_text(encoding="utf-8") + ";0")
+        found = page.js(LOOK)
+        assert found == [], json.dumps(found, indent=1)
+    page.click(".asked [data-verb=approve]")
+    page.wait("!document.querySelector('.asked:not(.gone)')", "nobody asked about")
+    page.wait("document.querySelector('#answered').innerText.includes('approved by ada (web)')")
+    page.wait("document.querySelector('#counts').innerText.includes('1 alive')", "it lives")
+    assert (cell.workspace / "lives").read_text().split() == ["life", "life"]
+    assert pit.events(cell, "approval_granted", "scribe")[0].data["by"] == "ada"
+    assert page.complaints() == []
+
+
+def test_who_comes_late_is_told_who_decided(
+    asking: tuple[Pit, CellPaths, Website, Page],
+) -> None:
+    pit, cell, site, page = asking
+    page.wait("document.querySelector('.asked')", "the question")
+    request = page.js("document.querySelector('.asked').dataset.request")
+    page.js("window.late = document.querySelector('.asked [data-verb=approve]')")
+    with site.by_socket() as client:
+        done = client.post(f"/api/v1/approvals/{request}/deny", json={"by": "eve"})
+        assert done.status_code == 202, done.text
+    page.js("window.late.click()")
+    page.wait("document.querySelector('#notice').innerText.includes('denied before, by eve')")
+    pit.wait_event(cell, "agent_escalated", "scribe", reason="denied")
+    page.wait("document.querySelector('#needs-list').innerText.includes('declined to revive')")
