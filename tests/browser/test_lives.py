@@ -122,7 +122,7 @@ def test_restores_after_asking(world: World) -> None:
     page.click(".saved [aria-label^=Restore]")
     page.click("#ask-yes")
     world.pit.wait(lambda: draft.read_text() == "first", "the draft is back")
-    page.wait("document.querySelector('.events').innerText.includes('restored to')", "it told")
+    page.wait("document.querySelector('.events').innerText.includes('as in checkpoint')", "it told")
     page.wait(f"{state_of('scribe')} === 'alive'", "scribe alive")
 
 
