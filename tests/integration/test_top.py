@@ -23,10 +23,12 @@ import pytest
 from integration.pit import PATIENCE, Pit, send
 from integration.typing_it import Typist
 from lazarus_pit.cells import provision
-from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cli.place import Place
 from lazarus_pit.cli.top.app import Top
 from lazarus_pit.core.model import CellStatus
+from lazarus_pit.records import approvals
+from lazarus_pit.records.database import opened_records
 
 BEATING = (
     "i=0; while :; do i=$((i+1)); printf 'turn %s \\033]0;owned\\007\\n' $i; "
@@ -307,3 +309,33 @@ def test_where_nothing_can_be_watched_it_says_what_was_expected(down: Pit, tmp_p
     (tmp_path / "file").write_text("")
     assert "found a file, expected" in Typist(tmp_path / "file").fails(2, "top")
     assert "is no terminal" in Typist(down.root, down.config).fails(2, "top")
+
+
+def test_answers_what_is_asked(pit: Pit) -> None:
+    reef = pit.cell(name="reef")
+    dies = "[ -e died ] || { touch died; exit 3; }; exec sleep 600"
+    rules = {"revive_policy": "ask", "liveness": "process"}
+    pit.spawn(reef, "dier", "sh", "-c", dies, rules=rules)
+    pit.wait_event(reef, "approval_requested", "dier")
+    now = time.time()
+    with opened_records(PitPaths(pit.root).records) as db:
+        facts = {"died": now - 90, "probes": {"tcp": "refused"}}
+        approvals.open_request(db, "pool/far", 1, facts, expires=now + 600, now=now)
+
+    async def look(eyes: Eyes) -> None:
+        await eyes.until(r"\? pool/far awaiting: dead for .* a approves, d denies")
+        await eyes.press("slash", *"dier", "enter")
+        await eyes.until(r"^reef/dier: awaiting", r"^a approve d deny")
+        await eyes.press("a")
+        await eyes.until("✓ approve reef/dier: .*approved", r"reef +dier +● running")
+        await eyes.press("a")
+        await eyes.until("✕ approve reef/dier: nobody is asked about it")
+        await eyes.press("slash", *["backspace"] * 4, *"pool/far", "enter")
+        await eyes.until(r"^pool/far: outside every cell", "tcp: refused")
+        await eyes.press("r")
+        await eyes.until("✕ revive pool/far: it is outside every cell")
+        await eyes.press("d")
+        await eyes.until("✓ deny pool/far: pool/far: denied", "no line matches")
+
+    watch(pit, look, size=(120, 40))
+    assert pit.events(reef, "approval_granted", "dier")

@@ -14,7 +14,7 @@ from lazarus_pit.cli.place import where
 from lazarus_pit.cli.top.looks import Row
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import CellStatus, Phase, Seconds
-from lazarus_pit.web.verbs import OF_AGENTS, OF_CELLS, Outcome, run
+from lazarus_pit.web.verbs import OF_AGENTS, OF_APPROVALS, OF_CELLS, Outcome, run
 
 PATIENCE: Seconds = 30.0
 """How long the end of a command is waited for; then it goes on without us."""
@@ -40,10 +40,12 @@ class Action(NamedTuple):
     @property
     def what(self) -> str:
         """What it does, in a sentence."""
-        return (OF_CELLS if self.is_of_cell else OF_AGENTS)[self.verb].what
+        return (OF_CELLS | OF_AGENTS | OF_APPROVALS)[self.verb].what
 
     def whom(self, row: Row) -> str:
         """Return the name that the command is given: one that means nothing else."""
+        if self.verb in OF_APPROVALS and row.request is not None:
+            return row.request.id
         return row.cell.uuid if self.is_of_cell else f"{row.cell.uuid}/{row.key[1]}"
 
     def whom_in_words(self, row: Row) -> str:
@@ -54,6 +56,8 @@ class Action(NamedTuple):
 def _of_an_agent(row: Row) -> str:
     if row.agent is None:
         return "there is no agent on this line"
+    if row.is_far:
+        return "it is outside every cell"
     if row.state == "human":
         return f"{row.agent.name} is a person"
     return "" if row.state != "no command" else f"nobody said how {row.agent.name} starts"
@@ -65,7 +69,13 @@ def _unless_running(row: Row) -> str:
     return _of_an_agent(row)
 
 
+def _unless_asked(row: Row) -> str:
+    return "" if row.request else "nobody is asked about it"
+
+
 def _of_a_cell(row: Row) -> str:
+    if row.is_far:
+        return "it is outside every cell"
     return "" if row.cell.manifest else "its cell.json cannot be read"
 
 
@@ -90,6 +100,8 @@ def _its_life(row: Row) -> str:
 
 
 ACTIONS = (
+    Action("a", "approve", _unless_asked, _nothing_is_lost),
+    Action("d", "deny", _unless_asked, _nothing_is_lost),
     Action("r", "revive", _of_an_agent, _its_life),
     Action("s", "start", _unless_running, _nothing_is_lost),
     Action("x", "stop", _of_an_agent, _its_life),

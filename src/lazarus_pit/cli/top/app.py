@@ -27,7 +27,7 @@ from lazarus_pit.cli.top import actions, lines, parts
 from lazarus_pit.cli.top.actions import ACTIONS, BY_VERB, Action
 from lazarus_pit.cli.top.asking import Help, Question
 from lazarus_pit.cli.top.board import Board
-from lazarus_pit.cli.top.details import Closeup, Details
+from lazarus_pit.cli.top.details import Closeup, Details, far_details
 from lazarus_pit.cli.top.fleet import Fleet, Seen
 from lazarus_pit.cli.top.looks import ORDERS, Key, Row
 from lazarus_pit.cli.top.table import TONES, FleetTable
@@ -185,6 +185,8 @@ class Top(App[int]):
                 self._board.drop(uuid)
             else:
                 self._board.put(view, seen.at)
+        if seen.asked is not None:
+            self._board.ask(seen.asked, seen.at)
         self._table.show(seen.beats)
 
     def _look_closely(self, key: Key | None) -> Details | None:
@@ -195,6 +197,8 @@ class Top(App[int]):
             self._closeup = None
         if key is None or row is None:
             return None
+        if row.is_far:
+            return far_details(row)
         if self._closeup is None:
             self._closeup = Closeup(self._pit, key)
         return self._closeup.look(row, self._config.rules, up=self._is_up)
@@ -213,6 +217,8 @@ class Top(App[int]):
         board = self._board
         self._put("counts", lines.counts_line(board.cells, board.agents, board.counted()))
         self._show("needs", parts.needs(board, self._config.rules, up=self._is_up))
+        row = self._table.row
+        self._show("keys", parts.keys(asked=row is not None and row.request is not None))
         self._draw_head()
         self._draw_details()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from lazarus_pit.cells.view import CellView
+from lazarus_pit.cli.top.asked import far_rows
 from lazarus_pit.cli.top.looks import (
     LOOKS,
     ORDERS,
+    POOL,
     Key,
     Order,
     Row,
@@ -17,6 +19,7 @@ from lazarus_pit.cli.top.looks import (
     rows_of,
     worst_first,
 )
+from lazarus_pit.records.approvals import Request
 
 Entry = tuple[Order, Key]
 
@@ -30,7 +33,7 @@ class Board:
         self.needle = ""
         self.tally: Counter[str] = Counter()
         """How many agents there are of each look."""
-        self.cells = 0
+        self._asked: Mapping[Key, Request] = {}
         self._rows: dict[Key, Row] = {}
         self._keys: dict[str, list[Key]] = {}
         self._shown: list[Entry] = []
@@ -64,6 +67,11 @@ class Board:
         return at if at < len(self._shown) and self._shown[at] == entry else None
 
     @property
+    def cells(self) -> int:
+        """How many cells there are, shown or not."""
+        return len(self._keys) - (POOL in self._keys)
+
+    @property
     def agents(self) -> int:
         """How many agents there are, shown or not."""
         return self.tally.total()
@@ -90,11 +98,25 @@ class Board:
             self.drop(cell.uuid)
             return
         rows = rows_of(cell, seen)
+        self._put(cell.uuid, [row._replace(request=self._asked.get(row.key)) for row in rows])
+
+    def ask(self, asked: Mapping[Key, Request], seen: float) -> None:
+        """Take the open requests as seen; a far gateway has a line while it is asked about."""
+        before, self._asked = self._asked, asked
+        for key in set(before) | set(asked):
+            row = self._rows.get(key)
+            if row is not None and not row.is_far:
+                self._replace(row._replace(request=asked.get(key)))
+        if far := far_rows(asked, seen):
+            self._put(POOL, far)
+        else:
+            self.drop(POOL)
+
+    def _put(self, uuid: str, rows: list[Row]) -> None:
         now = [row.key for row in rows]
-        self.cells += cell.uuid not in self._keys
-        for key in set(self._keys.get(cell.uuid, ())) - set(now):
+        for key in set(self._keys.get(uuid, ())) - set(now):
             self._remove(key)
-        self._keys[cell.uuid] = now
+        self._keys[uuid] = now
         for row in rows:
             self._replace(row)
 
@@ -102,7 +124,6 @@ class Board:
         """Forget a cell."""
         keys = self._keys.pop(uuid, None)
         if keys is not None:
-            self.cells -= 1
             for key in keys:
                 self._remove(key)
 
@@ -121,10 +142,9 @@ class Board:
     def _replace(self, row: Row) -> None:
         old = self._rows.get(row.key)
         self._rows[row.key] = row
-        if row.agent is not None:
-            self.tally[row.state] += 1
-        if old is not None and old.agent is not None:
-            self.tally[old.state] -= 1
+        self.tally[row.state] += _counts(row)
+        if old is not None:
+            self.tally[old.state] -= _counts(old)
         order = ORDERS[self.order]
         _move(
             self._shown,
@@ -139,12 +159,16 @@ class Board:
 
     def _remove(self, key: Key) -> None:
         old = self._rows.pop(key)
-        if old.agent is not None:
-            self.tally[old.state] -= 1
+        self.tally[old.state] -= _counts(old)
         if matches(old, self.needle):
             _move(self._shown, (ORDERS[self.order](old), key), None)
         if old.needs:
             _move(self._needy, (worst_first(old), key), None)
+
+
+def _counts(row: Row) -> bool:
+    """Whether a line is an agent of a cell."""
+    return row.agent is not None and not row.is_far
 
 
 def _move(entries: list[Entry], old: Entry | None, new: Entry | None) -> None:

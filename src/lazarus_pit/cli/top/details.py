@@ -12,6 +12,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cli import outlook, say
 from lazarus_pit.cli.follow import JournalTail, LogTail, journal_end
 from lazarus_pit.cli.sentences import sentence
+from lazarus_pit.cli.top.asked import words
 from lazarus_pit.cli.top.looks import Key, Row
 from lazarus_pit.cli.why import CHATTER
 from lazarus_pit.core.model import Rules
@@ -81,6 +82,18 @@ class Closeup:
         return Details(self.key, title, why, tuple(told), tuple(self._lines))
 
 
+def far_details(row: Row) -> Details:
+    """Return what is told about a gateway outside every cell: what its request says."""
+    if row.request is None:
+        return Details(row.key, say.clean(row.label, 140), (), (), ())
+    probes = row.request.facts.get("probes")
+    seen = probes.items() if isinstance(probes, dict) else ()
+    facts = (f"{say.clean(name, 40)}: {say.clean(said, 160)}" for name, said in seen)
+    why = (words(row.request, time.time()), *facts)
+    title = f"{say.clean(row.label, 140)}: outside every cell"
+    return Details(row.key, title, why, (), ())
+
+
 def _log_of(paths: CellPaths, name: str) -> LogTail | None:
     return LogTail(paths.log(name)) if name else None
 
@@ -103,6 +116,8 @@ def foretold(row: Row, rules: Rules, *, up: bool) -> outlook.Outlook | None:
 
 def reason_of(row: Row, rules: Rules, *, up: bool) -> str:
     """Say in a sentence why a line needs a person."""
+    if row.request is not None:
+        return words(row.request, time.time())
     told = foretold(row, rules, up=up)
     if told is not None:
         why = next((line for line in told.coming if not line.startswith(DOWN)), "")
@@ -119,8 +134,11 @@ def _why(row: Row, rules: Rules, *, up: bool) -> tuple[str, tuple[str, ...]]:
         return f"{label}: {row.words}", tuple(said)
     now = time.time()
     readings = " · ".join(outlook.readings(row.agent, now))
+    asked = (words(row.request, now),) if row.request else ()
     title = f"{label}: {outlook.standing(row.agent, now)}"
-    return title, tuple(line for line in (*told.coming[:1], readings, *told.coming[1:]) if line)
+    return title, tuple(
+        line for line in (*asked, *told.coming[:1], readings, *told.coming[1:]) if line
+    )
 
 
 def laid_out(details: Details, width: int, height: int) -> list[str]:

@@ -11,16 +11,20 @@ from typing import NamedTuple
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import CellView, newest_beat, see_cell
 from lazarus_pit.cli.pulse import Pulse, feel
-from lazarus_pit.cli.top.looks import Key, Row
+from lazarus_pit.cli.top.asked import open_requests
+from lazarus_pit.cli.top.looks import POOL, Key, Row
 from lazarus_pit.core.model import Seconds
 from lazarus_pit.formats.names import is_cell_uuid
 from lazarus_pit.linux import inotify
 from lazarus_pit.linux.inotify import Inotify
+from lazarus_pit.records.approvals import Request
 
 UNWATCHED: Seconds = 2.0
 """How often everything is looked at where the kernel has no watch left to give."""
 _OF_CELLS = frozenset({b"cell.json", b"state.json", b".lazarus", b"logs"})
 """The names in a cell's directories that say something about it."""
+_RECORDS = b"records.db-wal"
+"""Written to by whoever changes the records, and by no reader."""
 
 
 class Wanted(NamedTuple):
@@ -29,6 +33,8 @@ class Wanted(NamedTuple):
     cells: frozenset[str]
     root: bool
     """Whether cells may have come or gone."""
+    asked: bool
+    """Whether the records may say something new."""
 
 
 class Seen(NamedTuple):
@@ -43,6 +49,8 @@ class Seen(NamedTuple):
     """Why the root cannot be listed; empty where it can."""
     at: float
     """When it was looked at, in Unix seconds."""
+    asked: Mapping[Key, Request] | None = None
+    """The open requests; ``None`` where nothing has changed in them."""
 
 
 class Fleet:
@@ -66,6 +74,7 @@ class Fleet:
         self._logs = -1
         self._dirty: set[str] = set()
         self._root = True
+        self._asked = True
         self._blind = False
         self._swept = 0.0
         self._problem = ""
@@ -92,7 +101,9 @@ class Fleet:
             elif owner == "":
                 comes = is_cell_uuid(os.fsdecode(name))
                 self._root = self._root or comes
-                matters = matters or comes or name == b"daemon.json"
+                asked = name == _RECORDS and bool(mask & inotify.IN_MODIFY)
+                self._asked = self._asked or asked
+                matters = matters or comes or asked or name == b"daemon.json"
             elif watch == self._logs:
                 matters = True
             elif owner is not None and name in _OF_CELLS:
@@ -103,7 +114,7 @@ class Fleet:
     def doubt(self) -> None:
         """Take everything as changed: a look has failed, and nobody knows what it has missed."""
         self._dirty.update(self._watches)
-        self._root = True
+        self._root = self._asked = True
 
     def take(self) -> Wanted:
         """Return what is to be looked at, which from now on counts as looked at."""
@@ -111,13 +122,13 @@ class Fleet:
         if self._blind and now - self._swept >= UNWATCHED:
             self.doubt()
             self._swept = now
-        wanted = Wanted(frozenset(self._dirty), self._root)
-        self._dirty, self._root = set(), False
+        wanted = Wanted(frozenset(self._dirty), self._root, self._asked)
+        self._dirty, self._root, self._asked = set(), False, False
         return wanted
 
     def follow(self, uuid: str | None) -> None:
         """Be woken by the journal and the logs of this cell, and of no other."""
-        logs = str(self._pit.cell(uuid).logs) if uuid else ""
+        logs = str(self._pit.cell(uuid).logs) if uuid and uuid != POOL else ""
         if self._logs >= 0:
             self._queue.remove(self._logs)
         self._logs = -1
@@ -142,7 +153,9 @@ class Fleet:
             if view is None:
                 self._forget(uuid)
         now = time.time()
-        return Seen(cells, self._beats(visible), feel(self._pit), self._problem, now)
+        beats, pulse = self._beats(visible), feel(self._pit)
+        asked = open_requests(self._pit) if wanted.asked else None
+        return Seen(cells, beats, pulse, self._problem, now, asked)
 
     def _list(self) -> set[str]:
         self._watch(str(self._pit.private), "")
@@ -182,7 +195,7 @@ class Fleet:
     def _beats(self, visible: Iterable[Row]) -> dict[Key, float]:
         beats = {}
         for row in visible:
-            if row.agent is not None:
+            if row.agent is not None and not row.is_far:
                 paths = CellPaths(self._pit.root, row.cell.uuid)
                 beat = newest_beat(paths, row.agent.name, row.agent.health)
                 if beat is not None:

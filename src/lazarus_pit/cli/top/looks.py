@@ -7,11 +7,16 @@ from typing import NamedTuple
 from lazarus_pit.cells.view import AgentView, CellView
 from lazarus_pit.cli.status import attempts_left, needs_a_person, state_words
 from lazarus_pit.core.model import Phase, Verdict
+from lazarus_pit.records.approvals import Request
 
 Key = tuple[str, str]
 """The UUID of a cell and the name of an agent; no name for a cell that shows no agents."""
 Order = tuple[int, str, str, str]
 """What lines are sorted by; its last part makes it unlike any other."""
+
+
+POOL = "pool"
+"""Stands for the UUID of a cell on the lines of gateways outside every cell."""
 
 
 class Look(NamedTuple):
@@ -67,6 +72,8 @@ class Row(NamedTuple):
     """The state as ``lazarus status`` calls it."""
     needs: bool
     """Whether it goes on only when a person acts."""
+    request: Request | None = None
+    """The open question whether it may be revived."""
 
     @property
     def key(self) -> Key:
@@ -88,6 +95,11 @@ class Row(NamedTuple):
         """When its newest beat came, in Unix seconds, as far as was seen."""
         age = self.agent.beat_age if self.agent else None
         return None if age is None else self.seen - age
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it is a gateway outside every cell."""
+        return self.cell.uuid == POOL
 
     @property
     def lives(self) -> bool:

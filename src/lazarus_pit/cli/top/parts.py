@@ -11,13 +11,16 @@ from lazarus_pit.cli.top.board import Board
 from lazarus_pit.cli.top.details import Details, laid_out, reason_of
 from lazarus_pit.cli.top.table import TONES
 from lazarus_pit.core.model import Rules
+from lazarus_pit.web.verbs import OF_APPROVALS
 
 NEEDS = 3
 """Lines for what needs a person; the rest is counted."""
-KEYS = (
-    *((action.key, action.verb) for action in ACTIONS),
-    *(("/", "find"), ("o", "sort"), ("?", "help"), ("q", "quit")),
-)
+_ALWAYS = (("/", "find"), ("o", "sort"), ("?", "help"), ("q", "quit"))
+_VERBS = tuple((action.key, action.verb) for action in ACTIONS)
+_ANSWERS = tuple(pair for pair in _VERBS if pair[1] in OF_APPROVALS)
+KEYS = (*(pair for pair in _VERBS if pair not in _ANSWERS), *_ALWAYS)
+KEYS_ASKED = (*_ANSWERS, *(pair for pair in _VERBS if pair[1] in ("revive", "stop")), *_ALWAYS)
+"""Of a line that is asked about: what answers it comes first."""
 
 
 def part(name: str, content: str | Text = "") -> Static:
@@ -52,10 +55,10 @@ def closely(details: Details, width: int, height: int) -> Text:
     return _stacked([title, *rest])
 
 
-def keys() -> Text:
+def keys(*, asked: bool = False) -> Text:
     """Return the last line: what each key does, in 80 columns."""
     text = Text(no_wrap=True)
-    for key, word in KEYS:
+    for key, word in KEYS_ASKED if asked else KEYS:
         text.append(f"{' ' if text else ''}{key}", "bold").append(f" {word}", TONES["quiet"])
     return text
 
