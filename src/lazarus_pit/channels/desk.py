@@ -52,7 +52,7 @@ class Desk:
     def __init__(self, pit: PitPaths, channel: str, clock: Callable[[], float] = time.time) -> None:
         """Open nothing yet; ``clock`` tells Unix seconds."""
         self.channel = channel
-        self._pit = pit
+        self.pit = pit
         self._clock = clock
 
     async def work(self) -> Work:
@@ -68,6 +68,10 @@ class Desk:
         receipt = Receipt("", self._clock())
         await asyncio.to_thread(self._delivered, request, receipt)
 
+    async def ask_again(self) -> None:
+        """Have what is open carried once more: the place where it was asked is no more."""
+        await asyncio.to_thread(self._ask_again)
+
     async def settled(self, request: str) -> None:
         """Note that how a request ended is shown."""
         await asyncio.to_thread(self._settled, request)
@@ -79,7 +83,7 @@ class Desk:
         """
         outcome = await asyncio.to_thread(self._hear, heard)
         if outcome.counts:
-            approvals.ring(self._pit.bell)
+            approvals.ring(self.pit.bell)
         return outcome
 
     async def recall(self) -> dict[str, str]:
@@ -93,12 +97,12 @@ class Desk:
     # ------------------------------------------------------------ in a thread
 
     def _work(self) -> Work:
-        if not self._pit.records.exists():
+        if not self.pit.records.exists():
             return Work([], [], None)
         now = self._clock()
-        with opened_records(self._pit.records) as db:
+        with opened_records(self.pit.records) as db:
             approvals.expire(db, now)
-            names = _Names(self._pit)
+            names = _Names(self.pit)
             still = approvals.pending(db, now)
             new = carried.uncarried(db, self.channel, now)
             ended = carried.unsettled(db, self.channel)
@@ -110,25 +114,29 @@ class Desk:
             )
 
     def _delivered(self, request: str, receipt: Receipt) -> None:
-        with opened_records(self._pit.records) as db:
+        with opened_records(self.pit.records) as db:
             approvals.delivered(db, request, self.channel, receipt.id, now=receipt.at)
 
+    def _ask_again(self) -> None:
+        with opened_records(self.pit.records) as db:
+            carried.forget_open(db, self.channel)
+
     def _settled(self, request: str) -> None:
-        with opened_records(self._pit.records) as db:
+        with opened_records(self.pit.records) as db:
             carried.settle(db, request, self.channel, self._clock())
 
     def _recall(self) -> dict[str, str]:
-        if not self._pit.records.exists():
+        if not self.pit.records.exists():
             return {}
-        with opened_records(self._pit.records) as db:
+        with opened_records(self.pit.records) as db:
             return carried.recall(db, self.channel)
 
     def _note(self, notes: Mapping[str, str]) -> None:
-        with opened_records(self._pit.records) as db, transaction(db):
+        with opened_records(self.pit.records) as db, transaction(db):
             carried.note(db, self.channel, notes)
 
     def _hear(self, heard: Heard) -> Outcome:
-        with opened_records(self._pit.records) as db, transaction(db):
+        with opened_records(self.pit.records) as db, transaction(db):
             carried.note(db, self.channel, heard.notes)
             if heard.word is None:
                 return _NOTHING
@@ -138,7 +146,7 @@ class Desk:
             return self._answer(db, heard, heard.word)
 
     def _answer(self, db: sqlite3.Connection, heard: Heard, word: reply.Word) -> Outcome:
-        names = _Names(self._pit)
+        names = _Names(self.pit)
         if heard.request:
             meant = _pressed(db, heard.request, names)
         else:

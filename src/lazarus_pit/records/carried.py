@@ -61,6 +61,15 @@ def unsettled(db: sqlite3.Connection, channel: str) -> list[Carried]:
     return [Carried(made(row), *row[10:]) for row in rows]
 
 
+def forget_open(db: sqlite3.Connection, channel: str) -> None:
+    """Forget that this channel has carried what is still open."""
+    db.execute(
+        "DELETE FROM deliveries WHERE channel = ?"
+        " AND approval IN (SELECT id FROM approvals WHERE outcome = 'open')",
+        (channel,),
+    )
+
+
 def settle(db: sqlite3.Connection, request: str, channel: str, now: float) -> None:
     """Note that the channel has shown how a request ended."""
     db.execute(
