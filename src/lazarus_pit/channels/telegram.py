@@ -20,8 +20,8 @@ from lazarus_pit.channels.base import (
     Outcome,
     Receipt,
 )
-from lazarus_pit.channels.choose import secret
 from lazarus_pit.channels.desk import Desk
+from lazarus_pit.channels.secrets import secret
 from lazarus_pit.channels.telegram_api import (
     HOPELESS_SECONDS,
     Bot,
