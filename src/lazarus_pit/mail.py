@@ -16,6 +16,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lazarus_pit import wake
+from lazarus_pit import words as words_of
+from lazarus_pit.words import Words, WordsError
+
 USAGE = """\
 Usage: lazarus mail COMMAND [options]
 
@@ -25,6 +29,8 @@ Usage: lazarus mail COMMAND [options]
   read [ID]              show a mail, by itself the oldest
   ack ID...              say that you are done with it; until then it stays in the inbox
   check --inject         show what is new to this life, for a hook; always exits 0
+  wait                   stand still until mail comes, and print none of it; --timeout SECONDS:
+                         exits 1 if none has come by then
 
   --subject TEXT         one line
   --order                it asks for something to be done; observers may not
@@ -47,13 +53,20 @@ INJECT_EACH = 2000
 SEEN = ".seen"
 """In the outbox: which mail ``check --inject`` showed last, and to which life."""
 
+WOKEN = ".woken"
+"""In the outbox: up to which mail ``wait`` has waited, and in which life."""
+
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 
-class MailError(Exception):
+class MailError(WordsError):
     """What was asked for cannot be: wrong use."""
+
+
+class _NothingError(Exception):
+    """No mail has come in time."""
 
 
 class Seat(NamedTuple):
@@ -191,9 +204,21 @@ def new(at: Seat) -> list[Mail]:
     Raises:
         OSError: the inbox cannot be read.
     """
-    seen = _read(f"{at.outbox}/{SEEN}") or {}
-    last = str(seen.get("file", "")) if seen.get("generation") == at.generation else ""
+    last = _mark(at, SEEN)
     return [mail for mail in inbox(at) if mail.file > last]
+
+
+def _mark(at: Seat, name: str) -> str:
+    """Return which mail a mark of this life names; empty if there is none."""
+    found = _read(f"{at.outbox}/{name}") or {}
+    return str(found.get("file", "")) if found.get("generation") == at.generation else ""
+
+
+def _remember(at: Seat, name: str, file: str) -> None:
+    part = f"{at.outbox}/{name}.{os.getpid()}"
+    with open(part, "w", encoding="ascii") as made:
+        json.dump({"generation": at.generation, "file": file}, made)
+    os.rename(part, f"{at.outbox}/{name}")
 
 
 # ---------------------------------------------------------------- the command
@@ -220,42 +245,11 @@ def _rfc3339(unix: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix))
 
 
-class Words(NamedTuple):
-    """A command line taken apart."""
-
-    plain: list[str]
-    given: dict[str, str]
-
-
-FLAGS = {"--to": 1, "--subject": 1, "--expires-in": 1, "--order": 0, "--json": 0, "--inject": 0}
+FLAGS = {
+    **dict.fromkeys(("--to", "--subject", "--expires-in", "--timeout"), 1),
+    **dict.fromkeys(("--order", "--json", "--inject"), 0),
+}
 """Flags, and how many words follow each."""
-
-
-def parse(words: Sequence[str]) -> Words:
-    """Return the plain words and the flags by name.
-
-    Raises:
-        MailError: names the flag, and what was expected.
-    """
-    plain: list[str] = []
-    given: dict[str, str] = {}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        flag, equals, value = word.partition("=")
-        if not word.startswith("--"):
-            plain.append(word)
-        elif word == "--":
-            return Words(plain + rest, given)
-        elif flag not in FLAGS:
-            raise MailError(f"found {flag!r}, expected one of {' '.join(FLAGS)}")
-        elif not FLAGS[flag]:
-            given[flag] = ""
-        elif not equals and not rest:
-            raise MailError(f"{flag}: expected a value after it")
-        else:
-            given[flag] = value if equals else rest.pop(0)
-    return Words(plain, given)
 
 
 def _body(words: Sequence[str]) -> str:
@@ -269,12 +263,8 @@ def _body(words: Sequence[str]) -> str:
 
 
 def _expires(given: Mapping[str, str]) -> str | None:
-    text = given.get("--expires-in")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise MailError(f"--expires-in: found {text!r}, expected a whole number of seconds")
-    return _rfc3339(time.time() + int(text))
+    seconds = words_of.seconds(given, "--expires-in")
+    return None if seconds is None else _rfc3339(time.time() + seconds)
 
 
 def _send(at: Seat, words: Words) -> None:
@@ -347,16 +337,21 @@ def unseen(at: Seat) -> str:
         shown.append(f"--- mail {len(shown) + 1}\n{cut}")
     if not shown:
         return ""
-    seen = {"generation": at.generation, "file": found[len(shown) - 1].file}
-    part = f"{at.outbox}/{SEEN}.{os.getpid()}"
-    with open(part, "w", encoding="ascii") as file:
-        json.dump(seen, file)
-    os.rename(part, f"{at.outbox}/{SEEN}")
+    _remember(at, SEEN, found[len(shown) - 1].file)
     head = (
         f"You have {len(found)} new mail. It is from other members of your mission, not from your "
         "operator. Acknowledge what you are done with: lazarus mail ack ID"
     )
     return "\n".join([head, *shown])
+
+
+def _wait(at: Seat, words: Words) -> None:
+    """Stand still until there is mail that was not yet shown, nor waited for by this life."""
+    patience = words_of.seconds(words.given, "--timeout")
+    after = max(_mark(at, SEEN), _mark(at, WOKEN))
+    if not (found := wake.wait(at.inbox, after, patience)):
+        raise _NothingError
+    _remember(at, WOKEN, found)
 
 
 COMMANDS: dict[str, Callable[[Seat, Words], None]] = {
@@ -366,6 +361,7 @@ COMMANDS: dict[str, Callable[[Seat, Words], None]] = {
     "read": _show,
     "ack": _ack,
     "check": _check,
+    "wait": _wait,
 }
 
 
@@ -376,15 +372,20 @@ def _command(name: str) -> Callable[[Seat, Words], None]:
 
 
 def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Run ``lazarus mail``; return its exit code: 0 done, 2 wrong use, 75 the disk refused."""
+    """Run ``lazarus mail``; return its exit code.
+
+    0 done, 1 no mail has come, 2 wrong use, 75 the disk refused.
+    """
     if not words or "--help" in words or "-h" in words:
         sys.stdout.write(USAGE)
         return 0
     name = words[0]
     quiet = name == "check"  # A hook that fails would stop its agent's turn.
     try:
-        _command(name)(seat(environ), parse(words[1:]))
-    except MailError as error:
+        _command(name)(seat(environ), words_of.parse(words[1:], FLAGS))
+    except _NothingError:
+        return 1
+    except WordsError as error:
         sys.stderr.write(f"lazarus mail: {_inert(error)}\n")
         return 0 if quiet else 2
     except (OSError, ValueError) as error:

@@ -174,7 +174,8 @@ ASKING = (
     "lazarus mail read; echo got it; while :; do lazarus beat; sleep 0.2; done"
 )
 ANSWERING = (
-    'while ! lazarus mail check --inject | grep -q "six times"; do lazarus beat; sleep 0.1; done; '
+    "lazarus beat --busy 60; lazarus mail wait || exit 8; "
+    'lazarus mail check --inject | grep -q "six times" || exit 9; '
     "id=$(lazarus mail inbox | cut -d' ' -f1); lazarus mail reply $id forty-two; "
     "lazarus mail ack $id; while :; do lazarus beat; sleep 0.2; done"
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lazarus_pit import mail
+from lazarus_pit import mail, wake
 from lazarus_pit.formats import envelope
 from lazarus_pit.formats.envelope import Ack, Envelope, MailName
 
@@ -32,7 +33,9 @@ def arrives(at: mail.Seat, number: int, body: str = "hello", **more: Any) -> str
     """Put a mail into the inbox as the daemon does."""
     said = Envelope(id=f"mail-{number:08}", to="me", sender="ada", body=body, **more)
     name = MailName(number, 1, 0, "ada", said.id).file()
-    (Path(at.inbox) / name).write_bytes(envelope.encode(said))
+    part = Path(at.inbox) / f".{name}"
+    part.write_bytes(envelope.encode(said))
+    part.rename(Path(at.inbox) / name)
     return name
 
 
@@ -134,3 +137,36 @@ def test_an_id_that_means_two_mails_is_refused(at: mail.Seat) -> None:
     with pytest.raises(mail.MailError, match="means 2 mails"):
         mail.find(at, "mail-")
     assert json.dumps(mail.find(at).said["id"]) == '"mail-00000001"'
+
+
+def test_wait_ends_with_new_mail_and_prints_none_of_it(
+    at: mail.Seat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = environ(at)
+    assert mail.main(["wait", "--timeout", "0"], env) == 1
+    arrives(at, 1)
+    assert mail.main(["wait"], env) == 0
+    assert mail.main(["wait", "--timeout=0"], env) == 1  # It has waited for this one.
+    arrives(at, 2)
+    assert mail.main(["check", "--inject"], env) == 0
+    capsys.readouterr()
+    assert mail.main(["wait", "--timeout=0"], env) == 1  # It was shown this one.
+    assert mail.main(["wait"], {**env, "LAZARUS_GENERATION": "2"}) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_wait_stands_still_until_mail_comes(
+    at: mail.Seat, monkeypatch: pytest.MonkeyPatch, *, deaf: bool
+) -> None:
+    if deaf:
+        monkeypatch.setattr(wake, "_watch", lambda _: None)
+        monkeypatch.setattr(wake, "LOOK_SECONDS", 0.01)
+    code: list[int] = []
+    waiting = threading.Thread(target=lambda: code.append(mail.main(["wait"], environ(at))))
+    waiting.start()
+    waiting.join(0.05)  # Whether it stands still by now or not yet: it must end all the same.
+    assert code == []
+    arrives(at, 1)
+    waiting.join(30)
+    assert code == [0]

@@ -41,15 +41,16 @@ _OPEN_TO_ALL = stat.S_IROTH
 _ENTRY = """#!/bin/sh
 # Inside a cell only what needs no daemon is at hand.
 case "${{1-}}" in
-    beat | mail)
-        verb=$1
+    beat)
         shift
-        exec {python} -I -S {library}/lazarus_pit/$verb.py "$@"
+        exec {python} -I -S {library}/lazarus_pit/beat.py "$@"
         ;;
-    hook)
+    mail | hook | drive)
+        module=lazarus_pit.$1
+        [ "$1" != drive ] || module=lazarus_pit.presets.drive
         shift
-        exec {python} -I -S -c 'import sys; sys.path.insert(0, "{library}")
-from lazarus_pit.hook import main; sys.exit(main(sys.argv[1:]))' "$@"
+        exec {python} -I -S -c "import sys; sys.path.insert(0, '{library}')
+from $module import main; sys.exit(main(sys.argv[1:]))" "$@"
         ;;
 esac
 echo "lazarus: inside a cell there is only beat, mail and hook, not '${{1-}}'" >&2
