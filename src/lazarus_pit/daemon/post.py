@@ -10,16 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lazarus_pit.cells.checkpoint.save import Saved
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import CellStatus, Key, Role
+from lazarus_pit.daemon.clerk import Clerk
 from lazarus_pit.daemon.roster import Roster, Stamp
 from lazarus_pit.daemon.router import Desk, Outcome, Router
 from lazarus_pit.daemon.watch import Kind, Watch
+from lazarus_pit.errors import LazarusError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +55,21 @@ class Post:
         roster: Roster,
         agents: Mapping[Key, Agent],
         tell: Callable[[Told], None],
+        take: Callable[[CellPaths, str], Awaitable[Saved]] | None = None,
     ) -> None:
-        """Serve the members in ``roster``; ``agents`` knows which life each of them lives."""
+        """Serve the members in ``roster``; ``agents`` knows which life each of them lives.
+
+        ``take`` takes a checkpoint of a cell, with a note, for a coordinator that asks for one.
+        """
         self._loop = loop
         self._roster = roster
         self._agents = agents
         self._tell = tell
         self._watch = Watch(loop, self._seen, self._blinded, batch=0.0)
-        self._router = Router()
+        self._take = take
+        self._saves: set[asyncio.Task[None]] = set()
+        clerk = Clerk(PitPaths(roster.root), agents, self._save)
+        self._router = Router(clerk.answer)
         self._thread = ThreadPoolExecutor(1, "bus")
         self._ready: dict[Key, None] = {}
         self._unswept: list[Key] = []
@@ -97,6 +108,8 @@ class Post:
     def close(self) -> None:
         """Finish the round that is under way and look no more."""
         self._closed = True
+        for task in self._saves:
+            task.cancel()
         self._thread.shutdown(cancel_futures=True)
         self._watch.close()
 
@@ -175,6 +188,28 @@ class Post:
         lives = ((name, self._agents.get(f"{uuid}/{name}")) for name in members)
         roles = {name: member.role for name, member in members.items()}
         return roles, {name: agent.generation for name, agent in lives if agent is not None}
+
+    # ------------------------------------------------------------ checkpoints that are asked for
+
+    def _save(self, uuid: str, note: str, told: Callable[[str], None]) -> None:
+        """Have a checkpoint taken; called in the bus's thread."""
+
+        def begin() -> None:
+            task = self._loop.create_task(self._saved(uuid, note, told))
+            self._saves.add(task)
+            task.add_done_callback(self._saves.discard)
+
+        self._loop.call_soon_threadsafe(begin)
+
+    async def _saved(self, uuid: str, note: str, told: Callable[[str], None]) -> None:
+        try:
+            if self._take is None:
+                raise RefusedError("this daemon takes none")
+            saved = await self._take(self._roster.cells[uuid].paths, note)
+        except (LazarusError, KeyError) as error:
+            told(f"no checkpoint was taken: {error}")
+        else:
+            told(f"checkpoint {saved.name} was taken")
 
     # ------------------------------------------------------------ telling
 
