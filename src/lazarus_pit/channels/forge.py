@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -231,6 +232,15 @@ class Forge:
         if 200 <= answer.status_code < 300:
             return answer.headers, data
         raise _fault(what, answer, data)
+
+
+def unix(stamp: str) -> float:
+    """Return a time as Unix seconds; forges write them in zones of their own. 0 for none."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return 0.0
+    return moment.timestamp() if moment.tzinfo else 0.0
 
 
 def _api(url: str) -> tuple[str, bool]:

@@ -32,8 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     close_on_revive: bool = True
     reopen_within: float = 86_400.0
     """Seconds: a death so soon after the last recovery goes on in the same issue."""
-    approvers: tuple[str, ...] = ()
-    """Whose comments are answers."""
+    asks_there: bool = False
+    """Whether somebody else asks for a word in the same issue."""
 
 
 class Scene(Struct, frozen=True, kw_only=True):
@@ -114,6 +114,12 @@ def cell_ended(incident: Incident, event: Event, settings: Settings) -> Step:
     return _closed(incident, event, f"its cell was {what}: nobody watches it any more", settings)
 
 
+def subject_of(request: str) -> str:
+    """Return whom an incident is about, by the subject of a request for a person's word."""
+    place, _, name = request.partition("/")
+    return f"{place}/{one_line(name, NAME_SHOWN)}"
+
+
 def title_of(agent: str, seconds: float) -> str:
     """Return the title of an issue (contract 5.1)."""
     return f"{prefix_of(agent)} agent dead ({int(seconds)}s)"
@@ -185,17 +191,11 @@ def _condemned(incident: Incident, event: Event, _scene: Scene, _settings: Setti
 
 
 def _asked(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
-    if not incident.open:
+    if not incident.open or settings.asks_there:
         return incident, []
     seconds = int(_number(event.data.get("expires_in")))
     said = f"**May it be revived?** A word is waited for until {seconds} s after this."
-    if settings.approvers:
-        names = ", ".join(code(name, 60) for name in settings.approvers)
-        yes, no = code(f"revive {incident.agent}"), code(f"skip {incident.agent}")
-        said += f" A comment that says {yes} or {no} and nothing else is an answer, by {names}."
-    else:
-        said += " `lazarus approvals` lists it."
-    return _repeated(incident, said)
+    return _repeated(incident, f"{said} `lazarus approvals` lists it.")
 
 
 def _answered(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:

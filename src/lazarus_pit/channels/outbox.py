@@ -27,7 +27,8 @@ T = TypeVar("T")
 MOST_REFUSALS = 5
 """After so many a post is given up: it must not keep back what comes after it."""
 COLOUR = "8a2be2"
-_SIGN = "<!-- lazarus:"
+SIGN = "<!-- lazarus:"
+"""The beginning of all that a pit writes at a forge; nobody sees it there."""
 
 
 class Outbox:
@@ -113,7 +114,7 @@ class Outbox:
             issue = await self._find(post, action)
         if issue is None:
             label = await self._labelled()
-            head = f"{_SIGN}{_marker(post)} post={post.key} -->"
+            head = f"{SIGN}{_marker(post)} post={post.key} -->"
             issue = await self._forge.open(action.title, f"{head}\n{action.body}", [label])
             return issue.number
         if post.key in _first_line(issue.text):
@@ -137,7 +138,7 @@ class Outbox:
         marked = [one for one in self._open if f"{_marker(post)} " in _first_line(one.text)]
         named = [one for one in self._open if one.title.startswith(prefix)]
         # One that bears another agent's marker is about a namesake in another cell.
-        unmarked = [one for one in named if not _first_line(one.text).startswith(_SIGN)]
+        unmarked = [one for one in named if not _first_line(one.text).startswith(SIGN)]
         found = marked or unmarked
         return min(found, key=lambda one: one.number) if found else None
 
@@ -148,7 +149,7 @@ class Outbox:
                 known = await self._forge.comments(number)
                 if any(f"post={post.key} " in _first_line(one.text) for one in known):
                     return True
-            await self._forge.comment(number, f"{_SIGN}post={post.key} -->\n{text}")
+            await self._forge.comment(number, f"{SIGN}post={post.key} -->\n{text}")
         except ForgeRefusedError as error:
             if error.status in (404, 410):
                 log.warning("issue %d was removed; what was to be said in it is dropped", number)
@@ -169,7 +170,7 @@ class Outbox:
 
 def is_ours(text: str) -> bool:
     """Whether a page or comment was written by a pit."""
-    return _first_line(text).startswith(_SIGN)
+    return _first_line(text).startswith(SIGN)
 
 
 def _marker(post: Post) -> str:

@@ -26,7 +26,7 @@ from lazarus_pit.core.model import Seconds
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.instant import from_rfc3339, to_rfc3339
 from lazarus_pit.formats.journal import Event
-from lazarus_pit.records import outbox
+from lazarus_pit.records import carried, outbox
 from lazarus_pit.records.database import opened_records, transaction
 
 log = logging.getLogger(__name__)
@@ -119,13 +119,13 @@ class Teller:
         """
         places = places_of(self._pit, cells=self._cells, far=self._far)
         with opened_records(self._pit.records) as db:
-            cursors = outbox.notes(db, self.queue)
+            cursors = carried.recall(db, self.queue)
             since = float(cursors.pop(_SINCE, time.time() - FRESH_SECONDS))
             heard = read_on(places, cursors, since)
             if heard.cursors or heard.events or heard.gone or not cursors:
                 with transaction(db):
                     self._follow(db, heard)
-                    outbox.note(db, self.queue, {**heard.cursors, _SINCE: str(since)})
+                    carried.note(db, self.queue, {**heard.cursors, _SINCE: str(since)})
                     outbox.forget(db, self.queue, heard.gone)
 
     def _follow(self, db: sqlite3.Connection, heard: Heard) -> None:
@@ -133,7 +133,7 @@ class Teller:
             if event.event in _ENDS and place != PIT:
                 self._end_cell(db, place, event)
             elif event.event in incidents.EVENTS and event.agent:
-                subject = f"{place or 'pool'}/{event.agent}"
+                subject = incidents.subject_of(f"{place or 'pool'}/{event.agent}")
                 known = self._known(db, subject)
                 scene = self._scene(place, event)
                 self._queue(

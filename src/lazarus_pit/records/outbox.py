@@ -109,21 +109,6 @@ def numbered(db: sqlite3.Connection, forge: str, subject: str, number: int | Non
     )
 
 
-def notes(db: sqlite3.Connection, channel: str) -> dict[str, str]:
-    """Return what a channel noted: how far it has read, whom it has answered."""
-    rows = db.execute("SELECT key, value FROM channel_notes WHERE channel = ?", (channel,))
-    return dict(rows.fetchall())
-
-
-def note(db: sqlite3.Connection, channel: str, found: Mapping[str, str]) -> None:
-    """Keep notes of a channel."""
-    db.executemany(
-        "INSERT INTO channel_notes (channel, key, value) VALUES (?, ?, ?)"
-        " ON CONFLICT (channel, key) DO UPDATE SET value = excluded.value",
-        [(channel, key, value) for key, value in found.items()],
-    )
-
-
 def forget(db: sqlite3.Connection, channel: str, keys: Iterable[str]) -> None:
     """Drop notes of a channel."""
     db.executemany(
