@@ -246,6 +246,20 @@ def test_people_write_from_the_host_whether_the_daemon_is_up_or_down(pit: Pit) -
     lazarus(pit, "mail", "ack", *ben, sent)
     assert arrived(pit, cell, "ada", 1)[0]["reply_to"] == sent
     pit.wait(lambda: not inbox(cell, "ben"), "the acknowledgement")
+    log = lazarus(pit, "mail", "log", "--cell", "pond").splitlines()
+    assert [line.split("  ", 1)[1] for line in log] == [
+        "ada > ben  done  tea",
+        "ben > ada  waiting  Re: tea",
+    ]
+    assert lazarus(pit, "mail", "log", "--cell", "pond", "--last", "1").splitlines() == log[1:]
+    agents = json.loads(lazarus(pit, "cell", "show", "pond", "--json"))["agents"]
+    assert {one["name"]: one["unread"] for one in agents} == {
+        "ada": 1,
+        "ben": 0,
+        "obs": 0,
+        "worker": 0,
+    }
+    assert "--last" in lazarus(pit, "mail", "log", "--cell", "pond", "--last", "x", code=2)
     stranger = ("--cell", "pond", "--as", "worker")
     refused = lazarus(pit, "mail", "send", *stranger, "--to", "ben", "no", code=2)
     assert "expected a person of this cell (ada, ben, obs)" in refused

@@ -120,7 +120,7 @@ def test_reading_changes_nothing_and_has_a_stable_shape(lazarus: Typist) -> None
     assert set(status["cells"][0]["agents"][0]) == {
         *("name", "role", "kind", "desired", "state", "phase", "reason", "healthy", "verdict"),
         *("heartbeat_age", "generation", "revive_count", "attempts_left", "pid", "sandbox"),
-        *("says", "readings", "isolation", "limits"),
+        *("says", "readings", "isolation", "limits", "unread"),
     }
     assert lazarus("cells", "--json").json()["cells"] == status["cells"]
     assert lazarus("cell", "show", "pond", "--json").json() == status["cells"][0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -133,6 +133,45 @@ class Box:
         with durably("cannot be removed", self.dead):
             for file in sorted(os.listdir(self.dead))[:-DEAD_KEPT]:
                 os.unlink(self.dead / file)
+
+
+class Filed(NamedTuple):
+    """A mail as it lies in a cell."""
+
+    receiver: str
+    state: str
+    """``waiting``, ``done`` or ``dead``."""
+    name: MailName
+    file: Path
+
+
+def filed(paths: CellPaths, members: Iterable[str]) -> list[Filed]:
+    """Return all mail of these members that is still there, in the order of its delivery.
+
+    Raises:
+        StoreError: a directory cannot be read.
+    """
+    found = []
+    for member in members:
+        places = {
+            "waiting": paths.inbox(member),
+            "done": paths.done(member),
+            "dead": paths.dead(member),
+        }
+        for state, place in places.items():
+            with durably("cannot be read", place), suppress(FileNotFoundError):
+                for _, name in _names(place):
+                    found.append(Filed(member, state, name, place / name.file()))
+    return sorted(found, key=lambda one: one.name.sequence)
+
+
+def unread(paths: CellPaths, member: str) -> int:
+    """Return how many mails a member has not acknowledged; 0 where that cannot be seen."""
+    try:
+        with os.scandir(paths.inbox(member)) as entries:
+            return sum(not entry.name.startswith(".") for entry in entries)
+    except OSError:
+        return 0
 
 
 def _make(folder: Path) -> None:

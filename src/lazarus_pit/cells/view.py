@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lazarus_pit.cells import store
+from lazarus_pit.cells import mailbox, store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.listing import SUPERVISED, Listed, list_cells, look_at
 from lazarus_pit.core.model import CellStatus, Desired, Phase, Seconds
@@ -38,6 +38,8 @@ class AgentView(Struct, frozen=True, kw_only=True):
     beat_age: Seconds | None = None
     openings: Openings = Openings()
     """What its cell and its own entry let it have beyond the walls."""
+    unread: int = 0
+    """Mails that it has not acknowledged."""
 
 
 class CellView(Struct, frozen=True, kw_only=True):
@@ -118,13 +120,14 @@ def _see_agent(
         health=health,
         beat_age=_beat_age(paths, member.name, health, now),
         openings=openings_of(manifest, member, Openings()),
+        unread=mailbox.unread(paths, member.name),
     )
 
 
 def phase_word(manifest: Manifest, member: Member, health: Health | None) -> str:
     """Return the phase as users know it."""
-    if not (member.joined_at or member.command):
-        return "invited"
+    if member.found.get("joined_at") == "" and not member.command:
+        return "invited"  # By a proposal; who wrote a manifest by hand may have said nothing.
     if member.kind is Kind.HUMAN:
         return "human"
     if not member.command:

@@ -56,6 +56,7 @@ def standing(seen: AgentView, now: float) -> str:
 def readings(seen: AgentView, now: float) -> list[str]:
     """Say what the verdict rests on, one reading a line; only what was seen."""
     lines = [f"last beat {span(seen.beat_age)} ago"] if seen.beat_age is not None else []
+    lines += [f"mail that it has not acknowledged: {seen.unread}"] * bool(seen.unread)
     if seen.health is None:
         return lines
     found: Mapping[str, Any] = seen.health.readings
@@ -249,13 +250,15 @@ _COMING: Mapping[str, Callable[[Case], tuple[str, ...]]] = {
     Phase.STOPPED: _stopped,
     Phase.EXITED: _exited,
 }
+_APPROVE = "lazarus approve {}   the word that is waited for: it comes back"
+_DENY = "lazarus deny {}   it stays dead"
 _REVIVE = "lazarus revive {}   a new life now, attempts and holds cleared"
 _STOP = "lazarus stop {}   ended, and it stays stopped"
 _START = "lazarus start {}   a new life"
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((Phase.BACKOFF, Phase.STARTING, Phase.RUNNING, Phase.HELD), (_REVIVE, _STOP)),
     Phase.FENCING: (_STOP,),
-    Phase.AWAITING: (_REVIVE, _STOP),
+    Phase.AWAITING: (_APPROVE, _DENY, _REVIVE, _STOP),
     Phase.ESCALATED: (_REVIVE, _STOP),
     Phase.STOPPED: (_START,),
     Phase.EXITED: (_START,),

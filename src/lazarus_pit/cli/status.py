@@ -14,7 +14,7 @@ from lazarus_pit.core.model import Phase
 from lazarus_pit.formats.isolation import words
 from lazarus_pit.formats.limits import NO_ROOM
 
-HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "SAYS")
+HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "MAIL", "SAYS")
 REASONED = (Phase.ESCALATED, Phase.HELD)
 """States that say little without their reason."""
 NEEDS_A_PERSON = ("escalated", "awaiting", "held: auth_hold", "held: needs_input")
@@ -56,7 +56,8 @@ def row(agent: AgentView) -> list[str]:
     """Return an agent's line of the table, in the order of ``HEAD``."""
     health = agent.health
     if health is None:
-        return [agent.name, agent.shown, "-", say.span(agent.beat_age), "-", "-", "-", "-"]
+        beat = say.span(agent.beat_age)
+        return [agent.name, agent.shown, "-", beat, "-", "-", "-", str(agent.unread), "-"]
     left = attempts_left(agent)
     return [
         agent.name,
@@ -66,6 +67,7 @@ def row(agent: AgentView) -> list[str]:
         str(health.generation),
         "-" if left is None else str(left),
         str(health.pid or "-"),
+        str(agent.unread),
         say.clean(health.status or "-", 40),
     ]
 
@@ -173,4 +175,5 @@ def agent_object(agent: AgentView) -> dict[str, Any]:
         "isolation": words(agent.openings),
         "says": health.status if health else None,
         "readings": health.readings if health else {},
+        "unread": agent.unread,
     }

@@ -47,6 +47,7 @@ def test_a_running_agent_of_a_frozen_cell_is_frozen() -> None:
         (AGENT, "waiting"),
         (Member(name="a", role=Role.DEVELOPER), "no command"),
         (Member(name="a", role=Role.DEVELOPER, kind=Kind.HUMAN), "human"),
+        (Member(name="a", role=Role.DEVELOPER, found={"joined_at": ""}), "invited"),
     ],
 )
 def test_who_was_never_seen(member: Member, word: str) -> None:
