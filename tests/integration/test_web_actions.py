@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from integration.pit import Pit
-from integration.website import Website, website
+from integration.website import Website, agents_of, website
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.core.model import Role
+from lazarus_pit.formats.manifest import Kind
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +19,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Website, 
     try:
         cell = pit.cell(name="pond")
         pit.spawn(cell, "scribe", "sleep", "600")
+        pit.spawn(cell, "ada", kind=Kind.HUMAN, role=Role.COORDINATOR)
         pit.wait_event(cell, "agent_started", "scribe")
         with website(pit) as site:
             yield site, cell
@@ -82,3 +85,60 @@ def test_a_viewer_only_looks(living: tuple[Website, CellPaths]) -> None:
     assert (answer.status_code, missing.status_code) == (403, 403)
     with site.client() as client:
         assert client.post(f"/api/v1/cells/{cell.uuid}/freeze").status_code == 401
+
+
+def test_the_same_wish_is_done_once_and_can_be_asked_for(
+    living: tuple[Website, CellPaths],
+) -> None:
+    site, cell = living
+    base = f"/api/v1/cells/{cell.uuid}"
+    with site.by_socket() as client:
+        before = len(client.get(base).json()["checkpoints"])
+        key = {"Idempotency-Key": "mine-1"}
+        first, again = (client.post(f"{base}/checkpoint", headers=key) for _ in range(2))
+        other = client.post(f"{base}/checkpoint", headers=key, json={"note": "another"})
+        assert len(client.get(base).json()["checkpoints"]) == before + 1
+        found = client.get(first.headers["location"]).json()
+        listed = client.get("/api/v1/operations").json()["operations"]
+        assert client.get("/api/v1/operations/nonsense").status_code == 404
+    assert (first.status_code, again.json()) == (202, first.json())
+    assert (other.status_code, "used before" in other.json()["error"]) == (409, True)
+    assert (found["verb"], found["subject"], found["state"]) == ("checkpoint", cell.uuid, "done")
+    assert found in listed
+
+
+def test_a_wish_about_another_state_is_refused(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    base = f"/api/v1/cells/{cell.uuid}"
+    site.pit.wait(lambda: site.pit.health(cell)["scribe"].phase == "running", "scribe runs")
+    with site.by_socket() as client:
+        agent = agents_of(client.get(base).json())["scribe"]
+        stale = client.post(f"{base}/agents/scribe/stop", headers={"If-Match": '"1.dead.run"'})
+        assert (stale.status_code, agent["version"] in stale.json()["error"]) == (412, True)
+        version = client.get(base).json()["version"]
+        frozen = client.post(f"{base}/freeze", headers={"If-Match": f'"{version}"'})
+        assert frozen.status_code == 202, frozen.text
+        late = client.post(f"{base}/thaw", headers={"If-Match": f'"{version}"'})
+        assert (late.status_code, client.post(f"{base}/thaw").status_code) == (412, 202)
+
+
+def test_a_person_writes_and_everybody_may_read(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    base = f"/api/v1/cells/{cell.uuid}/mail"
+    body = "<b>-- --root=/ \u202e</b>" + "x" * 3000
+    with site.client(site.login("operator")) as client:
+        sent = client.post(base, json={"as": "ada", "to": "*", "subject": "Hm", "body": body})
+        assert sent.status_code == 202, sent.text
+        found = site.pit.wait(lambda: client.get(base).json()["mail"], "that it is delivered")
+        whole = client.get(f"{base}/scribe/{found[-1]['id']}").json()
+        posed = client.post(base, json={"as": "scribe", "to": "ada", "body": "?"})
+        empty = client.post(base, json={"as": "ada", "to": "scribe"})
+    mail = found[-1]
+    assert (mail["from"], mail["receiver"], mail["box"]) == ("ada", "scribe", "inbox")
+    assert (mail["is_cut"], mail["body"]) == (True, body[:2000])
+    assert (whole["is_cut"], whole["body"]) == (False, body)
+    assert (posed.status_code, "expected a person" in posed.json()["error"]) == (400, True)
+    assert (empty.status_code, empty.json()["error"]) == (400, "body: missing")
+    with site.client(site.login("viewer")) as client:
+        assert client.get(base).status_code == 200
+        assert client.post(base, json={}).status_code == 403

@@ -29,6 +29,7 @@ def serve(
     place: Place = HERE,
 ) -> int:
     """Answer on loopback and on ``.lazarus-pit/api.sock`` until SIGTERM or Ctrl-C."""
+    from lazarus_pit.web.operations import Operations  # noqa: PLC0415
     from lazarus_pit.web.serve import serve as listen  # noqa: PLC0415 - no other verb needs it
     from lazarus_pit.web.spots import Server, Words  # noqa: PLC0415
 
@@ -44,7 +45,7 @@ def serve(
 
     command = (sys.executable, "-m", "lazarus_pit")
     words = Words(lines, sentence, need_of)
-    listen(Server(pit, words, command, tuple(where(config))), host, port, ready)
+    listen(Server(pit, words, command, tuple(where(config)), Operations()), host, port, ready)
     return 0
 
 

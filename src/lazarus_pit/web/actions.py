@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from lazarus_pit.web import verbs
-from lazarus_pit.web.spots import Server, agent_of, cell_of, refuse
+from lazarus_pit.errors import UsageError
+from lazarus_pit.web import fleet, verbs
+from lazarus_pit.web.operations import Asked
+from lazarus_pit.web.shapes import Accepted, Operation, Operations, Refusal
+from lazarus_pit.web.spots import Query, Server, agent_of, as_json, cell_of, number, refuse
 
+LIMIT = Query("limit", "How many, the newest.", 100, 1, 1000)
+_KEY_CHARACTERS = 200
 _REFUSED = {1: 409, 2: 400, 75: 503}
 """The answer to a command's exit code."""
 
@@ -19,8 +24,11 @@ def on_cell(server: Server, request: Request) -> Response:
     paths = cell_of(server, request)
     if paths is None:
         return refuse(404, "there is no such cell")
+    version = fleet.look(paths, server.words.need).version
+    if stale := _stale(request, version):
+        return stale
     word = request.url.path.rpartition("/")[2]
-    return act(server, request, verbs.OF_CELLS[word], [word, paths.uuid])
+    return act(server, request, verbs.OF_CELLS[word], [word, paths.uuid], paths.uuid)
 
 
 def on_agent(server: Server, request: Request) -> Response:
@@ -28,18 +36,54 @@ def on_agent(server: Server, request: Request) -> Response:
     found = agent_of(server, request)
     if found is None:
         return refuse(404, "there is no such agent")
-    word = request.url.path.rpartition("/")[2]
-    return act(server, request, verbs.OF_AGENTS[word], [word, f"{found[0].uuid}/{found[1]}"])
+    paths, name = found
+    members = fleet.look(paths, server.words.need).agents
+    version = next((agent.version for agent in members if agent.name == name), "")
+    if stale := _stale(request, version):
+        return stale
+    word, subject = request.url.path.rpartition("/")[2], f"{paths.uuid}/{name}"
+    return act(server, request, verbs.OF_AGENTS[word], [word, subject], subject)
 
 
-def act(server: Server, request: Request, verb: verbs.Verb, words: Sequence[str]) -> Response:
+def _stale(request: Request, version: str) -> Response | None:
+    """Return the refusal of a wish that was about another state than there is now."""
+    wanted = [one.strip().strip('"') for one in request.headers.get("if-match", "*").split(",")]
+    if "*" in wanted or version in wanted:
+        return None
+    return refuse(412, f"If-Match: it has changed meanwhile; it is now {version}")
+
+
+def act(
+    server: Server, request: Request, verb: verbs.Verb, words: Sequence[str], subject: str
+) -> Response:
     """Run a command with what the body says, and answer as it ended.
 
     Raises:
         FormatError: the body says what this verb does not take.
+        UsageError: the key is too long.
+        RefusedError: the key was used for something else.
     """
-    flags = verbs.flags_of(verb, request.scope["lazarus.body"])
-    done = verbs.run([*server.command, *words, *flags, *server.where])
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > _KEY_CHARACTERS:
+        raise UsageError(f"Idempotency-Key: expected at most {_KEY_CHARACTERS} characters")
+    body = request.scope["lazarus.body"]
+    flags, given = verbs.flags_of(verb, body), verbs.given_of(verb, body)
+    asked = Asked(request.scope.get("who", ""), key, (*words, *flags), given)
+    argv = [*server.command, *asked.words, *server.where]
+    done = server.operations.do(asked, words[0], subject, argv)
     if done.code:
-        return refuse(_REFUSED.get(done.code, 500), done.said)
-    return JSONResponse({"ok": True, "done": done.code == 0, "said": done.said}, 202)
+        return as_json(Refusal(done.said, done.id), _REFUSED.get(done.code, 500))
+    said = done.said if done.code == 0 else "it goes on; ask for the operation"
+    where = {"Location": f"/api/v1/operations/{done.id}"}
+    return as_json(Accepted(ok=True, done=done.code == 0, said=said, operation=done.id), 202, where)
+
+
+def one(server: Server, request: Request) -> Response:
+    """Answer ``GET /operations/{id}``."""
+    found: Operation | None = server.operations.find(request.path_params["id"])
+    return as_json(found) if found else refuse(404, "there is no such operation, or no longer")
+
+
+def listed(server: Server, request: Request) -> Response:
+    """Answer ``GET /operations``."""
+    return as_json(Operations(server.operations.latest(number(request, LIMIT) or 0)))

@@ -72,15 +72,20 @@ def answer(server: Server, request: Request) -> Response:
     """Approve or deny: the path's last word says which."""
     word = request.url.path.rpartition("/")[2]
     wanted = request.path_params["id"]
-    if not server.pit.records.exists() or not _is_known(server.pit, wanted):
+    subject = _subject(server.pit, wanted)
+    if not subject:
         return refuse(404, "there is no such request")
     who = request.scope.get("who", "")
     if who and "by" in request.scope["lazarus.body"]:
         return refuse(400, f"by: left out, since the token says who decides: {who}")
     words = [word, wanted, *([f"--as={who}"] if who else [])]
-    return actions.act(server, request, verbs.OF_APPROVALS[word], words)
+    return actions.act(server, request, verbs.OF_APPROVALS[word], words, subject)
 
 
-def _is_known(pit: PitPaths, wanted: str) -> bool:
+def _subject(pit: PitPaths, wanted: str) -> str:
+    """Return who is asked about by this request; empty where there is no such request."""
+    if not pit.records.exists():
+        return ""
     with opened_records(pit.records) as db:
-        return records.find(db, wanted) is not None
+        found = records.find(db, wanted)
+    return found.subject if found else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -54,7 +55,12 @@ def one_cell(paths: CellPaths, need: Need) -> CellWhole:
         Checkpoint(found.name, to_rfc3339(found.created), found.size)
         for found in shelf.checkpoints(paths.checkpoints)
     )
-    return CellWhole(**structs.asdict(cell_object(see_cell(paths), need)), checkpoints=saved)
+    return CellWhole(**structs.asdict(look(paths, need)), checkpoints=saved)
+
+
+def look(paths: CellPaths, need: Need) -> Cell:
+    """Return one cell as it stands now."""
+    return cell_object(see_cell(paths), need)
 
 
 def has_agent(paths: CellPaths, name: str) -> bool:
@@ -65,14 +71,20 @@ def has_agent(paths: CellPaths, name: str) -> bool:
 def cell_object(cell: CellView, need: Need) -> Cell:
     """Return a cell in the documented shape."""
     manifest = cell.manifest
+    agents = tuple(agent_object(agent, need) for agent in cell.agents)
     return Cell(
         uuid=cell.uuid,
         name=manifest.name if manifest else None,
         mission=manifest.mission if manifest else None,
         status=cell.status,
         problem=cell.problem or None,
-        agents=tuple(agent_object(agent, need) for agent in cell.agents),
+        agents=agents,
+        version=_version(cell.status, *(agent.version for agent in agents)),
     )
+
+
+def _version(*parts: str) -> str:
+    return hashlib.blake2s("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 def agent_object(agent: AgentView, need: Need) -> Agent:
@@ -86,6 +98,7 @@ def agent_object(agent: AgentView, need: Need) -> Agent:
         state=agent.shown,
         heartbeat_age=None if agent.beat_age is None else round(agent.beat_age, 3),
         need=need(agent) or None,
+        version=f"{health.generation if health else 0}.{agent.shown}.{agent.desired}",
     )
     if health is None:
         return said

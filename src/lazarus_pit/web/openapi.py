@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -44,6 +44,7 @@ def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
         "parameters": [
             *(_in_path(name) for name in names),
             *(_in_query(query) for query in spot.query),
+            *(_in_header(name, what) for name, what in _headers(spot)),
         ],
         "responses": {
             ("202" if spot.method == "POST" else "200"): {
@@ -55,13 +56,34 @@ def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": _REFS.format(name="Refusal")}}},
             },
         },
+        **_body(spot.takes),
         "security": [{"bearer": []}] if spot.role else [],
     }
     return {**found, "x-role": spot.role} if spot.role else found
 
 
+def _body(takes: Mapping[str, Any] | None) -> dict[str, Any]:
+    if takes is None:
+        return {}
+    is_needed = bool(takes.get("required"))
+    content = {"application/json": {"schema": dict(takes)}}
+    return {"requestBody": {"required": is_needed, "content": content}}
+
+
 def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _headers(spot: Spot) -> list[tuple[str, str]]:
+    if spot.method != "POST" or spot.role is None:
+        return []
+    about_state = [("If-Match", "The version that the wish is about.")]
+    key = ("Idempotency-Key", "Of the asker's making: the same wish again is not done again.")
+    return [key, *(about_state if "/cells/{uuid}" in spot.path else [])]
+
+
+def _in_header(name: str, what: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": what, "schema": {"type": "string"}}
 
 
 def _in_query(query: Query) -> dict[str, Any]:

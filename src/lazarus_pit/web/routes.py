@@ -17,9 +17,19 @@ from starlette.staticfiles import StaticFiles
 from lazarus_pit import __version__
 from lazarus_pit.errors import FormatError, LazarusError, RefusedError, UsageError, WorldError
 from lazarus_pit.formats.text import decode_object
-from lazarus_pit.web import actions, approvals, cells, fleet, keys, openapi, shapes, verbs
+from lazarus_pit.web import (
+    actions,
+    approvals,
+    cells,
+    fleet,
+    keys,
+    mails,
+    openapi,
+    shapes,
+    verbs,
+)
 from lazarus_pit.web.keys import Role
-from lazarus_pit.web.spots import Server, Spot, as_json, refuse
+from lazarus_pit.web.spots import Answer, Query, Server, Spot, as_json, refuse
 
 STATIC = Path(__file__).with_name("static")
 _BODY = 64 * 1024
@@ -115,67 +125,57 @@ def _page(_server: Server, _request: Request) -> Response:
     return FileResponse(page) if page.is_file() else refuse(404, "this build has no page")
 
 
+def _free(path: str, what: str, answer: Answer, gives: Any = None) -> Spot:
+    return Spot("GET", path, what, None, answer, gives)
+
+
+def _look(path: str, what: str, answer: Answer, gives: Any = None, *query: Query) -> Spot:
+    return Spot("GET", path, what, "viewer", answer, gives, query)
+
+
+def _do(path: str, verb: verbs.Verb, role: Role, answer: Answer) -> Spot:
+    takes = verbs.schema_of(verb)
+    return Spot("POST", path, verb.what, role, answer, shapes.Accepted, takes=takes)
+
+
 _API = "/api/v1"
 _CELL = _API + "/cells/{uuid}"
 _AGENT = _CELL + "/agents/{name}"
-_PAGED = (cells.LIMIT, cells.CURSOR)
+_EVENTS = (shapes.Events, cells.LIMIT, cells.CURSOR)
+_LINK = {"type": "object", "properties": {"link": {"type": "string"}}, "required": ["link"]}
+_LOGIN = "Exchange a one-time link for a token."
 SPOTS: tuple[Spot, ...] = (
-    Spot("GET", "/", "The page.", None, _page),
-    Spot("GET", "/healthz", "Whether the API answers.", None, _healthz, shapes.Health),
-    Spot("GET", "/health", "The same.", None, _healthz, shapes.Health),
-    Spot("GET", "/readyz", "Whether the daemon is up: 200, or 503.", None, _readyz, shapes.Health),
-    Spot("POST", _API + "/login", "Exchange a link for a token.", None, _login, shapes.Login),
-    Spot("GET", _API + "/fleet", "Everything, as of now.", "viewer", cells.whole, shapes.Fleet),
-    Spot("GET", _API + "/stream", "Server-sent events.", "viewer", cells.stream),
-    Spot(
-        "GET",
-        _API + "/events",
-        "What happened to the pit itself, newest last.",
-        "viewer",
-        cells.pit_events,
-        shapes.Events,
-        _PAGED,
+    _free("/", "The page.", _page),
+    _free("/healthz", "Whether the API answers.", _healthz, shapes.Health),
+    _free("/health", "The same.", _healthz, shapes.Health),
+    _free("/readyz", "Whether the daemon is up: 200, or 503.", _readyz, shapes.Health),
+    Spot("POST", _API + "/login", _LOGIN, None, _login, shapes.Login, takes=_LINK),
+    _look(_API + "/fleet", "Everything, as of now.", cells.whole, shapes.Fleet),
+    _look(_API + "/stream", "Server-sent events.", cells.stream),
+    _look(_API + "/events", "What happened to the pit itself.", cells.pit_events, *_EVENTS),
+    _look("/metrics", "The fleet in numbers, for Prometheus.", cells.numbers),
+    _look(
+        _API + "/operations", "What was begun.", actions.listed, shapes.Operations, actions.LIMIT
     ),
-    Spot("GET", "/metrics", "The fleet in numbers, for Prometheus.", "viewer", cells.numbers),
-    Spot("GET", _CELL, "One cell, with its checkpoints.", "viewer", cells.one, shapes.CellWhole),
-    Spot(
-        "GET",
-        _CELL + "/events",
-        "What happened in a cell, newest last.",
-        "viewer",
-        cells.events,
-        shapes.Events,
-        _PAGED,
-    ),
-    Spot("GET", _AGENT + "/why", "What `lazarus why` says.", "viewer", cells.why, shapes.Lines),
-    Spot(
-        "GET",
-        _AGENT + "/log",
-        "The end of what it printed.",
-        "viewer",
-        cells.log,
-        None,
-        (cells.BYTES,),
-    ),
-    Spot(
-        "GET",
-        _API + "/approvals",
-        "Who waits for a word, and what was said lately.",
-        "viewer",
-        approvals.listed,
-        shapes.Approvals,
-        (approvals.LIMIT,),
-    ),
+    _look(_API + "/operations/{id}", "What became of it.", actions.one, shapes.Operation),
+    _look(_CELL, "One cell, with its checkpoints.", cells.one, shapes.CellWhole),
+    _look(_CELL + "/events", "What happened in a cell.", cells.events, *_EVENTS),
+    _look(_CELL + "/mail", "Its mail.", mails.listed, shapes.Mails, mails.LIMIT),
+    _look(_CELL + "/mail/{receiver}/{id}", "One mail, whole.", mails.one, shapes.Mail),
+    _look(_AGENT + "/why", "What `lazarus why` says.", cells.why, shapes.Lines),
+    _look(_AGENT + "/log", "The end of what it printed.", cells.log, None, cells.BYTES),
+    _look(_API + "/approvals", "Requests.", approvals.listed, shapes.Approvals, approvals.LIMIT),
     *(
-        Spot("POST", f"{_API}/approvals/{{id}}/{word}", verb.what, "approver", approvals.answer)
+        _do(f"{_API}/approvals/{{id}}/{word}", verb, "approver", approvals.answer)
         for word, verb in verbs.OF_APPROVALS.items()
     ),
     *(
-        Spot("POST", f"{_AGENT}/{word}", verb.what, "operator", actions.on_agent)
+        _do(f"{_AGENT}/{word}", verb, "operator", actions.on_agent)
         for word, verb in verbs.OF_AGENTS.items()
     ),
     *(
-        Spot("POST", f"{_CELL}/{word}", verb.what, "operator", actions.on_cell)
+        _do(f"{_CELL}/{word}", verb, "operator", actions.on_cell)
         for word, verb in verbs.OF_CELLS.items()
     ),
+    _do(_CELL + "/mail", verbs.SEND, "operator", mails.send),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Agent(Struct, frozen=True, kw_only=True):
@@ -32,6 +32,8 @@ class Agent(Struct, frozen=True, kw_only=True):
     """What it says of itself."""
     need: str | None = None
     """Why it goes on only when a person acts."""
+    version: str
+    """Changes with what is wanted of it, with its phase and with its lives: for ``If-Match``."""
 
 
 class Cell(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     problem: str | None
     """Why it cannot be read."""
     agents: tuple[Agent, ...]
+    version: str
+    """Changes with its status and with the versions of its agents: for ``If-Match``."""
 
 
 class Checkpoint(Struct, frozen=True):
@@ -132,7 +136,70 @@ class Health(Struct, frozen=True, omit_defaults=True):
     version: str = ""
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, omit_defaults=True):
     """Why not."""
 
     error: str
+    operation: str = ""
+    """Which operation failed, where one was begun."""
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """What became of an action so far."""
+
+    ok: bool
+    done: bool
+    """Whether its command has ended."""
+    said: str
+    operation: str
+    """By which it can be asked for."""
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """A command that was begun over the API."""
+
+    id: str
+    verb: str
+    subject: str
+    state: Literal["running", "done", "failed"]
+    code: int | None
+    """The command's exit code."""
+    said: str
+    began: float
+    ended: float | None
+
+
+class Operations(Struct, frozen=True):
+    """What was begun, the newest last."""
+
+    operations: tuple[Operation, ...]
+
+
+class Mail(Struct, frozen=True, kw_only=True):
+    """One mail in the box of one member. Subject and body are what an agent wrote: hostile text."""
+
+    id: str
+    sender: str = field(name="from")
+    to: str
+    """A member, a role, or ``*``."""
+    receiver: str
+    box: Literal["inbox", "done", "dead"]
+    """Waits, was acknowledged, or lies among the dead letters."""
+    kind: str
+    subject: str
+    body: str
+    is_cut: bool
+    """Whether there is more of the body."""
+    reply_to: str | None
+    sent_at: str | None
+    expires: str | None
+    delivered: float
+    """Unix seconds."""
+
+
+class Mails(Struct, frozen=True):
+    """Mail of a cell, the newest last."""
+
+    mail: tuple[Mail, ...]
+    total: int
+    """How many there are, shown or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from lazarus_pit.errors import FormatError, UsageError
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.web import fleet
 from lazarus_pit.web.keys import Role
+from lazarus_pit.web.operations import Operations
 from lazarus_pit.web.ring import Ring
 
 
@@ -37,8 +38,12 @@ class Server(NamedTuple):
     """How ``lazarus`` is started; a verb and its arguments follow."""
     where: tuple[str, ...]
     """The flags that name the root and the configuration; they end a command line."""
+    operations: Operations
     ring: Ring | None = None
     """What the stream reads from; it is made where the event loop runs."""
+
+
+Answer = Callable[[Server, Request], Response]
 
 
 class Query(NamedTuple):
@@ -59,10 +64,12 @@ class Spot(NamedTuple):
     what: str
     role: Role | None
     """``None``: everybody, without a token."""
-    answer: Callable[[Server, Request], Response]
+    answer: Answer
     gives: Any = None
     """The type of the answer; ``None``: it is not JSON."""
     query: tuple[Query, ...] = ()
+    takes: Mapping[str, Any] | None = None
+    """The schema of the body; ``None``: none is read."""
 
 
 def refuse(status: int, why: str) -> Response:

@@ -6,6 +6,7 @@ what it has begun even where that process ends.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 import threading
@@ -18,6 +19,8 @@ from lazarus_pit.formats.text import one_line
 PATIENCE = 10.0
 """Seconds after which an answer no longer waits for the end of what was begun."""
 _OUTPUT = 16 * 1024
+LONG, LONGEST = 1000, 16_000
+"""Characters of a field, and of the one that may be long."""
 
 
 class Verb(NamedTuple):
@@ -26,6 +29,11 @@ class Verb(NamedTuple):
     what: str
     flags: tuple[str, ...] = ()
     fields: Mapping[str, str] = {}
+    """By the name in the body: the flag."""
+    needs: tuple[str, ...] = ()
+    """Those that may not be left out."""
+    given: str = ""
+    """The field that the command reads from its standard input; it may be long."""
 
 
 OF_AGENTS = {
@@ -46,6 +54,13 @@ OF_APPROVALS = {
     "deny": Verb("Leave it dead.", ("--via=web",), fields={"by": "--as"}),
 }
 
+SEND = Verb(
+    "Send a mail as a person of the cell.",
+    fields={"as": "--as", "to": "--to", "subject": "--subject"},
+    needs=("as", "to", "body"),
+    given="body",
+)
+
 
 class Outcome(NamedTuple):
     """What became of a command: its exit code, ``None`` while it goes on, and what it said."""
@@ -58,24 +73,52 @@ def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
     """Return the flags for what was sent.
 
     Raises:
-        FormatError: a field that this verb does not take, or that is no short text.
+        FormatError: a field that this verb does not take or that is missing, or no short text.
     """
+    known = [*verb.fields, *([verb.given] if verb.given else [])]
     for name, value in body.items():
-        if name not in verb.fields:
-            expected = ", ".join(verb.fields) or "nothing"
+        if name not in known:
+            expected = ", ".join(known) or "nothing"
             raise FormatError(f"body: found {one_line(name, 40)!r}, expected {expected}")
-        if not isinstance(value, str) or not value or len(value) > 1000 or "\0" in value:
-            raise FormatError(f"{name}: expected a text of 1 to 1000 characters")
-    return [*verb.flags, *(f"{verb.fields[name]}={value}" for name, value in body.items())]
+        most = LONGEST if name == verb.given else LONG
+        if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
+            raise FormatError(f"{name}: expected a text of 1 to {most} characters")
+    for name in verb.needs:
+        if name not in body:
+            raise FormatError(f"{name}: missing")
+    flags = [f"{flag}={body[name]}" for name, flag in verb.fields.items() if name in body]
+    return [*verb.flags, *flags, *(["-"] if verb.given else [])]
 
 
-def run(argv: Sequence[str], patience: float = PATIENCE) -> Outcome:
+def given_of(verb: Verb, body: Mapping[str, Any]) -> bytes:
+    """Return what the command is to read from its standard input."""
+    return str(body[verb.given]).encode("utf-8", "replace") if verb.given else b""
+
+
+def schema_of(verb: Verb) -> dict[str, Any]:
+    """Return the JSON schema of the body."""
+    text = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
+    fields = {key: {**text, "maxLength": LONG} for key in verb.fields}
+    if verb.given:
+        fields[verb.given] = {**text, "maxLength": LONGEST}
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": list(verb.needs),
+        "additionalProperties": False,
+    }
+
+
+def run(argv: Sequence[str], patience: float | None = PATIENCE, given: bytes = b"") -> Outcome:
     """Run a command and return what became of it within ``patience`` seconds.
 
-    Its output goes to files and not to pipes: nobody who hangs up can stop it.
+    Its input and output are files and not pipes: nobody who hangs up can stop it.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+    with contextlib.ExitStack() as files:
+        said, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        said.write(given)
+        said.seek(0)
+        child = subprocess.Popen(argv, stdin=said, stdout=out, stderr=err)
         try:
             code = child.wait(patience)
         except subprocess.TimeoutExpired:
