@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "lazarus_pit"
-PARTS = ("__init__.py", "errors.py", "core", "sim", "daemon/__init__.py", "daemon/loop.py")
+PARTS = (
+    "__init__.py",
+    "errors.py",
+    "core",
+    "records",
+    "sim",
+    "daemon/__init__.py",
+    "daemon/loop.py",
+    "daemon/adopt.py",
+    "daemon/requests.py",
+)
 SEEDS = 60
 """Within so many seeds each mutant must be found."""
 
@@ -244,6 +254,60 @@ MUTANTS = [
         "    return arrive(schedule(agent, 'approved', now, now))\n",
     ),
     Mutant(
+        "nobody's word is a yes",
+        "daemon/requests.py",
+        'if request.outcome not in ("approved", "denied"):\n',
+        'if request.outcome == "open":\n',
+    ),
+    Mutant(
+        "a no is a yes",
+        "daemon/requests.py",
+        'approved = request.outcome == "approved"',
+        'approved = request.outcome != "open"',
+    ),
+    Mutant(
+        "the last answer stands",
+        "records/approvals.py",
+        "            \" WHERE id = ? AND outcome = 'open'\",\n",
+        "            \" WHERE id = ? AND outcome <> 'superseded'\",\n",
+    ),
+    Mutant(
+        "a late answer is taken",
+        "records/approvals.py",
+        "    with transaction(db):\n        expire(db, now)\n",
+        "    with transaction(db):\n",
+    ),
+    Mutant(
+        "people are asked again after a crash",
+        "records/approvals.py",
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id, outcome = 'open'",
+    ),
+    Mutant(
+        "an answer without a bell is not heard",
+        "daemon/requests.py",
+        "return bool(self._open or self._left or self._asked)",
+        "return False",
+    ),
+    Mutant(
+        "a request that nobody waits for stays open",
+        "daemon/requests.py",
+        "            if (one.subject, one.generation) not in waiting:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "an answer is heard once",
+        "daemon/requests.py",
+        "        self._asked = {agent.key for agent in waiting}\n",
+        "        self._asked = set()\n",
+    ),
+    Mutant(
+        "owed forgets Ask",
+        "core/agent.py",
+        "            orders.append(Ask(**at, expires=agent.due))\n",
+        "            pass\n",
+    ),
+    Mutant(
         "owed forgets Kill",
         "core/agent.py",
         "            orders.append(Kill(**at, force=agent.forced))\n",
@@ -327,6 +391,12 @@ MUTANTS = [
         "    looking = replace(agent, look=None)\n",
     ),
     Mutant(
+        "who waited for a restore waits for ever",
+        "core/fleet.py",
+        "                    self._enqueue(waiting)\n",
+        "                    pass\n",
+    ),
+    Mutant(
         "giving up twice",
         "core/ticks.py",
         "    Phase.AWAITING: _tick_awaiting,\n",
@@ -343,7 +413,7 @@ def hunt(mutant: Mutant, seeds: int = SEEDS) -> Hunt:
     """
     with tempfile.TemporaryDirectory(prefix="lazarus-mutant-") as folder:
         copy = Path(folder) / "lazarus_pit"
-        for part in (*PARTS, "daemon/adopt.py"):
+        for part in PARTS:
             source, target = PACKAGE / part, copy / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from lazarus_pit.errors import StoreError
 
@@ -97,6 +98,8 @@ PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
+_Connection = TypeVar("_Connection", bound=sqlite3.Connection)
+
 
 @contextmanager
 def opened_records(path: Path) -> Iterator[sqlite3.Connection]:
@@ -115,9 +118,9 @@ def opened_records(path: Path) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def in_memory(kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+def in_memory(kind: type[_Connection]) -> _Connection:
     """Return records that nobody keeps, for the simulator; ``kind`` is a connection of its own."""
-    db = sqlite3.connect(":memory:", isolation_level=None, factory=kind)
+    db = kind(":memory:", isolation_level=None)
     db.executescript(_TABLES)
     return db
 

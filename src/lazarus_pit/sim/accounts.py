@@ -176,13 +176,15 @@ class Account:
         """A person's yes: was there one, for this very death, in time?"""
         if generation not in self.approved and generation not in self.lost:
             self.fail(f"approval of generation {generation} that nobody gave in time")
+        if self.world.time > self.asked.get(generation, self.world.time) + SLACK:
+            self.fail(f"approval of generation {generation} is heard after its time")
         if self.escalations[generation] and generation not in self.lost:
             self.fail(f"approval of generation {generation} after it was given up")
         if self.barred == "nobody said yes":
             self.barred = ""
 
     def approve(self, generation: int) -> None:
-        """A yes has reached the daemon."""
+        """A yes was taken."""
         if self.world.time <= self.asked.get(generation, -1.0) + SLACK:
             self.approved.add(generation)
 

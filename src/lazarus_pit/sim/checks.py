@@ -7,10 +7,13 @@ The accounts of one agent (who may start, how many attempts) are in ``accounts.p
 from __future__ import annotations
 
 from lazarus_pit.core.agent import Agent
-from lazarus_pit.core.events import Decided, Order, Spawn, Told
+from lazarus_pit.core.events import Order, Spawn, Told
 from lazarus_pit.core.fleet import Turn
 from lazarus_pit.core.model import Desired, Instant, Key, OnStall, Phase
+from lazarus_pit.records.approvals import Answered, Request
 from lazarus_pit.sim.accounts import Account
+from lazarus_pit.sim.answers import Answers
+from lazarus_pit.sim.asking import Records
 from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import MUTE, Mode, Program
 
@@ -23,10 +26,11 @@ GRAIN = 1e-6
 class Checks:
     """Follows every decision and order, and keeps the accounts."""
 
-    def __init__(self, world: Machine) -> None:
+    def __init__(self, world: Machine, records: Records) -> None:
         """Begin with nothing broken."""
         self.world = world
         self.accounts: dict[Key, Account] = {}
+        self.answers = Answers(world, records)
         self.judged: dict[tuple[Key, int], Instant] = {}
         self.condemned: set[tuple[Key, int]] = set()
         self.starts: list[tuple[Instant, Key, int]] = []
@@ -56,12 +60,14 @@ class Checks:
             self.world.count(told.event)
             if told.key:
                 self.account(told.key).hear(told)
+                self.answers.hear(told, self.account(told.key))
                 self._hear(told)
         for key, agent in turn.changed.items():
             if agent is None:
                 if self.world.disk.full:
                     self.world.murky.add(key)
                 self.accounts.pop(key, None)
+                self.answers.forget(key)
             elif self._is_new(key, agent):
                 self.account(key).pardon()
             if agent is None or agent.generation <= self.account(key).generation:
@@ -223,7 +229,11 @@ class Checks:
         """People are asked about the death of one generation."""
         self.account(key).asked[generation] = expires
 
-    def answered(self, key: Key, fact: Decided) -> None:
-        """An answer reaches the daemon."""
-        if fact.approved:
-            self.account(key).approve(fact.generation)
+    def read(self, request: Request) -> None:
+        """Somebody reads a request."""
+        self.answers.read(request, self.account(request.subject))
+
+    def answered(self, answered: Answered, *, approved: bool) -> None:
+        """An answer has reached the records."""
+        subject = answered.request.subject if answered.request else ""
+        self.answers.judge(answered, self.account(subject), approved=approved)

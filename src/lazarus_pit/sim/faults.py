@@ -40,6 +40,8 @@ HOURLY = {
     "leap": 0.3,
     "disk_full": 0.4,
     "mass_death": 0.3,
+    # of each channel
+    "channel_down": 0.5,
 }
 """Events an hour at the middling rate."""
 
@@ -76,6 +78,7 @@ CHANCES = {
     "answers_again": 0.4,
     "answers_late": 0.3,
     "answers_old": 0.3,
+    "bell_lost": 0.2,
     "reacts": 0.3,
     "pauses": 0.05,
     # of looking away: the daemon notices a leap of the clock by itself

@@ -32,9 +32,10 @@ from lazarus_pit.core.fleet import Fleet, restamp
 from lazarus_pit.core.model import NEVER, Exit, Instant, Key, Look
 from lazarus_pit.daemon.adopt import adopt
 from lazarus_pit.daemon.loop import Loop
+from lazarus_pit.sim.asking import Asking, Records
+from lazarus_pit.sim.channels import Channels
 from lazarus_pit.sim.checks import Checks
 from lazarus_pit.sim.machine import Machine
-from lazarus_pit.sim.people import People
 from lazarus_pit.sim.program import Mode, Program
 
 NEVER_BEGAN = Exit(note="never began")
@@ -47,7 +48,8 @@ class Daemon:
         self,
         world: Machine,
         checks: Checks,
-        people: People,
+        channels: Channels,
+        records: Records,
         guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         """Take up what the disk and the machine hold; ``begin`` then turns the first time.
@@ -56,15 +58,15 @@ class Daemon:
         """
         self.world = world
         self.checks = checks
-        self.people = people
+        self.channels = channels
         self._guarded = guarded
-        records = world.disk.records.values()
+        kept = world.disk.records.values()
         boots = world.disk.boots
         self.checks.rebooted([key for key, boot in boots.items() if boot != world.boot])
         adoption = adopt(
             [
                 restamp(record, world.clock, same_boot=boots[record.key] == world.boot)
-                for record in records
+                for record in kept
             ],
             {(p.key, p.generation): p.life for p in world.programs.values() if not p.gone},
             {(p.key, p.generation): p.exit or Exit() for p in world.programs.values() if p.gone},
@@ -78,6 +80,8 @@ class Daemon:
         self.loop = Loop(Fleet(world.fleet_rules, adoption.agents), world.disk, self)
         self.adopted = adoption.facts
         self.starting: set[tuple[Key, int]] = set()
+        self.asking = Asking(world, records, self.loop.fleet.agents, self.offer, guarded)
+        self.began: Instant = world.time
         self.stalled_until: Instant = 0.0
         self.ghosts: dict[Key, list[Fact]] = {}
         self._planned: Instant = NEVER
@@ -100,6 +104,7 @@ class Daemon:
         for key, fact in self.adopted:
             self.loop.offer(key, fact)
         self.checks.restarted(self.loop.fleet.agents)
+        self.asking.begin(lambda: self.runs)
         self.loop.turn(world.clock)
         self.loop.repeat_owed()
         self._schedule(0.0)
@@ -115,9 +120,15 @@ class Daemon:
     def offer(self, key: Key, fact: Fact) -> None:
         """Put a fact into the inbox and turn soon; a daemon that has died hears nothing."""
         if self.runs:
+            if isinstance(fact, Dismissed):
+                self.asking.requests.dismissed(key)
             self.loop.offer(key, fact)
             self.checks.inbox(len(self.loop.inbox))
             self._schedule(self.world.rng.choice((0.0, 0.001, 0.05)))
+
+    def rung(self) -> None:
+        """Hear the bell: somebody has answered."""
+        self.asking.round()
 
     def haunt(self, key: Key, fact: Fact) -> None:
         """Remember a fact about a life, and now and then repeat one of a life long gone."""
@@ -270,8 +281,11 @@ class Daemon:
         self.world.tell(order.key, Thawed(generation=order.generation), late=2.0)
 
     def ask(self, order: Ask, _agent: Agent) -> None:
-        """Bring a request to people."""
-        self.people.asked(order.key, order.generation, order.expires - self.world.clock)
+        """Ask people, by way of the records; the channels look there."""
+        world = self.world
+        self.checks.asked(order.key, order.generation, world.time + order.expires - world.clock)
+        self.asking.ask(order.key)
+        self.channels.look()
 
 
 HANDLERS: dict[type[Order], Callable[[Daemon, Any, Agent], None]] = {

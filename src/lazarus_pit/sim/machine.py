@@ -41,6 +41,7 @@ class Listener(Protocol):
     """A daemon, as those see it who bring it facts."""
 
     loop: Loop
+    began: Instant
     stalled_until: Instant
 
     def offer(self, key: Key, fact: Fact) -> None:
@@ -48,6 +49,9 @@ class Listener(Protocol):
 
     def haunt(self, key: Key, fact: Fact) -> None:
         """Remember a fact, and now and then repeat one of a life long gone."""
+
+    def rung(self) -> None:
+        """Hear the bell: somebody has answered."""
 
 
 class Machine:
@@ -68,6 +72,8 @@ class Machine:
         self.boot = 0
         self.boot_at: Instant = -UPTIME
         self.blind = False
+        self.leaped_at: Instant = -1.0
+        """When the clock last leaped."""
         self.programs: dict[tuple[Key, int], Program] = {}
         self.daemon: Listener | None = None
         self.murky: set[Key] = set()
@@ -108,6 +114,7 @@ class Machine:
         ]
         heapq.heapify(self._heap)
         self.time += gap
+        self.leaped_at = self.time
         for program in self.living():
             program.leaped_at = self.time
             if program.mode is not Mode.HELD:

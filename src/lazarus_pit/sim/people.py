@@ -1,4 +1,8 @@
-"""People: they stop, freeze and remove agents, and answer requests late, twice or never."""
+"""People: they stop, freeze and remove agents, and answer requests.
+
+They answer in time, late, twice, about the death before, about a request that never was, or never;
+by one channel or the other, or by a command.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from lazarus_pit.core.events import Decided, Dismissed, Enlisted, Told
-from lazarus_pit.core.model import Desired, Key, Seconds
+from lazarus_pit.core.events import Dismissed, Enlisted, Told
+from lazarus_pit.core.model import Desired, Key
+from lazarus_pit.records.approvals import Answered, Request
+from lazarus_pit.sim.asking import Records
+from lazarus_pit.sim.channels import BY_HAND, NAMES, Channels
 from lazarus_pit.sim.checks import Checks
 from lazarus_pit.sim.machine import Machine
 
@@ -18,17 +25,20 @@ WORRYING = ("agent_hung", "agent_stalled", "agent_escalated", "agent_held", "hea
 class People:
     """The manifest, which people edit, and the requests that they answer."""
 
-    def __init__(self, world: Machine, checks: Checks) -> None:
+    def __init__(self, world: Machine, checks: Checks, records: Records) -> None:
         """Write the first manifest: everybody shall run."""
         self.world = world
         self.checks = checks
         for key, rules in world.rules.items():
             world.manifest[key] = Enlisted(rules=rules, desired=Desired.RUN)
         self.requests: dict[Key, int] = {}
-        self._asked: set[tuple[Key, int]] = set()
+        self.channels = Channels(world, records, self._hear, self._judge, self._ring)
+        self._read: dict[Key, list[str]] = {}
+        """The requests that somebody has read, of each agent, oldest first."""
 
     def begin(self) -> None:
         """Begin to change one's mind about every agent now and then."""
+        self.channels.begin()
         for key in self.world.rules:
             self._later("flip", key)
             self._later("request", key)
@@ -100,35 +110,47 @@ class People:
         if told.event in WORRYING and rng.random() < self.world.rates["reacts"]:
             self.world.after(rng.uniform(0.3, 6.0), partial(self.revive, told.key))
 
-    def asked(self, key: Key, generation: int, left: Seconds) -> None:
-        """Receive a request; ``left`` seconds of its life remain."""
+    # ------------------------------------------------------------ requests
+
+    def _hear(self, name: str, request: Request) -> None:
+        """Read a request on one channel, and decide whether, when and how to answer."""
         world, rng, rates = self.world, self.world.rng, self.world.rates
-        self.checks.asked(key, generation, world.time + left)
-        if (key, generation) in self._asked:
+        self.checks.read(request)
+        known = self._read.setdefault(request.subject, [])
+        if request.id in known:
             return
-        self._asked.add((key, generation))
         if rng.random() < rates["answers_old"]:
-            old = Decided(generation=generation - 1, approved=True, by="late reader")
-            world.after(rng.uniform(0.1, 30.0), partial(self._answer, key, old))
+            old = known[-1] if known else "0123456789abcdef"
+            self._answer_after(rng.uniform(0.1, 30.0), name, old, "late reader", approved=True)
+        known.append(request.id)
         if rng.random() >= rates["answers"]:
             return
+        left = request.expires - world.time
         late = rng.random() < rates["answers_late"]
-        delay = max(left, 0.0) + rng.uniform(5.0, 500.0) if late else rng.uniform(0.0, 0.8) * left
-        fact = Decided(generation=generation, approved=rng.random() < rates["approves"], by="ann")
-        world.after(delay, partial(self._answer, key, fact))
+        soon = left - rng.uniform(0.0, 5.0) if rng.random() < 0.2 else rng.uniform(0.0, 0.8) * left
+        delay = max(left, 0.0) + rng.uniform(5.0, 500.0) if late else max(soon, 0.0)
+        yes = rng.random() < rates["approves"]
+        way = rng.choice((name, name, BY_HAND))
+        self._answer_after(delay, way, request.id, "ann", approved=yes)
         if rng.random() < rates["answers_again"]:
-            again = replace(fact, approved=rng.random() < 0.7, by="bob")
-            world.after(delay + rng.uniform(0.0, 400.0), partial(self._answer, key, again))
+            yes = rng.random() < 0.7
+            way = rng.choice((*NAMES, BY_HAND))
+            again = delay + rng.uniform(0.0, 400.0)
+            self._answer_after(again, way, request.id, "bob", approved=yes)
 
-    def _answer(self, key: Key, fact: Decided) -> None:
-        """Give an answer; whoever carries it keeps it while no daemon runs."""
-        if self.world.daemon is None:
-            self.world.after(5.0, partial(self._answer, key, fact))
-            return
-        self.checks.answered(key, fact)
-        self.world.daemon.offer(key, fact)
+    def _answer_after(
+        self, delay: float, way: str, request: str, by: str, *, approved: bool
+    ) -> None:
+        act = partial(self.channels.answer, way, request, by, approved=approved)
+        self.world.after(delay, act)
+
+    def _judge(self, approved: bool, answered: Answered) -> None:  # noqa: FBT001
+        self.checks.answered(answered, approved=approved)
+
+    def _ring(self) -> None:
+        if self.world.daemon is not None:
+            self.world.daemon.rung()
 
     def forget(self, key: Key) -> None:
         """An agent that was removed and comes back is a new one; so are its requests."""
         self.requests.pop(key, None)
-        self._asked = {asked for asked in self._asked if asked[0] != key}

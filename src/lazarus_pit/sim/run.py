@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 from random import Random
 
@@ -101,7 +102,8 @@ def simulate(
     world = World(seed, fleet_rules or draw_fleet_rules(rng), drawn)
     failure = ""
     try:
-        world.run(days * 24 * HOUR, _calm(drawn.values()))
+        with closing(world.requests):
+            world.run(days * 24 * HOUR, _calm(drawn.values()))
     except Exception:  # noqa: BLE001  Whatever the core raises is its failure, not ours.
         last = traceback.format_exc().strip().splitlines()
         failure = f"after {world.time:.3f} s: raised {last[-1]} ({last[-3].strip()})"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from lazarus_pit.core.fleet import Turn
 from lazarus_pit.core.model import FleetRules, Key, Rules, Seconds
 from lazarus_pit.sim import ending
+from lazarus_pit.sim.asking import Records
 from lazarus_pit.sim.checks import Checks
 from lazarus_pit.sim.disk import DaemonDied, Disk
 from lazarus_pit.sim.faults import calm
@@ -23,8 +24,9 @@ class World(Machine):
         """Lay out a world; nothing happens before ``run``."""
         super().__init__(seed, fleet_rules, rules)
         self.disk = Disk(self)
-        self.checks = Checks(self)
-        self.people = People(self, self.checks)
+        self.requests = Records(self)
+        self.checks = Checks(self, self.requests)
+        self.people = People(self, self.checks, self.requests)
         self.trouble = Trouble(self, self.kill_daemon)
 
     def run(self, troubled: Seconds, quiet: Seconds) -> None:
@@ -35,6 +37,7 @@ class World(Machine):
         self.live_until(troubled)
         self.rates = calm(self.rates)
         self.trouble.heal()
+        self.people.channels.heal()
         self.live_until(self.time + quiet)
         if not self.broken:
             for key in self.rules:
@@ -46,7 +49,7 @@ class World(Machine):
             self.blind = False
             for program in self.living():
                 program.arrived = self.time
-            daemon = Daemon(self, self.checks, self.people, self.guarded)
+            daemon = Daemon(self, self.checks, self.people.channels, self.requests, self.guarded)
             self.daemon = daemon
             self.guarded(daemon.begin)
 

@@ -1,0 +1,141 @@
+"""The books of requests: each is answered once, in time, or never, and an answer is heard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.model import Instant, Key, Phase, Seconds
+from lazarus_pit.records.approvals import Answered, Request
+from lazarus_pit.sim.accounts import SLACK, Account
+from lazarus_pit.sim.asking import SWEEP, Records
+from lazarus_pit.sim.machine import Listener, Machine
+
+HEARD_WITHIN: Seconds = SWEEP + 5.0
+"""However an answer was given, a daemon that is well has heard it after so long."""
+
+
+class _Taken(NamedTuple):
+    approved: bool
+    at: Instant
+    daemon: Listener | None
+
+
+class Answers:
+    """Follows each request from its death to its answer."""
+
+    def __init__(self, world: Machine, records: Records) -> None:
+        """Begin with nothing asked."""
+        self._world = world
+        self._records = records
+        self._taken: dict[str, _Taken] = {}
+        self._of: dict[tuple[Key, int], str] = {}
+        """The request that people read about each death."""
+        self._granted: Counter[tuple[Key, int]] = Counter()
+
+    def forget(self, key: Key) -> None:
+        """It was removed: who comes back is asked about anew."""
+        for death in [death for death in self._of if death[0] == key]:
+            del self._of[death]
+        for death in [death for death in self._granted if death[0] == key]:
+            del self._granted[death]
+
+    def read(self, request: Request, account: Account) -> None:
+        """People read a request: one for each death, and only for somebody who died."""
+        death = (request.subject, request.generation)
+        if self._of.setdefault(death, request.id) != request.id:
+            account.fail(f"people are asked twice about generation {request.generation}")
+
+    def judge(self, answered: Answered, account: Account, *, approved: bool) -> None:
+        """What became of an answer: the first stands, and only one in time is taken."""
+        world, request = self._world, answered.request
+        if request is None:
+            if answered.reply != "unknown":
+                world.fail(f"an answer to nothing is {answered.reply}")
+            return
+        before = self._taken.get(request.id)
+        if answered.reply != "decided":
+            self._refused(answered.reply, request, account, before)
+            return
+        if before is not None:
+            account.fail("two answers to one request are taken")
+        if world.time > account.asked.get(request.generation, world.time) + SLACK:
+            account.fail(f"an answer about generation {request.generation} is taken too late")
+        if self._nobody_waits(request):
+            account.fail(f"an answer about generation {request.generation} that nobody waits for")
+        self._taken[request.id] = _Taken(approved, world.time, world.daemon)
+        if approved:
+            account.approve(request.generation)
+
+    def _nobody_waits(self, request: Request) -> bool:
+        """Whether the daemon has had the time to close a request that no longer matters."""
+        daemon, now = self._world.daemon, self._world.clock
+        if daemon is None or not self._is_well(daemon, now - HEARD_WITHIN):
+            return False
+        agent = daemon.loop.fleet.agents.get(request.subject)
+        if agent is None:
+            return False
+        waits = agent.phase is Phase.AWAITING and agent.generation == request.generation
+        return not waits and now - agent.since > HEARD_WITHIN
+
+    def _refused(
+        self, reply: str, request: Request, account: Account, before: _Taken | None
+    ) -> None:
+        """An answer changed nothing: there had been another, or nobody waits any more."""
+        if before and before.approved != (request.outcome == "approved"):
+            account.fail("the second answer overturned the first")
+        if before is None and request.outcome in ("approved", "denied"):
+            account.fail("a request was decided by nobody")
+        if before is None and self._somebody_waits(request, account):
+            account.fail(f"an answer in time is refused: {reply}")
+
+    def _somebody_waits(self, request: Request, account: Account) -> bool:
+        """Whether a well daemon has been waiting for this very answer, and still has the time."""
+        daemon = self._world.daemon
+        if daemon is None or not self._is_well(daemon, self._world.clock - HEARD_WITHIN):
+            return False
+        if self._of.get((request.subject, request.generation)) != request.id:
+            return False  # It was about a namesake that is no more.
+        agent = daemon.loop.fleet.agents.get(request.subject)
+        if agent is None or agent.phase is not Phase.AWAITING:
+            return False
+        due = account.asked.get(request.generation, 0.0)
+        return agent.generation == request.generation and self._world.time < due - SLACK
+
+    def hear(self, told: Told, account: Account) -> None:
+        """Book a line about a request."""
+        generation = int(told.data.get("generation", 0))
+        death = (told.key, generation)
+        taken = self._taken.get(self._of.get(death, ""))
+        if told.event == "approval_granted":
+            self._granted[death] += 1
+            if self._granted[death] > 1 and generation not in account.lost:
+                account.fail(f"generation {generation} is granted another life twice")
+        elif told.event == "approval_denied":
+            if taken is None or taken.approved:
+                account.fail(f"generation {generation} is denied another life by nobody")
+        elif told.event == "approval_expired":
+            if taken and self._is_unheard(taken):
+                account.fail(f"the answer about generation {generation} was never heard")
+            if generation not in account.asked and self._had_time(told.key):
+                account.fail(f"nobody was asked about generation {generation}")
+
+    def _had_time(self, key: Key) -> bool:
+        """Whether a well daemon has had all the time of a request to ask."""
+        daemon, asked_for = self._world.daemon, self._world.rules[key].approval_timeout
+        return daemon is not None and self._is_well(daemon, self._world.clock - asked_for)
+
+    def _is_unheard(self, taken: _Taken) -> bool:
+        daemon = self._world.daemon
+        if daemon is None or taken.daemon is not daemon:
+            return False  # Whoever answers a daemon that is down may be heard too late.
+        since = self._world.time - taken.at
+        return since > HEARD_WITHIN and self._is_well(daemon, self._world.clock - since)
+
+    def _is_well(self, daemon: Listener, since: Instant) -> bool:
+        """Whether a daemon has had time, eyes and a disk since an instant of its clock."""
+        world = self._world
+        at = world.time - (world.clock - since)
+        troubles = (daemon.began, daemon.stalled_until, self._records.refused_at, world.leaped_at)
+        return not world.disk.full and max(troubles) < at

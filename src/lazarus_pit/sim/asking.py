@@ -1,0 +1,155 @@
+"""The way of a request: the shipped records, on a database in memory, and the daemon's rounds.
+
+The records outlive every daemon, as a file does. The daemon may die before each statement that it
+gives to SQLite; what SQLite then rolls back is rolled back here by SQLite itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Decided, Fact
+from lazarus_pit.core.model import Key, Seconds
+from lazarus_pit.daemon.requests import Requests, Round
+from lazarus_pit.errors import StoreError
+from lazarus_pit.records.database import in_memory
+from lazarus_pit.sim.disk import DaemonDied
+from lazarus_pit.sim.machine import Machine
+
+SWEEP: Seconds = 15.0
+"""How often a round begins that nobody rang for."""
+
+
+class _Fragile(sqlite3.Connection):
+    """A connection whose user may die before any statement."""
+
+    dies: Callable[[], None] | None = None
+
+    def execute(self, *words: Any) -> sqlite3.Cursor:
+        if self.dies is not None and words[0] != "ROLLBACK":
+            self.dies()
+        return super().execute(*words)
+
+
+class Records:
+    """The records of one world. A full disk refuses everybody."""
+
+    def __init__(self, world: Machine) -> None:
+        """Begin with nothing asked."""
+        self._world = world
+        self._db = in_memory(_Fragile)
+        self.refused_at = -1.0
+        """When they last refused."""
+
+    def opened(self) -> sqlite3.Connection:
+        """Return them for use at once.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        if self._world.disk.full:
+            self.refused_at = self._world.time
+            raise StoreError("No space left on device")
+        return self._db
+
+    def used_by_daemon(self, use: Callable[[sqlite3.Connection], None]) -> None:
+        """Let the daemon use them, in which it may die.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        db = self.opened()
+        self._db.dies = partial(self._world.point, "among the records")
+        try:
+            use(db)
+        except DaemonDied:
+            if db.in_transaction:
+                db.rollback()
+            raise
+        finally:
+            self._db.dies = None
+
+    def close(self) -> None:
+        """End with the world."""
+        self._db.close()
+
+
+class Asking:
+    """One daemon's rounds: the shipped ``Requests``, with time and death of the simulator's own."""
+
+    def __init__(
+        self,
+        world: Machine,
+        records: Records,
+        agents: dict[Key, Agent],
+        offer: Callable[[Key, Fact], None],
+        guarded: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """Wait for ``begin``. ``offer`` is deaf once this daemon has died."""
+        self._world = world
+        self._records = records
+        self.requests = Requests(agents)
+        self._offer = offer
+        self._guarded = guarded
+        self._busy = False
+        self._again = False
+
+    def begin(self, runs: Callable[[], bool]) -> None:
+        """Sweep from now on, for as long as this daemon ``runs``."""
+        self._runs = runs
+        self._world.after(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        if self._runs():
+            if self.requests.wants_sweep:
+                self.round()
+            self._world.after(SWEEP, self._sweep)
+
+    def ask(self, key: Key) -> None:
+        """Have people asked about this agent."""
+        self.requests.ask(key)
+        self.round()
+
+    def round(self) -> None:
+        """Compare once more: soon, or as soon as the round that is under way has ended."""
+        if self._busy:
+            self._again = True
+            return
+        self._busy = True
+        self._world.after(self._soon(), self._begin)
+
+    def _soon(self) -> Seconds:
+        return self._world.rng.choice((0.0, 0.01, 0.3))
+
+    def _begin(self) -> None:
+        if self._runs():
+            round_ = self.requests.begin(self._world.time - self._world.clock)
+            self._world.after(self._soon(), partial(self._guarded, partial(self._compare, round_)))
+
+    def _compare(self, round_: Round) -> None:
+        if not self._runs():
+            return
+        found: list[tuple[Key, Decided]] = []
+        try:
+            self._records.used_by_daemon(
+                lambda db: found.extend(self.requests.compare(db, round_, self._world.time))
+            )
+        except StoreError:
+            self.requests.failed(round_)
+        rng, rates = self._world.rng, self._world.rates
+        late = rng.uniform(0.1, 10.0) if rng.random() < rates["late"] else self._soon()
+        self._world.after(late, partial(self._end, found))
+
+    def _end(self, found: list[tuple[Key, Decided]]) -> None:
+        if not self._runs():
+            return
+        for key, fact in found:
+            self._offer(key, fact)
+        self._busy = False
+        if self._again:
+            self._again = False
+            self.round()

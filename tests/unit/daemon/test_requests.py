@@ -1,0 +1,88 @@
+"""What a round brings together: the loop's table and the records."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Decided
+from lazarus_pit.core.model import Key, Phase, Rules
+from lazarus_pit.daemon.requests import EARLY_SECONDS, Requests
+from lazarus_pit.records import approvals
+from lazarus_pit.records.database import in_memory
+
+ADA = "0f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11/ada"
+
+
+@pytest.fixture(name="db")
+def _db() -> sqlite3.Connection:
+    return in_memory(sqlite3.Connection)
+
+
+def awaiting(generation: int = 1) -> Agent:
+    return Agent(
+        key=ADA, rules=Rules(), generation=generation, phase=Phase.AWAITING, since=1.0, due=100.0
+    )
+
+
+def compare(
+    requests: Requests, db: sqlite3.Connection, now: float = 2.0
+) -> list[tuple[Key, Decided]]:
+    return requests.compare(db, requests.begin(0.0), now)
+
+
+def asking(agents: dict[Key, Agent]) -> Requests:
+    requests = Requests(agents)
+    requests.ask(ADA)
+    return requests
+
+
+def decide(db: sqlite3.Connection, now: float = 3.0) -> None:
+    (open_one,) = approvals.pending(db, now)
+    approvals.decide(db, open_one.id, approved=True, by="ann", via="cli", now=now)
+
+
+def test_who_waits_is_asked_about_and_the_answer_is_heard(db: sqlite3.Connection) -> None:
+    requests = asking({ADA: awaiting()})
+    assert compare(requests, db) == []
+    assert approvals.pending(db, 2.0)[0].expires == 100.0 - EARLY_SECONDS
+    decide(db)
+    yes = Decided(generation=1, approved=True, by="ann", via="cli")
+    assert compare(requests, db) == [(ADA, yes)]
+
+
+def test_a_request_that_nobody_waits_for_is_closed(db: sqlite3.Connection) -> None:
+    agents = {ADA: awaiting()}
+    requests = asking(agents)
+    compare(requests, db)
+    agents[ADA] = Agent(key=ADA, rules=Rules(), generation=2, phase=Phase.RUNNING)
+    assert requests.wants_sweep
+    compare(requests, db)
+    assert approvals.pending(db, 2.0) == []
+
+
+def test_a_namesake_that_came_while_no_daemon_ran_inherits_nothing(db: sqlite3.Connection) -> None:
+    """Removed, and the daemon killed before a round; its name came back before the next began."""
+    compare(asking({ADA: awaiting()}), db)
+    decide(db)
+    agents: dict[Key, Agent] = {}  # What the ledger knows.
+    requests = Requests(agents)
+    agents[ADA] = awaiting()  # The newcomer, which has died at once.
+    requests.ask(ADA)
+    assert compare(requests, db) == []
+    assert len(approvals.pending(db, 2.0)) == 1
+
+
+def test_who_was_dismissed_is_let_go_of_even_if_the_records_refuse_at_first(
+    db: sqlite3.Connection,
+) -> None:
+    requests = asking({ADA: awaiting()})
+    compare(requests, db)
+    requests.dismissed(ADA)
+    requests.failed(requests.begin(0.0))
+    assert requests.wants_sweep
+    before = approvals.pending(db, 2.0)[0].id
+    compare(requests, db)
+    assert [one.id for one in approvals.pending(db, 2.0)] != [before]
