@@ -122,7 +122,8 @@ class Forge:
             follow_redirects=False,
             timeout=None,
             verify=base.startswith("https:"),  # To read all certificates for nothing is slow.
-            headers={"Authorization": f"token {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json"}
+            | ({"Authorization": f"token {token}"} if token else {}),
         )
 
     async def __aenter__(self) -> Self:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
 
 from lazarus_pit.cells import provision
-from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.layout import CellPaths, PitPaths
-from lazarus_pit.cells.listing import list_cells
+from lazarus_pit.cells.proposed import fill_in, name_from, names_of, unheeded
 from lazarus_pit.cells.view import CellView, see_cells
-from lazarus_pit.cli import inviting, say, widening
+from lazarus_pit.cli import inviting, proposing, say, widening
 from lazarus_pit.cli.names import find_cell, see_found
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.status import HEAD, cell_object, row
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.daemon import teaming
 from lazarus_pit.daemon.teaming import Guest
-from lazarus_pit.errors import FormatError, UsageError
-from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network
+from lazarus_pit.errors import UsageError
+from lazarus_pit.formats.manifest import Kind, Manifest, Member
 from lazarus_pit.formats.names import is_agent_name
-from lazarus_pit.formats.proposal import MAX_BYTES, Proposal, parse_proposal
+from lazarus_pit.formats.proposal import Proposal
 from lazarus_pit.records.invitations import Given
 
 PROPOSED_TTL = 7 * 86400.0
 """Seconds for which those whom a proposal names may join."""
-NAME_LENGTH = 40
-"""Letters of a cell's name that is made from its title."""
 
 
 def cells(*, json: Json = False, place: Place = HERE) -> int:
@@ -97,7 +92,8 @@ def create(
     name: Annotated[str | None, Parameter(help="A short name to call it by.")] = None,
     mission: Annotated[str, Parameter(help="What it is for, in a sentence.")] = "",
     from_proposal: Annotated[
-        Path | None, Parameter(help="A filled-in mission proposal to make it from.")
+        str | None,
+        Parameter(help="FILE or ISSUE number: a filled-in mission proposal to make it from."),
     ] = None,
     repo: Annotated[str | None, Parameter(help="The repository, owner/name.")] = None,
     issue: Annotated[int | None, Parameter(help="The number of the mission's issue.")] = None,
@@ -107,17 +103,18 @@ def create(
 ) -> int:
     """Create a mission cell and print its UUID."""
     config = place.settings()
-    proposal = _read_proposal(from_proposal) if from_proposal else None
+    source = proposing.read_from(from_proposal, config.gitea, repo) if from_proposal else None
+    proposal = source.proposal if source else None
     if proposal is None and not mission:
-        raise UsageError("cell create: expected --mission TEXT or --from-proposal FILE")
+        raise UsageError("cell create: expected --mission TEXT or --from-proposal FILE|NUMBER")
     wanted = Manifest(
         uuid=provision.new_uuid(),
         status=CellStatus.ACTIVE,
         mission=mission or (proposal.title if proposal else ""),
         name=_cell_name(name, proposal, names_of(config.root)),
         created_by=by or who(),
-        repo=repo,
-        gitea_issue=issue,
+        repo=repo or (source.repo if source else None),
+        gitea_issue=issue or (source.issue if source else None),
     )
     if proposal is not None:
         wanted = fill_in(wanted, proposal)
@@ -138,8 +135,10 @@ def create(
         say.complain(inviting.how_to_join(one, wanted.name or wanted.uuid[:8]))
     for home in homes:
         say.complain(f"every member may read {home}, as far as its files' modes allow")
-    for note in (*missing, *(_unheeded(proposal) if proposal else [])):
+    for note in missing:
         say.complain(note)
+    if proposal and (wishes := unheeded(proposal)):
+        say.complain(f"kept in cell.json, not acted on: {', '.join(wishes)}")
     return 0
 
 
@@ -149,29 +148,12 @@ def _invite(pit: PitPaths, paths: CellPaths, member: Member, by: str) -> Given:
     return teaming.invite(pit, paths, guest, PROPOSED_TTL)
 
 
-def _read_proposal(path: Path) -> Proposal:
-    data = read_hostile(path, MAX_BYTES)
-    if data is None:
-        raise UsageError(f"--from-proposal: {path}: there is no such file")
-    try:
-        return parse_proposal(data)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
-
-
 def _cell_name(wanted: str | None, proposal: Proposal | None, taken: set[str | None]) -> str | None:
     """Check the name that was asked for, or make one of the title if that is free."""
     if wanted is None:
-        made = re.sub(r"[^a-z0-9]+", "-", proposal.title.lower()) if proposal else ""
-        made = made[:NAME_LENGTH].strip("-")
-        return made if made and made not in taken else None
+        return name_from(proposal.title, taken) if proposal else None
     check_free_name(wanted, taken)
     return wanted
-
-
-def names_of(root: Path) -> set[str | None]:
-    """Return the names that cells below a root have."""
-    return {listed.manifest.name for listed in list_cells(root) if listed.manifest}
 
 
 def check_free_name(wanted: str, taken: set[str | None]) -> None:
@@ -186,35 +168,3 @@ def check_free_name(wanted: str, taken: set[str | None]) -> None:
         )
     if wanted in taken:
         raise UsageError(f"--name: there is a cell {wanted!r} already, expected a new name")
-
-
-def fill_in(wanted: Manifest, proposal: Proposal) -> Manifest:
-    """Return the manifest with what the proposal says; the whole of it is kept beside."""
-    network = Network.HOST if proposal.isolation.external_network else Network.NONE
-    members = tuple(
-        Member(
-            name=invited.name,
-            role=invited.role,
-            kind=Kind.HUMAN if invited.human else Kind.AGENT,
-            network=network,
-        )
-        for invited in proposal.agents
-    )
-    attempts = proposal.configuration.max_revive_attempts
-    return msgspec.structs.replace(
-        wanted,
-        agents=members,
-        rules={} if attempts is None else {"max_revive_attempts": attempts},
-        checkpoint_interval=proposal.configuration.checkpoint_interval,
-        found={"proposal": msgspec.to_builtins(proposal)},
-    )
-
-
-def _unheeded(proposal: Proposal) -> list[str]:
-    """Say which wishes of a proposal are only written down."""
-    wishes = {
-        "max duration": proposal.configuration.max_duration,
-        "auto-archive on close": proposal.configuration.auto_archive,
-    }
-    unheeded = [name for name, wish in wishes.items() if wish]
-    return [f"kept in cell.json, not acted on: {', '.join(unheeded)}"] if unheeded else []

@@ -18,8 +18,9 @@ from lazarus_pit.cells.checkpoint.run import Still, run
 from lazarus_pit.cells.checkpoint.unpack import UnpackRequest
 from lazarus_pit.cells.checkpoint.worker import Order
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.proposed import names_of
 from lazarus_pit.cli import say
-from lazarus_pit.cli.cells import check_free_name, names_of
+from lazarus_pit.cli.cells import check_free_name
 from lazarus_pit.cli.checkpoints import Which
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import resume

@@ -97,8 +97,8 @@ _ISSUE = re.compile(r"#(\d{1,9})")
 _NONE = ("", "-", "\u2013", "\u2014", "none", "n/a")
 
 
-def parse_proposal(data: bytes) -> Proposal:
-    """Read a page.
+def parse_proposal(data: bytes, title: str = "") -> Proposal:
+    """Read a page; ``title`` is that of the issue it stands in.
 
     Raises:
         FormatError: something is missing or is not what its section says; names section and line.
@@ -110,7 +110,7 @@ def parse_proposal(data: bytes) -> Proposal:
         raise FormatError(f"section {missing[0]!r} is missing, expected a heading of that name")
     summary = _prose(sections, "Mission Summary")
     return Proposal(
-        title=_bare_title(front.get("title", "")) or _bare_title(heading) or summary,
+        title=_bare_title(title or front.get("title", "")) or _bare_title(heading) or summary,
         summary=summary,
         objective=_prose(sections, "Objective"),
         agents=_invited(sections["Agents Invited"]),
