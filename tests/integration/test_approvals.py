@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from integration.pit import Pit
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.daemon.requests import EARLY_SECONDS
 
 DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
 
@@ -20,6 +22,13 @@ DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; slee
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path) -> Iterator[Pit]:
     pit = Pit(tmp_path, revive_policy="ask")
+    yield pit
+    pit.close()
+
+
+@pytest.fixture(name="hasty")
+def _hasty(tmp_path: Path) -> Iterator[Pit]:
+    pit = Pit(tmp_path, revive_policy="ask", approval_timeout=2.0)
     yield pit
     pit.close()
 
@@ -34,15 +43,15 @@ def requests(pit: Pit, *flags: str) -> list[dict[str, Any]]:
     return found
 
 
-def asked(pit: Pit, **rules: Any) -> tuple[CellPaths, dict[str, Any]]:
+def asked(pit: Pit) -> tuple[CellPaths, dict[str, Any]]:
     """Let an agent die once, and return the request that follows."""
     cell = pit.cell(name="pond")
     again = "while :; do lazarus beat; sleep 0.2; done"
-    pit.spawn(cell, "scribe", "/bin/sh", "-c", DIES_ONCE + again, **rules)
+    pit.spawn(cell, "scribe", "/bin/sh", "-c", DIES_ONCE + again)
     pit.wait_event(cell, "approval_requested", "scribe")
     pit.wait(PitPaths(pit.root).records.exists, "a record")
-    pit.wait(lambda: requests(pit), "a request")
-    return cell, requests(pit)[0]
+    pit.wait(lambda: requests(pit, "--all"), "a request")
+    return cell, requests(pit, "--all")[0]
 
 
 def lives(cell: CellPaths) -> int:
@@ -80,6 +89,43 @@ def test_a_revive_by_hand_supersedes_the_request(pit: Pit) -> None:
     assert late.returncode == 1
     assert "needs no word any more" in late.stderr
     assert lives(cell) == 2
+
+
+def test_what_nobody_answers_in_time_stays_dead(hasty: Pit) -> None:
+    hasty.start()
+    cell, request = asked(hasty)
+    hasty.wait_event(cell, "approval_expired", "scribe")
+    hasty.wait_event(cell, "agent_escalated", "scribe", reason="approval_expired")
+    late = lazarus(hasty, "approve", request["id"])
+    assert late.returncode == 1
+    assert "its time is over" in late.stderr
+    (closed,) = requests(hasty, "--all")
+    assert closed["outcome"] == "expired"
+    assert lives(cell) == 1
+
+
+def test_the_time_runs_while_no_daemon_does(hasty: Pit) -> None:
+    """Killed while it waits, and back when the time is over: it gives up, and asks nobody anew."""
+    hasty.start()
+    cell, request = asked(hasty)
+    hasty.kill9()
+    hasty.wait(lambda: time.time() > request["expires"] + EARLY_SECONDS, "the end of its time")
+    hasty.start()
+    hasty.wait_event(cell, "agent_escalated", "scribe", reason="approval_expired")
+    assert [one["id"] for one in requests(hasty, "--all")] == [request["id"]]
+    assert lives(cell) == 1
+
+
+@pytest.mark.parametrize("taken_out", ["stop", "kick"])
+def test_who_is_taken_out_while_it_waits_needs_no_word(pit: Pit, taken_out: str) -> None:
+    pit.start()
+    cell, request = asked(pit)
+    assert lazarus(pit, taken_out, "pond/scribe").returncode == 0
+    pit.wait(lambda: not requests(pit), "no open request")
+    late = lazarus(pit, "approve", request["id"])
+    assert late.returncode == 1
+    assert "needs no word any more" in late.stderr
+    assert lives(cell) == 1
 
 
 @pytest.mark.parametrize("down", ["before the answer", "after the answer", "after the start"])
