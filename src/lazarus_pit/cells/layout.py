@@ -16,7 +16,8 @@
         .lazarus/state.json                   what the daemon believes; it alone writes it
         .lazarus/lock                         held while cell.json is being changed
         .lazarus/restore/                     what the last restore replaced
-        .lazarus/home/<agent>/                the private home an agent sees
+        .lazarus/home/<agent>/                the private home an agent sees; in it
+                                              .lazarus-session.json, its conversation
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
         .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
         .lazarus/run/<agent>/log.pipe         what it prints, on the way to its log
@@ -156,6 +157,10 @@ class CellPaths:
     def home(self, agent: str) -> Path:
         """The private home that this agent sees as its own."""
         return self._below(f".lazarus/home/{check_agent_name(agent)}")
+
+    def conversation(self, agent: str) -> Path:
+        """What an agent with a preset remembers of its conversation; hostile to the reader."""
+        return self._below(f".lazarus/home/{check_agent_name(agent)}/.lazarus-session.json")
 
     @property
     def runs(self) -> Path:

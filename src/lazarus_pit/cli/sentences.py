@@ -44,6 +44,13 @@ NEEDS: Mapping[str, str] = {
     "needs_input": "it needs an answer",
 }
 
+LOSSES: Mapping[str, str] = {
+    "not_found": "its program cannot find it",
+    "another": "its program has begun another one",
+    "exhausted": "it has filled the model's context",
+    "none_known": "none is known of its last life",
+}
+
 LIMIT_ACTIONS: Mapping[str, str] = {
     "killed": "the kernel ended a process that wanted more memory",
     "refused": "the kernel started no more processes",
@@ -104,6 +111,13 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "agent_ready": lambda d: f"is ready ({_generation(d)}, took {_seconds(d, 'took')})",
     "agent_revived": lambda d: (
         f"is back: {_generation(d)} works, {_seconds(d, 'took')} after start"
+    ),
+    "session_resumed": lambda d: (
+        f"goes on with its conversation {clean(d.get('session', '?'), 40)}"
+    ),
+    "session_lost": lambda d: (
+        "does not go on with its old conversation: "
+        + LOSSES.get(str(d.get("reason")), clean(d.get("reason", "?"), 40))
     ),
     "agent_adopted": lambda d: f"was found running as pid {clean(d.get('pid', '?'), 20)}, kept",
     "agent_died": lambda d: (

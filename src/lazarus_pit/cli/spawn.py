@@ -12,6 +12,7 @@ from lazarus_pit.cells import membership, provision
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
+from lazarus_pit.cli.kit import PLAIN, Kit
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
@@ -74,20 +75,19 @@ def spawn(
     home_ro: HomePiece = (),
     env_from: EnvFrom = (),
     credential: Credential = (),
+    kit: Kit = PLAIN,
     wait: Wait = WAIT,
     no_wait: NoWait = False,
     place: Place = HERE,
 ) -> int:
     """Start an agent in a cell: its program and arguments follow ``--``."""
     check_name(name)
-    if not argv:
-        raise UsageError(f"spawn: expected a program, `lazarus spawn {cell} {name} -- PROGRAM …`")
     config = place.settings()
     shortcuts = {"revive_policy": policy, "liveness": liveness}
     rules = {key: value for key, value in shortcuts.items() if value} | _rules(rule)
     opened = isolation_of(ro, rw, home_ro, env_from, credential)
     given: dict[str, Any] = {
-        "command": tuple(argv),
+        **kit.member(argv, f"lazarus spawn {cell} {name}"),
         "env": environment_of(env),
         "rules": rules,
         **({"limits": _limits(limit)} if limit else {}),

@@ -80,7 +80,7 @@ class Hands:
         if self._exits.lives.get(order.key, (0, None))[0] >= order.generation:
             return  # This life exists already: the order was repeated.
         try:
-            launch = self._launches.prepare(order.key, order.generation)
+            launch = self._launches.prepare(order.key, order.generation, agent)
             life = self._sandbox.spawn(launch)
         except (LazarusError, OSError, KeyError) as error:
             fatal = isinstance(error, SpawnError) and error.fatal

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.checkpoint.restore import recover
 from lazarus_pit.config import Config
+from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key
+from lazarus_pit.daemon.conversations import dressed
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.logs import Logs
@@ -85,8 +87,10 @@ class Launches:
         self._offsets: dict[Key, float] = {}
         self._plans: dict[Key, _Plan] = {}
 
-    def prepare(self, key: Key, generation: int) -> Launch:
+    def prepare(self, key: Key, generation: int, before: Agent | None = None) -> Launch:
         """Make everything ready for one life and return how it begins.
+
+        ``before`` is what the loop knows of the agent, for those who are told how they died.
 
         Raises:
             KeyError: the manifests no longer name the agent.
@@ -110,9 +114,10 @@ class Launches:
         launch = plan.launch
         if plan.openings != CLOSED:
             launch = open_up(launch, plan.openings, self._config)
-        return replace(
+        launch = replace(
             launch, generation=generation, status_file=status, proxy=proxy, log_pipe=pipe
         )
+        return dressed(launch, cell.paths, member, before, self._tell) if member.preset else launch
 
     def adopted(self, key: Key) -> None:
         """Have the log of a life that runs already bounded as before."""

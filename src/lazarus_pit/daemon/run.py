@@ -286,6 +286,7 @@ class Daemon:
         self.recorder.dirty.update(key.partition("/")[0] for key, _ in facts)
 
     def _gone(self, key: Key, generation: int, life: Life) -> None:
+        self.watch.drain()  # Its last word may be that it waits for quota: then it is no death.
         self.bounds.ended(key, generation, life)
         self.logs.forget(key)
 

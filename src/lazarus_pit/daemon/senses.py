@@ -22,6 +22,7 @@ from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.events import Beat, Fact, Progressed, Told
 from lazarus_pit.core.model import NEVER, Hold, Key
+from lazarus_pit.daemon.conversations import checked
 from lazarus_pit.daemon.watch import Kind, Watch
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats import heartbeat, notify
@@ -54,6 +55,8 @@ class Attended:
     published: float = 0.0
     shown: str | None = None
     complained: bool = False
+    conversed: bool = False
+    """Whether people were told what became of the conversation that was asked for."""
 
 
 class Senses:
@@ -79,7 +82,7 @@ class Senses:
         attended = self.attended.get(key)
         if attended is not None and self._still_listens(attended):
             attended.generation, attended.published = generation, 0.0
-            attended.shown, attended.complained = None, False
+            attended.shown, attended.complained, attended.conversed = None, False, False
             self._watch.remove(Kind.OUTPUT, key)
             self._watch.add(Kind.BEAT, key, attended.beats)
             return
@@ -162,6 +165,9 @@ class Senses:
         now = time.time()
         self._offer(key, _fact(beat, now))
         self._publish(attended, beat, now)
+        if not attended.conversed and (found := checked(key, beat)):
+            attended.conversed = True
+            self._tell(found)
 
     def _publish(self, attended: Attended, beat: heartbeat.Heartbeat, now: float) -> None:
         """Renew the file that everybody reads: at a change of status, else now and then."""

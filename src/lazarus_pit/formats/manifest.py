@@ -20,6 +20,7 @@ from lazarus_pit.formats.instant import from_rfc3339
 from lazarus_pit.formats.isolation import Openings, check_isolation, merged
 from lazarus_pit.formats.limits import check_limits
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
+from lazarus_pit.formats.recipe import check_recipe
 from lazarus_pit.formats.rules import check_rules, expectation, merge_rules
 
 MAX_BYTES = 1024 * 1024
@@ -52,6 +53,8 @@ class Member(Struct, frozen=True, kw_only=True):
     kind: Kind = Kind.AGENT
     command: tuple[str, ...] = ()
     """The agent's entry point; empty for one that the daemon watches but cannot start."""
+    preset: dict[str, Any] = {}
+    """Which kind of program it is, and what it is to do; see ``formats.recipe``."""
     env: dict[str, str] = {}
     network: Network = Network.NONE
     allow: tuple[str, ...] = ()
@@ -134,6 +137,7 @@ _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
     "home": (str | None, _OPTIONAL_TEXT),
     "kind": (Kind, expectation(Kind)),
     "command": (tuple[str, ...], "a list of texts"),
+    "preset": (dict[str, Any], "an object"),
     "env": (dict[str, str], "an object of texts"),
     "network": (Network, expectation(Network)),
     "allow": (tuple[str, ...], "a list of texts"),
@@ -201,6 +205,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "rules": check_rules,
     "limits": check_limits,
     "isolation": check_isolation,
+    "preset": check_recipe,
 }
 
 

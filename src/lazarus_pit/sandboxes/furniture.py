@@ -53,7 +53,7 @@ case "${{1-}}" in
 from $module import main; sys.exit(main(sys.argv[1:]))" "$@"
         ;;
 esac
-echo "lazarus: inside a cell there is only beat, mail and hook, not '${{1-}}'" >&2
+echo "lazarus: inside a cell there is only beat, mail, hook and mcp, not '${{1-}}'" >&2
 exit 2
 """
 

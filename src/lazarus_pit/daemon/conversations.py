@@ -1,0 +1,113 @@
+"""How an agent with a preset begins its next life: with its old conversation, or a new one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.events import Told
+from lazarus_pit.core.model import Key
+from lazarus_pit.errors import FormatError, SpawnError, StoreError
+from lazarus_pit.formats import conversation
+from lazarus_pit.formats.conversation import Conversation
+from lazarus_pit.formats.heartbeat import Heartbeat
+from lazarus_pit.formats.instant import to_rfc3339
+from lazarus_pit.formats.manifest import Member
+from lazarus_pit.formats.recipe import check_recipe
+from lazarus_pit.presets.base import Wanted
+from lazarus_pit.presets.choose import PRESETS, preset
+from lazarus_pit.presets.plan import Past, plan
+from lazarus_pit.sandboxes.base import Launch
+
+log = logging.getLogger(__name__)
+
+
+def dressed(
+    launch: Launch,
+    paths: CellPaths,
+    member: Member,
+    before: Agent | None,
+    tell: Callable[[Told], None],
+) -> Launch:
+    """Return the launch of a life with the command line that its preset makes of what is known.
+
+    Args:
+        launch: the life, its generation included.
+        paths: its cell.
+        member: what the manifest says of it.
+        before: what the loop knew when it ordered the life.
+        tell: says why a conversation is not gone on with.
+
+    Raises:
+        SpawnError: fatal, there is no such preset.
+    """
+    recipe = check_recipe(member.preset)
+    if not recipe.name:
+        return launch
+    try:
+        program = preset(recipe.name)
+    except KeyError:
+        known = ", ".join(PRESETS)
+        raise SpawnError(
+            f"{launch.key}: preset: found {recipe.name}, expected one of {known}", fatal=True
+        ) from None
+    wanted = Wanted(member.command, recipe.task, recipe.model, recipe.arguments)
+    found = plan(program, wanted, _past(launch, paths, before))
+    if found.forgets:
+        data = {"generation": launch.generation, "reason": found.forgets}
+        tell(Told(event="session_lost", key=launch.key, data=data))
+    return replace(launch, argv=found.argv)
+
+
+def _past(launch: Launch, paths: CellPaths, before: Agent | None) -> Past:
+    known = _known(paths, launch.agent)
+    lived = before is not None and before.started > 0.0 and launch.generation > 1
+    return Past(
+        cell=launch.uuid,
+        agent=launch.agent,
+        generation=launch.generation,
+        lived=lived,
+        ending=str(before.last_exit) if before and before.last_exit else "",
+        ended_at=_died(before) if before else "",
+        session=known.session,
+        exhausted=known.exhausted,
+        lost=known.lost,
+        unanswered=known.unanswered,
+    )
+
+
+def _known(paths: CellPaths, agent: str) -> Conversation:
+    """Return what the last life wrote of its conversation; nothing where that cannot be read."""
+    try:
+        data = read_hostile(paths.conversation(agent), conversation.MAX_BYTES, sole=True)
+        return conversation.parse(data) if data else Conversation()
+    except (FormatError, StoreError) as error:
+        log.warning("the conversation of %s/%s is not known: %s", paths.uuid, agent, error)
+        return Conversation()
+
+
+def _died(before: Agent) -> str:
+    """Return when the last life ended; nothing where our clock cannot tell."""
+    ago = time.monotonic() - before.died
+    return to_rfc3339(time.time() - ago) if before.died and ago >= 0 else ""
+
+
+def checked(key: Key, beat: Heartbeat) -> Told | None:
+    """Return what a beat says of the conversation that was asked for.
+
+    ``None``: nothing was asked for, or the program has not said yet which one it leads.
+    """
+    if not beat.session_asked or beat.session is None:
+        return None
+    data: dict[str, object] = {"generation": beat.generation}
+    if beat.session == beat.session_asked:
+        return Told(event="session_resumed", key=key, data=data | {"session": beat.session})
+    data |= {"reason": "another" if beat.session else "not_found"}
+    data |= {"asked": beat.session_asked, "found": beat.session}
+    return Told(event="session_lost", key=key, data=data)

@@ -1,0 +1,181 @@
+"""What every preset says about its program, and the words in which it says it.
+
+Standard library only: the daemon asks a preset how a life begins, and ``drive`` asks it inside the
+cell what the program's output means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+HOOKED = (
+    "SessionStart",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PreCompact",
+    "Stop",
+    "SubagentStop",
+)
+"""Hooks that every program with hooks of the shared names knows."""
+
+PASSED = (
+    "LAZARUS_CELL_UUID",
+    "LAZARUS_CELL",
+    "LAZARUS_AGENT",
+    "LAZARUS_ROLE",
+    "LAZARUS_GENERATION",
+    "LAZARUS_HEARTBEAT_FILE",
+    "LAZARUS_INBOX",
+    "LAZARUS_OUTBOX",
+    "HOME",
+)
+"""Variables that the MCP server needs, for programs that pass on none by themselves."""
+
+
+class Wanted(NamedTuple):
+    """What people want of one agent."""
+
+    program: tuple[str, ...]
+    """How the program is called inside the cell."""
+    task: str
+    model: str = ""
+    arguments: tuple[str, ...] = ()
+    """More arguments, the program's own; they come before the task."""
+
+
+class Sort(StrEnum):
+    """What a line of a program's output can mean."""
+
+    SESSION = "session"  # text: the conversation's id
+    MODEL = "model"  # text
+    THINKING = "thinking"  # the model is at work: progress
+    TOOL = "tool"  # data: tool_name, tool_use_id, tool_input
+    RESULT = "result"  # data: the same and tool_response
+    TURN = "turn"  # the turn is finished
+    TOKENS = "tokens"  # number: how many more
+    THROTTLED = "throttled"  # number: seconds until it tries again by itself
+    QUOTA = "quota"  # it gives up for want of quota; number: Unix seconds when there is more, or 0
+    LOGIN = "login"  # it gives up for want of a login
+    EXHAUSTED = "exhausted"  # the conversation is full: never to be resumed
+    FAILED = "failed"  # text: its own last error
+
+
+class Said(NamedTuple):
+    """One thing that a program has said."""
+
+    sort: Sort
+    text: str = ""
+    number: float = 0.0
+    data: Mapping[str, Any] = {}
+
+
+class Where(NamedTuple):
+    """Where an agent finds itself, by the names that hold inside."""
+
+    home: str
+    workspace: str
+
+
+class Preset(Protocol):
+    """One agent program. Its class is its table of constants; it keeps nothing."""
+
+    name: str
+    program: str
+    """What it is called where it is installed for everybody."""
+    resumes: bool
+    """Whether it can go on with a conversation."""
+    chooses: bool
+    """Whether we choose a conversation's id, else it says which one it has begun."""
+    tells: bool
+    """Whether its output names the conversation that it leads."""
+    hooked: bool
+    """Whether its hooks tell of tools and turns; then its output is not asked for them again."""
+
+    def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
+        """Return the command line of a new conversation that begins with ``words``."""
+        ...
+
+    def resume(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
+        """Return the command line that goes on with a conversation by saying ``words``."""
+        ...
+
+    def environment(self, where: Where) -> dict[str, str]:
+        """Return variables that are set unless the agent's environment says otherwise."""
+        ...
+
+    def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
+        """Return JSON files below the home, and what is put into each before the start.
+
+        Folder trust, hooks, the MCP server: what else stands in such a file stays.
+        """
+        ...
+
+    def heard(self, line: Mapping[str, Any]) -> Iterable[Said]:
+        """Return what one JSON object of its output means."""
+        ...
+
+
+def limit_of(text: str) -> Sort | None:
+    """Return what a program's own last error means; ``None`` is an ordinary failure.
+
+    Only for the error field of a program's own report, never for what a tool or a model printed.
+    """
+    small = text.lower()
+    return next((sort for word, sort in _ERRORS if word in small), None)
+
+
+_ERRORS = (
+    ("context window", Sort.EXHAUSTED),
+    ("context length", Sort.EXHAUSTED),
+    ("context_length_exceeded", Sort.EXHAUSTED),
+    ("prompt is too long", Sort.EXHAUSTED),
+    ("maximum context", Sort.EXHAUSTED),
+    ("usage limit", Sort.QUOTA),
+    ("rate limit", Sort.QUOTA),
+    ("rate_limit", Sort.QUOTA),
+    ("too many requests", Sort.QUOTA),
+    ("status 429", Sort.QUOTA),
+    ("error: 429", Sort.QUOTA),
+    ("429 ", Sort.QUOTA),
+    ("quota", Sort.QUOTA),
+    ("insufficient_quota", Sort.QUOTA),
+    ("credit balance", Sort.QUOTA),
+    ("unauthorized", Sort.LOGIN),
+    ("status 401", Sort.LOGIN),
+    ("error: 401", Sort.LOGIN),
+    ("401 ", Sort.LOGIN),
+    ("invalid api key", Sort.LOGIN),
+    ("incorrect api key", Sort.LOGIN),
+    ("please run /login", Sort.LOGIN),
+    ("not logged in", Sort.LOGIN),
+    ("authentication", Sort.LOGIN),
+)
+
+
+def failed(text: str) -> list[Said]:
+    """Return a program's own last error, and what it means."""
+    sort = limit_of(text)
+    said = [Said(Sort.FAILED, text[:300])]
+    return [*said, Said(sort)] if sort else said
+
+
+def number(found: object) -> float:
+    """Return a number of a stranger's JSON, 0 for anything else."""
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else 0.0
+
+
+def inside(found: object, *names: str) -> Any:
+    """Return what lies below these names in a stranger's JSON, ``None`` where nothing does."""
+    for name in names:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(name)
+    return found
+
+
+def objects(found: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list in a stranger's JSON."""
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []

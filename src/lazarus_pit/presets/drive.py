@@ -1,0 +1,293 @@
+"""``lazarus drive``: runs an agent program inside the cell and says what its output means.
+
+It is the program's parent and the life's main process: it puts the program's settings in place,
+passes its output on to the log untouched, and turns what it says into beats. An end for want of
+quota or a login is announced as a hold before it ends itself, so that it is no death. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lazarus_pit import hook, session
+from lazarus_pit.presets.base import Preset, Said, Sort, Where
+from lazarus_pit.presets.choose import preset as preset_of
+
+if TYPE_CHECKING:
+    from lazarus_pit.session import Memory
+
+USAGE = """\
+Usage: lazarus drive PRESET --begin ID | --resume ID -- PROGRAM...
+
+The daemon starts agents with a preset so: PROGRAM is run, and what it says becomes beats.
+"""
+
+LINE_MAX = 4 << 20
+"""Bytes of a line that are looked into; a longer one is passed on unread."""
+NOT_FOUND = 78
+"""Exit code of a program that is not there: trying again cannot help."""
+
+
+class Asked(NamedTuple):
+    """The command line."""
+
+    preset: Preset
+    session: str
+    """The conversation to begin or to go on with; empty where the program chooses."""
+    resumes: bool
+    program: list[str]
+
+
+def parse(words: Sequence[str]) -> Asked:
+    """Return what the command line asks for.
+
+    Raises:
+        ValueError: it is none of the daemon's.
+    """
+    if len(words) < 5 or words[1] not in ("--begin", "--resume") or words[3] != "--":
+        raise ValueError("expected PRESET --begin ID | --resume ID -- PROGRAM...")
+    try:
+        preset = preset_of(words[0])
+    except KeyError:
+        raise ValueError(f"found the preset {words[0]!r}, which is none") from None
+    return Asked(preset, words[2], words[1] == "--resume", list(words[4:]))
+
+
+def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Run ``lazarus drive``; return the program's exit code, 128 and more for a signal."""
+    if "--help" in words[:1] or "-h" in words[:1]:
+        sys.stdout.write(USAGE)
+        return 0
+    try:
+        asked = parse(words)
+    except ValueError as error:
+        sys.stderr.write(f"lazarus drive: {error}\n")
+        return 2
+    where = Where(environ.get("HOME", "."), f"{environ.get('LAZARUS_CELL', '')}/workspace")
+    for name, said in asked.preset.files(where).items():
+        settle(f"{where.home}/{name}", said)
+    passed = {**asked.preset.environment(where), **environ}
+    if asked.resumes:
+        passed[session.ASKED] = asked.session
+    driver = Driver(asked, passed)
+    driver.begin()
+    try:
+        child = subprocess.Popen(
+            asked.program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=passed
+        )
+    except OSError as error:
+        sys.stderr.write(f"lazarus drive: {asked.program[0]}: {error.strerror}\n")
+        return NOT_FOUND
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda found, _frame: child.send_signal(found))
+    if child.stdout is not None:
+        listen(child.pid, child.stdout.fileno(), driver.line)
+    code = child.wait()
+    driver.ended(code)
+    return 128 - code if code < 0 else code
+
+
+def listen(pid: int, output: int, line: Callable[[bytes], None]) -> None:
+    """Pass a program's output on as it comes, and call ``line`` with each line, to its end.
+
+    The end is the program's own: what it has left running may hold its output open for ever.
+    """
+    ended = os.pidfd_open(pid)
+    os.set_blocking(output, False)
+    rest, over, left = b"", False, LINE_MAX
+    while left > 0:
+        over = over or ended in select.select([output, ended], [], [])[0]
+        try:
+            part = os.read(output, 1 << 16)
+        except BlockingIOError:
+            if over:
+                break
+            continue
+        if not part:
+            break
+        sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
+        left -= len(part) * over
+        *whole, rest = (rest + part).split(b"\n")
+        for one in whole:
+            line(one)
+        rest = b"-" if len(rest) > LINE_MAX else rest  # Too long: no line that is looked into.
+    os.close(ended)
+
+
+def settle(path: str, said: Mapping[str, Any]) -> None:
+    """Put settings into a JSON file; what else stands there stays, and a broken file is replaced.
+
+    What cannot be written is left: the program says itself what it misses.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "rb") as file:
+            found = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        found = {}
+    part = f"{path}.{os.getpid()}"
+    try:
+        with open(part, "w", encoding="utf-8") as new:
+            json.dump(merged(found if isinstance(found, dict) else {}, said), new, indent=2)
+        os.rename(part, path)
+    except OSError as error:
+        sys.stderr.write(f"lazarus drive: {path}: {error.strerror}\n")
+
+
+def merged(found: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one object with another put into it, level by level."""
+    whole = dict(found)
+    for name, value in said.items():
+        there = whole.get(name)
+        both = isinstance(there, dict) and isinstance(value, Mapping)
+        whole[name] = merged(there, value) if both else value  # type: ignore[arg-type]
+    return whole
+
+
+class Driver:
+    """Turns what one life's program says into what is remembered of it, and into beats."""
+
+    def __init__(self, asked: Asked, environ: Mapping[str, str]) -> None:
+        """Listen to a program that is about to start."""
+        self._asked = asked
+        self._environ = environ
+        self._seen = ""
+        self._wants: Sort | None = None
+
+    def begin(self) -> None:
+        """Remember which conversation this life is to lead; no beat: it has shown nothing yet."""
+
+        def alter(memory: Memory) -> None:
+            if not self._asked.resumes:
+                session.forget_conversation(memory)
+                if self._asked.session:
+                    memory["session"] = self._asked.session
+
+        session.change(self._environ, alter)
+
+    def line(self, line: bytes) -> None:
+        """Take in one line of the program's output."""
+        if not line.startswith(b"{"):
+            return
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if said := list(self._asked.preset.heard(found)):
+            self._take(said)
+
+    def _take(self, said: Sequence[Said]) -> None:
+        now, hooked = time.time(), self._asked.preset.hooked
+
+        def alter(memory: Memory) -> None:
+            for one in said:
+                self._note(memory, one)
+                MEANS[one.sort](Heard(memory, one, self._environ, now, hooked))
+
+        session.tell(self._environ, session.change(self._environ, alter))
+
+    def _note(self, memory: Memory, one: Said) -> None:
+        if one.sort is Sort.SESSION and one.text:
+            self._seen = one.text
+            memory.pop("lost", None)
+        if one.sort in (Sort.QUOTA, Sort.LOGIN, Sort.EXHAUSTED):
+            self._wants = one.sort
+
+    def ended(self, code: int) -> None:
+        """Remember how it ended, and say last of all what it means."""
+
+        def alter(memory: Memory) -> None:
+            if code and self._asked.resumes and self._asked.preset.tells and not self._seen:
+                memory["lost"] = True
+                memory["session"] = ""
+            if code == 0 and self._wants is None:
+                memory["open"] = {}
+
+        memory = session.change(self._environ, alter)
+        session.tell(self._environ, memory)
+
+
+# ---------------------------------------------------------------- what each thing means
+
+
+class Heard(NamedTuple):
+    """One thing that was said, and where it goes."""
+
+    memory: Memory
+    said: Said
+    environ: Mapping[str, str]
+    now: float
+    hooked: bool
+
+    def works(self) -> None:
+        """Take down that the model is at work."""
+        seconds = session.lease(self.environ, session.THINKING)
+        hook.doing(self.memory, "thinking", seconds, self.now)
+
+    def as_hook(self, event: str) -> None:
+        """Take it as the hook that says the same, unless the program's own hooks say it."""
+        if not self.hooked:
+            hook.EVENTS[event](self.memory, self.said.data, self.environ, self.now)
+
+
+def _session(one: Heard) -> None:
+    if one.said.text:
+        one.memory["session"] = one.said.text[:128]
+    if not one.memory.get("status"):
+        one.works()
+
+
+def _model(one: Heard) -> None:
+    if one.said.text:
+        one.memory["model"] = one.said.text[:100]
+
+
+def _thinking(one: Heard) -> None:
+    if not session.open_calls(one.memory):
+        one.works()
+    hook.moved(one.memory)
+
+
+def _tokens(one: Heard) -> None:
+    spent = max(0, int(one.said.number))
+    one.memory["tokens"] = session.count(one.memory, "tokens") + spent
+
+
+def _throttled(one: Heard) -> None:
+    """It waits and tries again by itself: alive, and nobody's fault."""
+    seconds = one.said.number + session.lease(one.environ, session.THINKING)
+    hook.doing(one.memory, f"throttled, tries again in {one.said.number:.0f} s", seconds, one.now)
+
+
+def _exhausted(one: Heard) -> None:
+    one.memory["exhausted"] = True
+
+
+def _failed(one: Heard) -> None:
+    hook.doing(one.memory, f"failed: {one.said.text}"[:190], 0.0, one.now)
+
+
+MEANS: dict[Sort, Callable[[Heard], None]] = {
+    Sort.SESSION: _session,
+    Sort.MODEL: _model,
+    Sort.THINKING: _thinking,
+    Sort.TOOL: lambda one: one.as_hook("PreToolUse"),
+    Sort.RESULT: lambda one: one.as_hook("PostToolUse"),
+    Sort.TURN: lambda one: one.as_hook("Stop"),
+    Sort.TOKENS: _tokens,
+    Sort.THROTTLED: _throttled,
+    Sort.QUOTA: lambda one: hook.held(one.memory, "quota_wait", one.said.number or None),
+    Sort.LOGIN: lambda one: hook.held(one.memory, "auth_hold"),
+    Sort.EXHAUSTED: _exhausted,
+    Sort.FAILED: _failed,
+}

@@ -1,0 +1,81 @@
+"""Gemini CLI (``gemini``): its JSON lines.
+
+Its conversations are in ``~/.gemini`` of the cell's home, keyed by the working directory. An
+unknown one is no error to it: it begins afresh, so the id that it says is what counts. Its login
+is ``GEMINI_API_KEY`` in the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where, failed, inside, number
+
+
+class Gemini:
+    """See the module."""
+
+    name = "gemini"
+    program = "gemini"
+    resumes = True
+    chooses = False
+    tells = True
+    hooked = False
+
+    def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
+        """Begin; its first line says which id it chose."""
+        return (*wanted.program, "-p", words, *_options(wanted))
+
+    def resume(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
+        """Go on with the newest of this home, which is the agent's own."""
+        return (*wanted.program, "-p", words, "--resume", "latest", *_options(wanted))
+
+    def environment(self, where: Where) -> dict[str, str]:
+        """Say where its settings are."""
+        return {"GEMINI_CLI_HOME": where.home, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+
+    def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
+        """Trust the workspace, offer the MCP server."""
+        server = {"command": "lazarus", "args": ["mcp"], "trust": True}
+        updates = {"disableAutoUpdate": True, "disableUpdateNag": True}
+        return {
+            ".gemini/settings.json": {"mcpServers": {"lazarus": server}, "general": updates},
+            ".gemini/trustedFolders.json": {where.workspace: "TRUST_FOLDER"},
+        }
+
+    def heard(self, line: Mapping[str, Any]) -> Iterator[Said]:
+        """Read a line of ``--output-format stream-json``."""
+        kind = line.get("type")
+        data = {
+            "tool_name": str(line.get("tool_name") or ""),
+            "tool_use_id": str(line.get("tool_id") or ""),
+            "tool_input": line.get("parameters"),
+        }
+        if kind == "init":
+            yield Said(Sort.SESSION, str(line.get("session_id", "")))
+            yield Said(Sort.MODEL, str(line.get("model", "")))
+        elif kind == "message":
+            yield Said(Sort.THINKING)
+        elif kind == "tool_use":
+            yield Said(Sort.TOOL, data=data)
+        elif kind == "tool_result":
+            outcome = line.get("output") or line.get("error") or line.get("status")
+            yield Said(Sort.RESULT, data={**data, "tool_response": outcome})
+        elif kind == "error" and line.get("severity") != "warning":
+            yield from failed(str(line.get("message", "")))
+        elif kind == "result":
+            yield Said(Sort.TOKENS, number=number(inside(line, "stats", "total_tokens")))
+            if line.get("status") == "error":
+                yield from failed(str(inside(line, "error", "message") or ""))
+            else:
+                yield Said(Sort.TURN)
+
+
+def _options(wanted: Wanted) -> tuple[str, ...]:
+    model = ("-m", wanted.model) if wanted.model else ()
+    mode = ("--approval-mode", "yolo")  # The cell is the wall; nobody is there to answer.
+    return (*mode, "--output-format", "stream-json", *model, *wanted.arguments)
+
+
+PRESET: Preset = Gemini()

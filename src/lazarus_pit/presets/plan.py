@@ -1,0 +1,103 @@
+"""How the next life of a program begins: decided from what is known of the last one, purely."""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+from lazarus_pit.presets.base import Preset, Wanted
+
+_LIVES = uuid.UUID("7f2b4c52-0d3f-4a51-9d0b-3c8f0a6b8e11")
+"""In whose name the ids of conversations are made that we choose ourselves."""
+CALLS_SHOWN = 5
+
+
+class Past(NamedTuple):
+    """What is known when a life begins."""
+
+    cell: str
+    agent: str
+    generation: int
+    """The life that begins."""
+    lived: bool = False
+    """Whether it has had a life before."""
+    ending: str = ""
+    """How its last life ended, in words; empty where nobody saw it."""
+    ended_at: str = ""
+    """When, RFC 3339."""
+    session: str = ""
+    """The conversation that its last life led."""
+    exhausted: bool = False
+    """Whether that conversation is full."""
+    lost: bool = False
+    """Whether its program could not find it again."""
+    unanswered: tuple[str, ...] = ()
+    """Calls of tools that had no result when the last life ended."""
+
+
+class Plan(NamedTuple):
+    """How a life begins."""
+
+    argv: tuple[str, ...]
+    resumes: str = ""
+    """The conversation that it goes on with; empty for a new one."""
+    forgets: str = ""
+    """Why it has to begin a new one although it has lived: one word for the journal."""
+
+
+def plan(preset: Preset, wanted: Wanted, past: Past) -> Plan:
+    """Return how the next life begins: the command line of ``drive`` around the program's own.
+
+    A conversation that is full or that was not found again is not asked for.
+    """
+    forgets = _forgets(preset, past)
+    if past.lived and preset.resumes and not forgets:
+        words = f"{briefing(past)}\n\n{ON}\n\n{wanted.task}"
+        line = preset.resume(wanted, words, past.session)
+        return Plan(_driven(preset, past.session, True, line), past.session)
+    words = f"{wanted.task}\n\n{briefing(past)} {AFRESH}" if past.lived else wanted.task
+    chosen = conversation_id(past.cell, past.agent, past.generation) if preset.chooses else ""
+    line = preset.begin(wanted, words, chosen)
+    return Plan(_driven(preset, chosen, False, line), "", forgets)
+
+
+def conversation_id(cell: str, agent: str, generation: int) -> str:
+    """Return the id of the conversation that this life begins, if it begins one."""
+    return str(uuid.uuid5(_LIVES, f"{cell}/{agent}/{generation}"))
+
+
+def _forgets(preset: Preset, past: Past) -> str:
+    if not (past.lived and preset.resumes):
+        return ""
+    if past.exhausted:
+        return "exhausted"
+    if past.lost:
+        return "not_found"
+    return "" if past.session else "none_known"
+
+
+def _driven(preset: Preset, session: str, resumes: bool, line: tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001
+    asked = ("--resume", session) if resumes else ("--begin", session)
+    return ("lazarus", "drive", preset.name, *asked, "--", *line)
+
+
+ON = "Go on with your task where it stands. The task was:"
+AFRESH = (
+    "Your conversation of that time is gone. What was done by then is in the workspace: look there "
+    "before you begin, and do nothing twice."
+)
+
+
+def briefing(past: Past) -> str:
+    """Return what a revived agent is told: that it died, when, and what had no result."""
+    how = f" ({past.ending})" if past.ending else ""
+    when = f" at {past.ended_at}" if past.ended_at else ""
+    begun = f"you were brought back, and this is life {past.generation} of {past.agent}."
+    said = [f"[lazarus-pit] Your last life ended{when}{how}; {begun}"]
+    if past.unanswered:
+        calls = "; ".join(past.unanswered[:CALLS_SHOWN])
+        said.append(
+            f"When it ended, these calls had no recorded result: {calls}. Each may have taken "
+            "effect in full, in part or not at all: check before you repeat it."
+        )
+    return " ".join(said)

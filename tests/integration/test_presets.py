@@ -1,0 +1,100 @@
+"""Agents with a preset under a real daemon; the programs are small but speak as Codex does."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.pit import Pit, send
+from lazarus_pit.cells.layout import CellPaths
+
+STARTED = """echo '{"type":"thread.started","thread_id":"conv-1"}'"""
+CALL = '{"id":"i","type":"command_execution","command":"make"}'
+TOOL = f"""echo '{{"type":"item.started","item":{CALL}}}'"""
+DIES = f"""
+case "$*" in
+*resume*) {STARTED}; printf '%s\\n' "$@" > told ;;
+*) {STARTED}; {TOOL}; touch at-work; exec sleep 600 ;;
+esac"""
+THROTTLED = f"""{STARTED}
+echo '{{"type":"turn.failed","error":{{"message":"last status: 429 Too Many Requests"}}}}'
+exit 1"""
+FORGETFUL = f"""
+case "$*" in *resume*) echo 'no rollout found' >&2; exit 1 ;; esac
+{STARTED}; [ -e once ] || {{ touch once; exit 1; }}"""
+
+
+@pytest.fixture(scope="module")
+def pit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pit]:
+    pit = Pit(tmp_path_factory.mktemp("presets")).start()
+    yield pit
+    pit.close()
+
+
+def spawn(pit: Pit, script: str) -> CellPaths:
+    cell = pit.cell()
+    recipe = {"name": "codex", "task": "build it"}
+    pit.spawn(cell, "ada", "sh", "-c", script, "codex", preset=recipe)
+    return cell
+
+
+def names(pit: Pit, cell: CellPaths) -> list[str]:
+    return [event.event for event in pit.events(cell, agent="ada")]
+
+
+def test_a_revived_agent_goes_on_with_its_conversation_and_is_told_what_happened(pit: Pit) -> None:
+    cell = spawn(pit, DIES)
+    pit.wait(lambda: cell.conversation("ada").exists() and "make" in _remembered(cell), "a call")
+    send(int(pit.events(cell, "agent_started")[0].data["pid"]), signal.SIGKILL)
+    pit.wait_event(cell, "agent_exited", "ada")
+    resumed = pit.wait_event(cell, "session_resumed", "ada")
+    assert (resumed.data["session"], resumed.data["generation"]) == ("conv-1", 2)
+    told = (cell.workspace / "told").read_text()
+    assert "\nconv-1\n" in told
+    assert all(words in told for words in ("signal 9", "life 2", "make", "build it"))
+
+
+def _remembered(cell: CellPaths) -> str:
+    return cell.conversation("ada").read_text()
+
+
+def test_an_end_for_want_of_quota_is_a_hold_and_no_death(pit: Pit) -> None:
+    cell = spawn(pit, THROTTLED)
+    left = pit.wait_event(cell, "agent_left_waiting", "ada")
+    assert left.data["hold"] == "quota_wait"
+    assert "agent_died" not in names(pit, cell)
+
+
+def test_a_conversation_that_is_gone_is_told_and_a_new_one_begun(pit: Pit) -> None:
+    cell = spawn(pit, FORGETFUL)
+    pit.wait_event(cell, "agent_exited", "ada")
+    lost = [event.data for event in pit.events(cell, "session_lost", "ada")]
+    assert [(one["generation"], one["reason"]) for one in lost] == [
+        (2, "not_found"),
+        (3, "not_found"),
+    ]
+    assert lost[0]["asked"] == "conv-1"
+
+
+def test_a_preset_that_is_none_is_never_tried_again(pit: Pit) -> None:
+    cell = pit.cell()
+    pit.spawn(cell, "ada", "true", preset={"name": "nosuch", "task": "x"})
+    pit.wait_event(cell, "agent_escalated", "ada", reason="cannot_start")
+    failed = pit.wait_event(cell, "agent_start_failed", "ada")
+    assert "nosuch" in failed.data["why"]
+    assert "codex" in failed.data["why"]
+
+
+def test_what_an_agent_plants_in_place_of_its_memory_is_not_followed(
+    pit: Pit, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text('{"session": "stolen"}')
+    plants = f'rm -f "$HOME/.lazarus-session.json"; ln -s {secret} "$HOME/.lazarus-session.json"'
+    cell = spawn(pit, f"[ -e once ] || {{ {plants}; touch once; exit 1; }}")
+    pit.wait_event(cell, "session_lost", "ada", reason="none_known")
+    pit.wait_event(cell, "agent_exited", "ada")
+    assert all("stolen" not in str(event.data) for event in pit.events(cell))
