@@ -21,7 +21,9 @@ from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.provision import AGENT_ID, Owner, agent_owner
 from lazarus_pit.core.model import FleetRules, Rules
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
-from lazarus_pit.formats import rules, text
+from lazarus_pit.formats import channel_settings, forge_settings, rules, text
+from lazarus_pit.formats.channel_settings import Apprise, Channels, Nostr, Telegram
+from lazarus_pit.formats.forge_settings import Gitea
 from lazarus_pit.formats.isolation import IN_CONFIGURATION, Openings, check_opening
 from lazarus_pit.formats.limits import Limits, check_limit
 
@@ -74,14 +76,6 @@ class Web(Struct, frozen=True, kw_only=True):
     port: int = 8767
 
 
-class Gitea(Struct, frozen=True, kw_only=True):
-    """``[gitea]``; the environment's ``GITEA_TOKEN`` wins over ``token``."""
-
-    url: str = ""
-    repo: str = ""
-    token: str = ""
-
-
 class Notifications(Struct, frozen=True, kw_only=True):
     """``[notifications]``."""
 
@@ -117,6 +111,9 @@ class Config(Struct, frozen=True, kw_only=True):
     web: Web
     gitea: Gitea
     notifications: Notifications
+    telegram: Telegram
+    nostr: Nostr
+    apprise: Apprise
     isolation: Isolation
     rules: Rules
     """What every agent lives by, unless its cell or its own entry says otherwise."""
@@ -134,6 +131,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def owner(self) -> Owner:
         """Whom agents run as: the configured user under root, else the present one."""
         return agent_owner(self.isolation.uid, self.isolation.gid)
+
+    @property
+    def channels(self) -> Channels:
+        """The ways to people."""
+        return Channels(telegram=self.telegram, nostr=self.nostr, apprise=self.apprise)
 
     @property
     def poll_interval(self) -> float:
@@ -162,6 +164,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "web": Web,
     "gitea": Gitea,
     "notifications": Notifications,
+    **channel_settings.TABLES,
     "rules": Rules,
     "fleet": FleetRules,
     "isolation": Isolation,
@@ -188,7 +191,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
 
     Args:
         path: the file; ``None`` is ``config/lazarus-pit.toml`` below the working directory.
-        environ: where ``GITEA_TOKEN`` may stand.
+        environ: where ``GITEA_TOKEN`` and the secrets of channels may stand.
 
     Raises:
         ConfigError: names the file, the line or key, what was found and what was expected.
@@ -201,7 +204,14 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     config = parse(data or b"", path)
     token = environ.get("GITEA_TOKEN")
     gitea = replace(config.gitea, token=token) if token else config.gitea
-    return replace(config, gitea=gitea, found=data is not None)
+    try:
+        tables = {
+            name: channel_settings.overridden(getattr(config, name), name, environ)
+            for name in channel_settings.TABLES
+        }
+    except FormatError as error:
+        raise ConfigError(str(error)) from None
+    return replace(config, gitea=gitea, found=data is not None, **tables)
 
 
 def parse(data: bytes, path: Path) -> Config:
@@ -293,6 +303,10 @@ def _section(name: str, table: Mapping[str, Any], at: Place) -> dict[str, Any]:
                 values[key] = check_limit(key, value)
             elif name == "isolation" and key in IN_CONFIGURATION:
                 values[key] = check_opening(key, value)
+            elif name in channel_settings.TABLES:
+                values[key] = channel_settings.check(name, key, value)
+            elif name == "gitea":
+                values[key] = forge_settings.check(key, value)
             else:
                 values[key] = _value(name, key, value, kinds[key])
         except FormatError as error:

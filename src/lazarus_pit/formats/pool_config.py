@@ -15,7 +15,9 @@ from msgspec.structs import fields, replace
 
 from lazarus_pit.core.model import NEVER, RevivePolicy, Rules
 from lazarus_pit.errors import FormatError
-from lazarus_pit.formats import rules, text
+from lazarus_pit.formats import channel_settings, forge_settings, rules, text
+from lazarus_pit.formats.channel_settings import Apprise, Channels, Nostr, Telegram
+from lazarus_pit.formats.forge_settings import Gitea
 
 MAX_BYTES = 8 * 1024 * 1024
 NAME_SHOWN = 120
@@ -48,28 +50,6 @@ class Mission(Struct, frozen=True, kw_only=True):
     revive_policy: RevivePolicy = RevivePolicy.ASK
 
 
-class Telegram(Struct, frozen=True, kw_only=True):
-    """The environment's ``TELEGRAM_BOT_TOKEN`` and ``TELEGRAM_CHAT_ID`` win."""
-
-    bot_token: str = ""
-    chat_id: str | int = ""
-
-
-class Nostr(Struct, frozen=True, kw_only=True):
-    """Where a person is reached on Nostr."""
-
-    relay_url: str = ""
-    recipient_pubkey: str = ""
-
-
-class Gitea(Struct, frozen=True, kw_only=True):
-    """The environment's ``GITEA_URL``, ``GITEA_TOKEN`` and ``NEXUS_REPO`` win."""
-
-    url: str = ""
-    token: str = ""
-    repo: str = ""
-
-
 class PoolConfig(Struct, frozen=True, kw_only=True):
     """The whole of it; times in seconds."""
 
@@ -87,19 +67,25 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
     missions: Mapping[str, Mission] = {}
     telegram: Telegram = Telegram()
     nostr: Nostr = Nostr()
+    apprise: Apprise = Apprise()
     gitea: Gitea = Gitea()
 
     @property
+    def channels(self) -> Channels:
+        """The ways to people."""
+        return Channels(telegram=self.telegram, nostr=self.nostr, apprise=self.apprise)
+
+    @property
     def has_channel(self) -> bool:
-        """Whether there is a way to reach a person that is not at this machine."""
-        telegram = self.telegram.bot_token and self.telegram.chat_id
-        return bool(telegram or (self.nostr.relay_url and self.nostr.recipient_pubkey))
+        """Whether there is a way to be answered by a person that is not at this machine."""
+        return self.gitea.answers or bool(ANSWERED & set(self.channels.configured))
 
 
-_TABLES: Mapping[str, type[Struct]] = {"telegram": Telegram, "nostr": Nostr, "gitea": Gitea}
+ANSWERED = {"telegram", "nostr"}
+"""The channels on which people answer."""
+_TABLES: Mapping[str, type[Struct]] = {**channel_settings.TABLES, "gitea": Gitea}
 _EXPECTED: Mapping[Any, str] = {
     tuple[str, ...]: "a list of texts",
-    str | int: "a text or a number",
     WithoutChannel: "revive or hold",
 }
 _BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -212,6 +198,9 @@ def _known(
         if name not in kinds:
             warnings.append(f"{at}{text.one_line(name, 60)}: no such key; it is passed over")
             continue
+        if (table := at.rstrip(".")) in channel_settings.TABLES or table == "gitea":
+            values[name] = _channel_value(table, name, value)
+            continue
         into = kinds[name]
         expected = _EXPECTED.get(into) or rules.expectation(into)
         one = text.field(value, into, f"{at}{name}", expected)
@@ -221,6 +210,15 @@ def _known(
             raise FormatError(f"{at}{name}: found a zero byte, expected a text without")
         values[name] = one
     return values
+
+
+def _channel_value(table: str, name: str, value: object) -> Any:
+    try:
+        if table == "gitea":
+            return forge_settings.check(name, value)
+        return channel_settings.check(table, name, value)
+    except FormatError as error:
+        raise FormatError(f"{table}.{error}") from None
 
 
 def policies(config: PoolConfig) -> dict[str, RevivePolicy]:

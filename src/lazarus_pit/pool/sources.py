@@ -12,18 +12,16 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
-from lazarus_pit.formats import pool_config, text
+from lazarus_pit.formats import channel_settings, pool_config, text
 from lazarus_pit.formats.pool_config import PoolConfig
 
 SYSTEM = Path("/etc/nexus/resurrection_pool.json")
 _OVERRIDES: Mapping[str, tuple[str, str]] = {
-    "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
-    "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
     "GITEA_URL": ("gitea", "url"),
     "GITEA_TOKEN": ("gitea", "token"),
     "NEXUS_REPO": ("gitea", "repo"),
 }
-"""Variables that win over the file, and what they set."""
+"""Variables that win over the file, beside those of the channels, and what they set."""
 
 
 class Found(NamedTuple):
@@ -82,4 +80,9 @@ def _overridden(config: PoolConfig, environ: Mapping[str, str]) -> PoolConfig:
     for variable, (table, name) in _OVERRIDES.items():
         if value := environ.get(variable):
             tables[table] = replace(tables.get(table, getattr(config, table)), **{name: value})
+    try:
+        for name in channel_settings.TABLES:
+            tables[name] = channel_settings.overridden(getattr(config, name), name, environ)
+    except FormatError as error:
+        raise ConfigError(str(error)) from None
     return replace(config, **tables)
