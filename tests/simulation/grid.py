@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import Agent, wake
+from lazarus_pit.core.agent import PREPARE_AGAIN, Agent, wake
 from lazarus_pit.core.events import (
     Admitted,
     Adopted,
     Beat,
+    CellSaved,
     Decided,
     Doubted,
     Enlisted,
@@ -17,6 +18,7 @@ from lazarus_pit.core.events import (
     Fact,
     Frozen,
     Looked,
+    Prepared,
     Progressed,
     Spawned,
     SpawnFailed,
@@ -32,6 +34,7 @@ from lazarus_pit.core.model import (
     HoldKind,
     Life,
     Look,
+    OnRevive,
     Phase,
     RevivePolicy,
     Rules,
@@ -61,6 +64,10 @@ def _in(phase: Phase, **changes: object) -> Agent:
 
 AGENTS: dict[str, Agent] = {
     "starting, no process": _in(Phase.STARTING),
+    "starting, restoring": _in(Phase.STARTING, begin=OnRevive.RESTORE),
+    "starting, restoring, time up": _in(
+        Phase.STARTING, begin=OnRevive.RESTORE, since=NOW - PREPARE_AGAIN
+    ),
     "starting": _in(Phase.STARTING, life=LIFE),
     "starting, time up": _in(
         Phase.STARTING, life=LIFE, since=NOW - 500, started=NOW - 500, look=Look(), looked=NOW
@@ -85,10 +92,21 @@ AGENTS: dict[str, Agent] = {
     "held, gone": _in(Phase.HELD, hold=HOLD),
     "held, time up": _in(Phase.HELD, life=LIFE, hold=replace(HOLD, until=NOW)),
     "fencing (hung)": _in(Phase.FENCING, life=LIFE),
+    "fencing (hung), saving": _in(Phase.FENCING, life=LIFE, saving=True),
+    "fencing (hung), saving, time up": _in(
+        Phase.FENCING, life=LIFE, saving=True, since=NOW - RULES.save_before_kill
+    ),
     "fencing (stop)": replace(_in(Phase.FENCING, life=LIFE), reason="stop"),
     "backoff": _in(Phase.BACKOFF),
     "backoff, due": _in(Phase.BACKOFF, due=NOW),
     "backoff, queued": _in(Phase.BACKOFF, due=NOW, queued=True),
+    "backoff, queued, restores": _in(
+        Phase.BACKOFF,
+        due=NOW,
+        queued=True,
+        revived=True,
+        rules=replace(RULES, on_revive=OnRevive.RESTORE),
+    ),
     "awaiting": _in(Phase.AWAITING),
     "awaiting, expired": _in(Phase.AWAITING, due=NOW),
     "escalated": _in(Phase.ESCALATED),
@@ -102,6 +120,11 @@ FACTS: dict[str, Fact] = {
     "enlisted freeze": Enlisted(rules=RULES, desired=Desired.FREEZE),
     "enlisted revive": Enlisted(rules=RULES, desired=Desired.RUN, request=1),
     "admitted": Admitted(),
+    "admitted among others": Admitted(alone=False),
+    "prepared": Prepared(generation=3, done="restored"),
+    "prepared, in vain": Prepared(generation=3, why="there is no checkpoint"),
+    "cell saved": CellSaved(generation=3, checkpoint="20260406T000000.000000Z"),
+    "cell not saved": CellSaved(generation=3, why="the disk is full"),
     "doubted": Doubted(),
     "spawned": Spawned(generation=3, life=LIFE),
     "spawn failed": SpawnFailed(generation=3, why="no memory"),

@@ -69,8 +69,7 @@ MUTANTS = [
     Mutant(
         "spawn without proof of death",
         "core/moves.py",
-        "    return arrive(enter(agent, Phase.FENCING, reason, now, forced=forced, "
-        "verdict=verdict), *told)",
+        "    return arrive(enter(agent, Phase.FENCING, reason, now, **changes), *told)",
         "    from lazarus_pit.core.events import Kill\n"
         "    gone = schedule(replace(agent, life=None), reason, now, now)\n"
         "    return Step(gone, told, (Kill(key=agent.key, generation=agent.generation, "
@@ -310,8 +309,8 @@ MUTANTS = [
     Mutant(
         "owed forgets Kill",
         "core/agent.py",
-        "            orders.append(Kill(**at, force=agent.forced))\n",
-        "            orders.extend([Kill(**at, force=False)] * (not agent.forced))\n",
+        "SaveCell(**at) if agent.saving else Kill(**at, force=agent.forced)",
+        "SaveCell(**at) if agent.saving or agent.forced else Kill(**at, force=False)",
     ),
     Mutant(
         "owed is not asked again",
@@ -391,10 +390,22 @@ MUTANTS = [
         "    looking = replace(agent, look=None)\n",
     ),
     Mutant(
-        "who waited for a restore waits for ever",
+        "a restore under the feet of others",
+        "core/lifecycle.py",
+        "crowded = begin is OnRevive.RESTORE and not fact.alone",
+        "crowded = False",
+    ),
+    Mutant(
+        "others begin during a restore",
         "core/fleet.py",
-        "                    self._enqueue(waiting)\n",
-        "                    pass\n",
+        "        if begins and not ends:\n",
+        "        if begins and not begins:\n",
+    ),
+    Mutant(
+        "a save that never ends prevents the kill",
+        "core/ticks.py",
+        "        return arrive(replace(agent, since=now, saving=False), late)\n",
+        "        return arrive(replace(agent, since=now), late)\n",
     ),
     Mutant(
         "giving up twice",

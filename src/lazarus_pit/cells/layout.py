@@ -171,6 +171,10 @@ class CellPaths:
         """What concerns this agent's lives."""
         return self._below(f".lazarus/run/{check_agent_name(agent)}")
 
+    def former_home(self, agent: str) -> Path:
+        """Where a home lies on its way out, when its agent begins afresh."""
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/former-home")
+
     def beats(self, agent: str) -> Path:
         """The agent-owned directory of its heartbeat; hostile to the reader."""
         return self._below(f".lazarus/run/{check_agent_name(agent)}/hb")

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -40,7 +41,8 @@ def checkpoint(
     """Save a cell: its agents stand still for a moment, or not at all if none runs."""
     config = place.settings()
     paths, _ = find_cell(place.pit(), cell)
-    saved = _work(saving.save(paths, lives_of(config, paths), note, _progress))
+    stillness = saving.Stillness(paths, partial(lives_of, config, paths))
+    saved = _work(saving.save(paths, stillness, note, _progress))
     if json:
         say.as_json(saved)
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -61,7 +62,8 @@ def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
     """
     deadline = time.monotonic() + seconds
     while True:
-        taking = saving.save(paths, lives_of(config, paths), LAST, lambda _: None)
+        stillness = saving.Stillness(paths, partial(lives_of, config, paths))
+        taking = saving.save(paths, stillness, LAST, lambda _: None)
         try:
             saved = asyncio.run(taking)
         except RefusedError:  # The daemon is taking one, which may be older than the last change.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lazarus_pit.cells.view import AgentView
 from lazarus_pit.cli.say import clean, span
 from lazarus_pit.cli.sentences import ESCALATIONS, NEEDS
-from lazarus_pit.core.model import Desired, Liveness, Phase, RevivePolicy, Rules
+from lazarus_pit.core.model import Desired, Liveness, OnRevive, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.limits import NO_ROOM
 from lazarus_pit.formats.state import Health
 
@@ -168,7 +168,16 @@ def _attempts(case: Case) -> str:
         RevivePolicy.ASK: "after a death a person is asked",
         RevivePolicy.NEVER: "a death is final until a person acts",
     }[case.rules.revive_policy]
-    return f"Policy {case.rules.revive_policy.value}: {policy}; {used} of {most} attempts are used."
+    begin = {
+        OnRevive.RESUME: "",
+        OnRevive.RESTORE: " A revive begins with a restore of the last good checkpoint, if nobody "
+        "else of the cell lives (on_revive).",
+        OnRevive.FRESH: " A revive begins with an empty home (on_revive).",
+    }[case.rules.on_revive]
+    return (
+        f"Policy {case.rules.revive_policy.value}: {policy}; {used} of {most} attempts are used."
+        f"{begin}"
+    )
 
 
 def _backoff(case: Case) -> tuple[str, ...]:
@@ -179,6 +188,8 @@ def _backoff(case: Case) -> tuple[str, ...]:
 
 
 def _starting(case: Case) -> tuple[str, ...]:
+    if how := case.health.readings.get("preparing"):
+        return (f"Its life begins after a {clean(how, 40)}, or without if that cannot be.",)
     if case.rules.liveness is Liveness.PROCESS:
         return ("It counts as ready as soon as its process exists.",)
     within = span(case.rules.start_timeout)
@@ -209,6 +220,9 @@ def _held(case: Case) -> tuple[str, ...]:
 
 
 def _fencing(case: Case) -> tuple[str, ...]:
+    if case.health.readings.get("saving"):
+        until = case.until("next_decision")
+        return (f"The cell is being saved; it is ended after that, or {until} in any case.",)
     return (
         f"It is being ended; whatever is left of it is killed {case.until('next_decision')}.",
         "A new life begins only when it is proved that nothing of the old one is left.",

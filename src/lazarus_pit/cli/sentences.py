@@ -129,6 +129,14 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         "is given up until a person acts: "
         f"{ESCALATIONS.get(str(d.get('reason')), clean(d.get('reason', '?'), 80))}"
     ),
+    "agent_saved": lambda d: (
+        f"the cell was saved as {clean(d.get('checkpoint', '?'), 80)} before it is ended"
+    ),
+    "agent_unsaved": lambda d: f"is ended without a checkpoint of the cell: {_why(d)}",
+    "agent_prepared": lambda d: (
+        f"begins with a {clean(d.get('how', '?'), 40)}: {clean(d.get('done', '?'), 200)}"
+    ),
+    "agent_resumed": lambda d: f"goes on from where the last life ended: {_why(d)}",
     "agent_stable": lambda _: "has been stable; its attempts are whole again",
     "agent_fence_stuck": lambda _: "will not end though killed; it is killed again",
     "revive_requested": lambda _: "a person asked for a revive",

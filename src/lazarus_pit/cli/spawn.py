@@ -35,6 +35,13 @@ from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.rules import RULES, check_rule
 
 Several = Parameter(negative="")
+PolicyWord = Annotated[
+    Literal["auto", "ask", "never"] | None, Parameter(help="Who decides that it is revived.")
+]
+OnReviveWord = Annotated[
+    Literal["resume", "restore", "fresh"] | None,
+    Parameter(help="With what a life after a death begins."),
+]
 RoleWord = Literal["developer", "reviewer", "observer", "coordinator"]
 
 
@@ -46,9 +53,7 @@ def spawn(
     /,
     *argv: Annotated[str, Parameter(help="The program and its arguments, after --.")],
     role: Annotated[RoleWord | None, Parameter(help="What it may do.")] = None,
-    policy: Annotated[
-        Literal["auto", "ask", "never"] | None, Parameter(help="Who decides that it is revived.")
-    ] = None,
+    policy: PolicyWord = None,
     network: Annotated[
         Literal["none", "host", "allow"] | None, Parameter(help="Which network it sees.")
     ] = None,
@@ -58,6 +63,7 @@ def spawn(
     forward: Annotated[
         tuple[int, ...], Several, Parameter(help="PORT of this host's loopback to show it.")
     ] = (),
+    on_revive: OnReviveWord = None,
     liveness: Annotated[
         Literal["heartbeat", "process"] | None, Parameter(help="What shows that it lives.")
     ] = None,
@@ -83,7 +89,7 @@ def spawn(
     """Start an agent in a cell: its program and arguments follow ``--``."""
     check_name(name)
     config = place.settings()
-    shortcuts = {"revive_policy": policy, "liveness": liveness}
+    shortcuts = {"revive_policy": policy, "liveness": liveness, "on_revive": on_revive}
     rules = {key: value for key, value in shortcuts.items() if value} | _rules(rule)
     opened = isolation_of(ro, rw, home_ro, env_from, credential)
     given: dict[str, Any] = {

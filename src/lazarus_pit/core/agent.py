@@ -11,7 +11,18 @@ from typing import Any
 from msgspec import Struct
 
 from lazarus_pit.core import health
-from lazarus_pit.core.events import Ask, Freeze, Kill, LookAt, Order, RequestStart, Spawn, Thaw
+from lazarus_pit.core.events import (
+    Ask,
+    Freeze,
+    Kill,
+    LookAt,
+    Order,
+    Prepare,
+    RequestStart,
+    SaveCell,
+    Spawn,
+    Thaw,
+)
 from lazarus_pit.core.health import LOOK_LEAD, LOOK_TIMEOUT, Finding, Vitals
 from lazarus_pit.core.model import (
     NEVER,
@@ -23,9 +34,11 @@ from lazarus_pit.core.model import (
     Life,
     Liveness,
     Look,
+    OnRevive,
     OnStall,
     Phase,
     Rules,
+    Seconds,
     Verdict,
 )
 
@@ -74,7 +87,11 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revived: bool = False
     """This life follows a death that nobody asked for."""
 
+    begin: OnRevive = OnRevive.RESUME
+    """STARTING: what is still to be done before the process may begin; ``resume`` is nothing."""
     hold: Hold | None = None
+    saving: bool = False
+    """FENCING: the cell is being saved; only then is the life ended."""
     forced: bool = False
     """FENCING: patience has ended; the order is now to kill the whole life."""
     frozen_at: Instant = 0.0
@@ -89,6 +106,10 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     died: Instant = 0.0
 
 
+PREPARE_AGAIN: Seconds = 600.0
+"""A preparation that has not been answered for so long is ordered again."""
+PEOPLES = ("stop", "operator")
+"""Reasons for which a life is ended because people asked for it."""
 LIVING = (Phase.STARTING, Phase.RUNNING, Phase.FENCING)
 """Phases that have, or may have, a process; HELD does while ``life`` is not ``None``."""
 
@@ -100,10 +121,15 @@ def may_live(agent: Agent) -> bool:
 
 def is_void(order: Order, agent: Agent) -> bool:
     """Whether a start was overtaken, in the same turn, by what people want."""
-    if not isinstance(order, Spawn):
+    if not isinstance(order, Spawn | Prepare):
         return False
     wanted = agent.phase is Phase.STARTING and not agent.frozen_at
     return not wanted or agent.generation != order.generation
+
+
+def is_restoring(agent: Agent) -> bool:
+    """Whether the cell is, or may be, being restored for this life: nobody else may begin."""
+    return agent.begin is OnRevive.RESTORE and may_live(agent)
 
 
 def is_judged(agent: Agent) -> bool:
@@ -117,11 +143,12 @@ def owed(agent: Agent) -> list[Order]:
     orders: list[Order] = []
     match agent.phase:
         case Phase.STARTING if agent.life is None and not agent.frozen_at:
-            orders.append(Spawn(**at))
+            resumes = agent.begin is OnRevive.RESUME
+            orders.append(Spawn(**at) if resumes else Prepare(**at, how=agent.begin))
         case Phase.FENCING:
             if agent.frozen_at or agent.thawing:
                 orders.append(Thaw(**at))
-            orders.append(Kill(**at, force=agent.forced))
+            orders.append(SaveCell(**at) if agent.saving else Kill(**at, force=agent.forced))
         case Phase.AWAITING:
             orders.append(Ask(**at, expires=agent.due))
         case Phase.BACKOFF if agent.queued:
@@ -149,6 +176,8 @@ def wake(agent: Agent) -> Instant:
         case Phase.BACKOFF:
             wants = agent.desired is Desired.RUN and not agent.queued
             return agent.due if wants else NEVER
+        case Phase.STARTING if agent.begin is not OnRevive.RESUME:
+            return agent.since + PREPARE_AGAIN
         case Phase.STARTING:
             warning = health.stale_at(agent.vitals, agent.rules)
             soonest = warning if agent.warned is Finding.FINE else NEVER
@@ -167,7 +196,9 @@ def wake(agent: Agent) -> Instant:
 
 def patience(agent: Agent) -> float:
     """Seconds between one order to end this life and the next, sterner one."""
-    if agent.reason in ("stop", "operator"):
+    if agent.saving:
+        return agent.rules.save_before_kill
+    if agent.reason in PEOPLES:
         return agent.rules.stop_timeout
     return agent.rules.kill_grace
 

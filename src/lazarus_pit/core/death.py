@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lazarus_pit.core import restart
-from lazarus_pit.core.agent import Agent
+from lazarus_pit.core.agent import PEOPLES, Agent
 from lazarus_pit.core.events import Exited
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import (
@@ -14,6 +14,7 @@ from lazarus_pit.core.model import (
     Hold,
     HoldKind,
     Instant,
+    OnRevive,
     Phase,
     Restart,
     RevivePolicy,
@@ -28,6 +29,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     gone = replace(
         agent,
         life=None,
+        begin=OnRevive.RESUME,
         frozen_at=0.0,
         thawing=False,
         last_exit=fact.exit,
@@ -38,7 +40,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     if agent.desired is Desired.STOP:
         line = tell(gone, "agent_stopped", exit=str(fact.exit), uptime=round(uptime, 3))
         return arrive(enter(gone, Phase.STOPPED, "stop", now, verdict=Verdict.UNKNOWN), line)
-    if agent.phase is Phase.FENCING and agent.reason in ("stop", "operator"):
+    if agent.phase is Phase.FENCING and agent.reason in PEOPLES:
         line = tell(gone, "agent_stopped", exit=str(fact.exit), uptime=round(uptime, 3))
         return arrive(schedule(gone, agent.reason, now, now, free=True), line)
     if agent.phase is Phase.HELD and agent.hold is not None:

@@ -17,6 +17,7 @@ from lazarus_pit.core.model import (
     Key,
     Life,
     Look,
+    OnRevive,
     Rules,
     Seconds,
 )
@@ -46,9 +47,31 @@ class Dismissed(Fact, frozen=True, kw_only=True):
 class Admitted(Fact, frozen=True, kw_only=True):
     """The fleet gives a due start its turn."""
 
+    alone: bool = True
+    """Whether nobody else of its cell may have a life now."""
+
 
 class Doubted(Fact, frozen=True, kw_only=True):
     """The fleet does not trust its own eyes: what was looked at before must be looked at again."""
+
+
+class Prepared(Fact, frozen=True, kw_only=True):
+    """The answer to the order ``Prepare``: the life may begin."""
+
+    generation: int
+    done: str = ""
+    """What was done, in words; empty where nothing was."""
+    why: str = ""
+    """Why nothing was done: the life begins as the last one left things."""
+
+
+class CellSaved(Fact, frozen=True, kw_only=True):
+    """The answer to the order ``SaveCell``."""
+
+    generation: int
+    checkpoint: str = ""
+    why: str = ""
+    """Why there is none."""
 
 
 class Spawned(Fact, frozen=True, kw_only=True):
@@ -164,6 +187,16 @@ class Order(Struct, frozen=True, kw_only=True):
 
 class RequestStart(Order, frozen=True, kw_only=True):
     """Ask the fleet for a turn. Never leaves the core."""
+
+
+class Prepare(Order, frozen=True, kw_only=True):
+    """Restore the cell or empty the home before this life begins. It may be asked again."""
+
+    how: OnRevive
+
+
+class SaveCell(Order, frozen=True, kw_only=True):
+    """Take a checkpoint of the cell before this life is ended. It may be asked again."""
 
 
 class Spawn(Order, frozen=True, kw_only=True):

@@ -8,14 +8,14 @@ than about the agents (the storm gate). Nothing here grows with the fleet on the
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import Agent, is_judged, may_live, owed, wake
+from lazarus_pit.core.agent import Agent, is_judged, is_restoring, may_live, owed, wake
 from lazarus_pit.core.events import (
     Admitted,
     Dismissed,
@@ -53,6 +53,8 @@ def is_durable(before: Agent, after: Agent) -> bool:
         or before.life is not after.life
         or before.attempts is not after.attempts
         or before.forced != after.forced
+        or before.begin is not after.begin
+        or before.saving is not after.saving
         or before.request != after.request
         or before.desired is not after.desired
         or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
@@ -83,8 +85,15 @@ class Fleet:
         self._blind = False
         self._dismissed: set[Key] = set()
         self._forgotten: dict[Key, int] = {}
-        self._living = sum(may_live(agent) for agent in self.agents.values())
+        self._living = 0
+        self._crowds: Counter[str] = Counter()
+        """How many agents of a cell may live."""
+        self._restoring: dict[str, list[Key]] = {}
+        """Cells that are being restored, with who waits for the end of it."""
         for agent in self.agents.values():
+            self._count(agent, may_live(agent))
+            if is_restoring(agent):
+                self._restoring[_cell(agent)] = []
             self._arm(agent)
 
     # ------------------------------------------------------------ the way of one fact
@@ -169,7 +178,8 @@ class Fleet:
         key = agent.key
         if after is not agent:
             self.agents[key] = after
-            self._living += may_live(after) - may_live(agent)
+            self._count(after, may_live(after) - may_live(agent))
+            self._hold_back(agent, after)
             if is_durable(agent, after):
                 self.turn.changed[key] = after
             if after.phase is not Phase.STARTING:
@@ -197,12 +207,27 @@ class Fleet:
 
     def _forget(self, key: Key) -> None:
         agent = self.agents.pop(key)
-        self._living -= may_live(agent)
+        self._count(agent, -may_live(agent))
         self._forgotten[key] = agent.generation  # Who comes back is not taken for who was.
         self._dismissed.discard(key)
         self._slots.pop(key, None)
         self._armed.pop(key, None)
         self.turn.changed[key] = None
+
+    def _count(self, agent: Agent, more: int) -> None:
+        if more:
+            self._living += more
+            self._crowds[_cell(agent)] += more
+
+    def _hold_back(self, before: Agent, after: Agent) -> None:
+        """While a cell is being restored nobody else of it begins; afterwards all may."""
+        begins, ends = is_restoring(after), is_restoring(before)
+        if begins and not ends:
+            self._restoring.setdefault(_cell(after), [])
+        elif ends and not begins:
+            for key in self._restoring.pop(_cell(after), []):
+                if waiting := self.agents.get(key):
+                    self._enqueue(waiting)
 
     # ------------------------------------------------------------ deadlines
 
@@ -268,11 +293,14 @@ class Fleet:
             if agent is None or not agent.queued or agent.phase is not Phase.BACKOFF:
                 heapq.heappop(self._queue)
                 continue
+            if (waiting := self._restoring.get(_cell(agent))) is not None:
+                waiting.append(heapq.heappop(self._queue)[1])
+                continue
             if agent.revived and not self._within_budget(now):
                 return
             heapq.heappop(self._queue)
             slots[key] = now + self.rules.start_slot
-            self._apply(agent, Admitted(), now)
+            self._apply(agent, Admitted(alone=not self._crowds[_cell(agent)]), now)
 
     def _within_budget(self, now: Instant) -> bool:
         """Whether the fleet may revive one more now; said once when it may not."""
@@ -289,6 +317,10 @@ class Fleet:
             data = {"revivals": len(revivals), "window": rules.storm_window}
             self.turn.told.append(Told(event="revival_storm", data=data))
         return False
+
+
+def _cell(agent: Agent) -> str:
+    return agent.key.partition("/")[0]
 
 
 def _is_verdict(agent: Agent, now: Instant) -> bool:

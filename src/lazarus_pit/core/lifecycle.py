@@ -18,6 +18,7 @@ from lazarus_pit.core.events import (
     Admitted,
     Adopted,
     Beat,
+    CellSaved,
     Decided,
     Doubted,
     Enlisted,
@@ -27,6 +28,7 @@ from lazarus_pit.core.events import (
     Frozen,
     Looked,
     Order,
+    Prepared,
     Progressed,
     Spawned,
     SpawnFailed,
@@ -36,7 +38,7 @@ from lazarus_pit.core.events import (
     Told,
 )
 from lazarus_pit.core.health import Finding
-from lazarus_pit.core.model import Desired, Exit, Instant, Phase, Seconds, Verdict
+from lazarus_pit.core.model import Desired, Exit, Instant, OnRevive, Phase, Seconds, Verdict
 from lazarus_pit.core.moves import (
     Step,
     arrive,
@@ -140,11 +142,18 @@ def _revive_by_hand(agent: Agent, now: Instant) -> Step:
     return arrive(schedule(agent, "operator", now, now, free=True), line)
 
 
-def on_admitted(agent: Agent, _fact: Admitted, now: Instant) -> Step:
-    """The fleet gives the turn: a new generation begins, its attempt recorded before the start."""
+def on_admitted(agent: Agent, fact: Admitted, now: Instant) -> Step:
+    """The fleet gives the turn: a new generation begins, its attempt recorded before the start.
+
+    Only a revive that counts may begin otherwise than the last life ended: what a person has put
+    right by hand, or a reboot interrupted, is not undone. Nor is the work of others who live.
+    """
     if agent.phase is not Phase.BACKOFF or not agent.queued or agent.desired is not Desired.RUN:
         return Step(agent)
     attempts = agent.attempts if agent.free else (*agent.attempts, now)
+    counts = agent.revived and not agent.free
+    begin = agent.rules.on_revive if counts else OnRevive.RESUME
+    crowded = begin is OnRevive.RESTORE and not fact.alone
     born = enter(
         agent,
         Phase.STARTING,
@@ -159,15 +168,39 @@ def on_admitted(agent: Agent, _fact: Admitted, now: Instant) -> Step:
         attempts=attempts,
         revives=agent.revives + (1 if agent.revived else 0),
         free=False,
+        begin=OnRevive.RESUME if crowded else begin,
     )
-    return arrive(born)
+    return arrive(born, *[tell(born, "agent_resumed", why="others of the cell live")] * crowded)
+
+
+def on_prepared(agent: Agent, fact: Prepared, _now: Instant) -> Step:
+    """What was to be done before the life begins is done, or cannot be: it begins."""
+    if agent.phase is not Phase.STARTING or agent.begin is OnRevive.RESUME:
+        return Step(agent)
+    if fact.done:
+        line = tell(agent, "agent_prepared", how=agent.begin.value, done=fact.done)
+    else:
+        line = tell(agent, "agent_resumed", why=fact.why)
+    return arrive(replace(agent, begin=OnRevive.RESUME), line)
+
+
+def on_cell_saved(agent: Agent, fact: CellSaved, now: Instant) -> Step:
+    """The cell is saved, or cannot be: either way the life is ended now."""
+    if agent.phase is not Phase.FENCING or not agent.saving:
+        return Step(agent)
+    if fact.checkpoint:
+        line = tell(agent, "agent_saved", checkpoint=fact.checkpoint)
+    else:
+        line = tell(agent, "agent_unsaved", why=fact.why)
+    return arrive(replace(agent, since=now, saving=False), line)
 
 
 def on_spawned(agent: Agent, fact: Spawned, now: Instant) -> Step:
     """The process exists; where that is proof enough it is ready as well."""
     match agent.phase:
         case Phase.STARTING if agent.life is None:
-            born = replace(agent, life=fact.life, started=now, vitals=health.fresh(now))
+            begun = {"begin": OnRevive.RESUME, "started": now, "vitals": health.fresh(now)}
+            born = replace(agent, life=fact.life, **begun)
             line = tell(born, "agent_started", pid=fact.life.pid)
             if needs_beats(born):
                 frozen = [Freeze(key=born.key, generation=born.generation)] * bool(born.frozen_at)
@@ -200,6 +233,7 @@ def on_adopted(agent: Agent, fact: Adopted, now: Instant) -> Step:
         agent,
         life=fact.life,
         since=now if agent.phase is Phase.STARTING else agent.since,
+        begin=OnRevive.RESUME,
         started=agent.started if agent.life else now,
         vitals=health.resumed(agent.vitals, now),
         look=None,
@@ -309,6 +343,8 @@ def on_doubted(agent: Agent, _fact: Doubted, _now: Instant) -> Step:
 STEPS: dict[type[Fact], Callable[[Agent, Any, Instant], Step]] = {
     Enlisted: on_enlisted,
     Admitted: on_admitted,
+    Prepared: on_prepared,
+    CellSaved: on_cell_saved,
     Spawned: on_spawned,
     SpawnFailed: on_spawn_failed,
     Adopted: on_adopted,

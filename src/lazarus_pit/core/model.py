@@ -74,6 +74,14 @@ class OnStall(StrEnum):
     REVIVE = "revive"
 
 
+class OnRevive(StrEnum):
+    """With what the life after a death begins."""
+
+    RESUME = "resume"  # The cell and the agent's home as the last life left them.
+    RESTORE = "restore"  # The cell as in its last good checkpoint, if nobody else of it lives.
+    FRESH = "fresh"  # An empty home: the conversation begins anew, the work stays.
+
+
 class Phase(StrEnum):
     """Where an agent is in its life. ARCHITECTURE.md draws the table."""
 
@@ -112,6 +120,7 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     restart: Restart = Restart.ON_FAILURE
     liveness: Liveness = Liveness.HEARTBEAT
     on_stall: OnStall = OnStall.TELL
+    on_revive: OnRevive = OnRevive.RESUME
 
     heartbeat_stale_threshold: Seconds = 60.0
     """Silence that is worth a warning."""
@@ -144,6 +153,8 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     """From a polite signal to the end of patience when people stop an agent."""
     kill_grace: Seconds = 2.0
     """The same for an agent that is condemned."""
+    save_before_kill: Seconds = 30.0
+    """How long a kill that nobody asked for waits for a checkpoint of the cell; 0 takes none."""
     approval_timeout: Seconds = 300.0
     quota_retry: Seconds = 900.0
     """When to try again after an exit for quota that named no time."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import Agent, owed
+from lazarus_pit.core.agent import PEOPLES, Agent, owed
 from lazarus_pit.core.events import Order, Told
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import Instant, Phase, Verdict
@@ -25,6 +25,7 @@ def enter(agent: Agent, phase: Phase, reason: str, now: Instant, **changes: Any)
     """Return the agent in another phase, with what belonged to the old one forgotten."""
     settled: dict[str, Any] = {
         "queued": False,
+        "saving": False,
         "forced": False,
         "look_sent": 0.0,
         "look": None,
@@ -50,9 +51,14 @@ def schedule(agent: Agent, reason: str, due: Instant, now: Instant, **changes: A
 
 
 def condemn(agent: Agent, reason: str, now: Instant, *told: Told, forced: bool = False) -> Step:
-    """End the life: from here only proof that nothing of it is left leads on."""
-    verdict = agent.verdict if reason in ("stop", "operator") else Verdict.DEAD
-    return arrive(enter(agent, Phase.FENCING, reason, now, forced=forced, verdict=verdict), *told)
+    """End the life: from here only proof that nothing of it is left leads on.
+
+    Where that was the pit's own idea the cell is saved first: what the life did is not lost.
+    """
+    verdict = agent.verdict if reason in PEOPLES else Verdict.DEAD
+    saving = reason not in PEOPLES and agent.rules.save_before_kill > 0.0
+    changes = {"forced": forced, "saving": saving, "verdict": verdict}
+    return arrive(enter(agent, Phase.FENCING, reason, now, **changes), *told)
 
 
 def escalate(agent: Agent, reason: str, now: Instant, *told: Told) -> Step:

@@ -8,10 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from lazarus_pit.core import health
-from lazarus_pit.core.agent import Agent, ready_by, stable_at, wake
+from lazarus_pit.core.agent import Agent, patience, ready_by, stable_at, wake
 from lazarus_pit.core.events import LookAt, Tick
 from lazarus_pit.core.health import Finding
-from lazarus_pit.core.model import Instant, OnStall, Phase, Verdict
+from lazarus_pit.core.model import Instant, OnRevive, OnStall, Phase, Verdict
 from lazarus_pit.core.moves import Step, arrive, condemn, escalate, release, schedule, tell
 
 
@@ -27,6 +27,8 @@ def _tick_backoff(agent: Agent, _now: Instant) -> Step:
 
 
 def _tick_starting(agent: Agent, now: Instant) -> Step:
+    if agent.begin is not OnRevive.RESUME:
+        return arrive(replace(agent, since=now))
     if _is_newly_stale(agent, now):
         return _warn(agent, agent.verdict, now)
     if now < ready_by(agent) or agent.look is None or now - agent.looked > 2 * health.LOOK_LEAD:
@@ -97,6 +99,9 @@ def _tick_held(agent: Agent, now: Instant) -> Step:
 
 def _tick_fencing(agent: Agent, now: Instant) -> Step:
     """Patience is over: from now on the whole life is killed, again and again until it is gone."""
+    if agent.saving:
+        late = tell(agent, "agent_unsaved", why=f"not done within {patience(agent):g} s")
+        return arrive(replace(agent, since=now, saving=False), late)
     stuck = replace(agent, since=now, forced=True)
     if not agent.forced or agent.due:
         return arrive(stuck)

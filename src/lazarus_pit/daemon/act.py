@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lazarus_pit.core.agent import Agent
@@ -18,6 +19,8 @@ from lazarus_pit.core.events import (
     LookAt,
     Looked,
     Order,
+    Prepare,
+    SaveCell,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -30,6 +33,7 @@ from lazarus_pit.daemon.asking import Asking
 from lazarus_pit.daemon.bounds import Bounds
 from lazarus_pit.daemon.exits import Exits
 from lazarus_pit.daemon.launches import Launches
+from lazarus_pit.daemon.preparing import Preparing
 from lazarus_pit.errors import LazarusError, SpawnError
 from lazarus_pit.sandboxes import lives
 from lazarus_pit.sandboxes.base import Sandbox
@@ -47,6 +51,7 @@ class Hands:
         exits: Exits,
         bounds: Bounds,
         asking: Asking,
+        preparing: Preparing,
         offer: Callable[[Key, Fact], None],
     ) -> None:
         """Start agents in ``sandbox``, watch their ends through ``exits``, answer by ``offer``."""
@@ -55,10 +60,13 @@ class Hands:
         self._exits = exits
         self._bounds = bounds
         self._asking = asking
+        self._preparing = preparing
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._moving: dict[Key, asyncio.Task[None]] = {}
         self._handlers: dict[type[Order], Callable[[Any, Agent], None]] = {
+            Prepare: self._prepare,
+            SaveCell: self._save,
             Spawn: self._spawn,
             Kill: self._kill,
             Freeze: self._freeze,
@@ -75,6 +83,12 @@ class Hands:
         """Let go of what is under way; nothing that lives is touched."""
         for task in (*self._looking.values(), *self._moving.values()):
             task.cancel()
+
+    def _prepare(self, order: Prepare, _agent: Agent) -> None:
+        self._preparing.prepare(order)
+
+    def _save(self, order: SaveCell, _agent: Agent) -> None:
+        self._preparing.save(order)
 
     def _spawn(self, order: Spawn, agent: Agent) -> None:
         if self._exits.lives.get(order.key, (0, None))[0] >= order.generation:
@@ -96,9 +110,12 @@ class Hands:
     def _kill(self, order: Kill, agent: Agent) -> None:
         life = self._life(order, agent)
         if life is None:
-            never = Exit(note="never began")
-            self._offer(order.key, Exited(generation=order.generation, exit=never))
+            never = Exited(generation=order.generation, exit=Exit(note="never began"))
+            gone = partial(self._offer, order.key, never)
+            if not self._preparing.abandon(order.key, order.generation, gone):
+                gone()
         else:
+            self._preparing.abandon(order.key, order.generation, lambda: None)
             try:
                 (lives.destroy if order.force else lives.terminate)(life)
             except OSError as error:  # It is ordered again, sterner, when patience is over.

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import Agent, may_live
 from lazarus_pit.core.events import Adopted, Exited, Fact
-from lazarus_pit.core.model import Exit, Instant, Key, Life, Phase
+from lazarus_pit.core.model import Exit, Instant, Key, Life, OnRevive, Phase
 
 Lives = Mapping[tuple[Key, int], Life]
 
@@ -77,6 +77,8 @@ def _caught_up(agent: Agent, generation: int, now: Instant) -> Agent:
         started=now,
         vitals=health.fresh(now),
         queued=False,
+        begin=OnRevive.RESUME,
+        saving=False,
         frozen_at=0.0,
         hold=None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lazarus_pit.core.agent import Agent, wake
-from lazarus_pit.core.model import NEVER, Instant, Phase, Verdict
+from lazarus_pit.core.model import NEVER, Instant, OnRevive, Phase, Verdict
 from lazarus_pit.formats.state import Health, State
 
 ALIVE = (Phase.STARTING, Phase.RUNNING, Phase.HELD)
@@ -55,6 +55,9 @@ def _readings(agent: Agent, offset: float) -> dict[str, Any]:
     found: dict[str, Any] = {
         "desired": agent.desired.value,
         "policy": rules.revive_policy.value,
+        "on_revive": rules.on_revive.value if rules.on_revive is not OnRevive.RESUME else None,
+        "preparing": agent.begin.value if agent.begin is not OnRevive.RESUME else None,
+        "saving": agent.saving or None,
         "attempts_used": len(agent.attempts),
         "attempts_max": rules.max_revive_attempts,
         "failures_in_a_row": agent.failures or None,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lazarus_pit.cells.files import replace_file
-from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.config import Config
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
@@ -42,13 +42,13 @@ from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.loop import OBSERVER, Loop
 from lazarus_pit.daemon.nexus import GatewayHealth
 from lazarus_pit.daemon.post import Post
+from lazarus_pit.daemon.preparing import Preparing
 from lazarus_pit.daemon.recorder import Recorder
 from lazarus_pit.daemon.roster import Roster
-from lazarus_pit.daemon.saving import Rounds
+from lazarus_pit.daemon.saves import Rounds, Saves
 from lazarus_pit.daemon.senses import Senses
 from lazarus_pit.daemon.watch import Kind, Watch
 from lazarus_pit.errors import StoreError
-from lazarus_pit.formats.manifest import Manifest
 from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,16 @@ class Daemon:
         )
         self.launches = launches
         self.asking = Asking(self.pit, self.fleet.agents, self.offer, self._tell)
+        self.saves = Saves(self._living)
+        self.preparing = Preparing(self.roster, self.saves, config.owner, self.offer)
         self.hands = Hands(
-            awakened.sandbox, launches, self.exits, self.bounds, self.asking, self.offer
+            awakened.sandbox,
+            launches,
+            self.exits,
+            self.bounds,
+            self.asking,
+            self.preparing,
+            self.offer,
         )
         self.loop = Loop(self.fleet, self.recorder, self.hands)
         self.post = Post(aio, self.roster, self.fleet.agents, self._tell)
@@ -106,7 +114,7 @@ class Daemon:
         self._look_first = False
         self._flush: asyncio.Task[None] | None = None
         self._refresh = 0
-        self._rounds = Rounds()
+        self._rounds = Rounds(self.saves)
         self._gateway = GatewayHealth(config.gateway, self._tell)
         self._companions = Companions(aio, self.pit, beside, self._tell)
         self._clocks = Clocks()
@@ -195,6 +203,8 @@ class Daemon:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
         self._companions.close()
+        self.preparing.close()
+        self.saves.close()
         for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
             one.close()
         self.bounds.close()
@@ -328,15 +338,15 @@ class Daemon:
             self._refresh_some()
             self._turn_soon()
             self._report()
-            self._rounds.go(self._savable(), time.monotonic())
+            cells = [(one.paths, one.manifest) for one in self.roster.cells.values()]
+            self._rounds.go(cells, time.monotonic())
             self._gateway.ask()
 
-    def _savable(self) -> Iterator[tuple[CellPaths, Manifest, list[Life]]]:
-        due = [cell for cell in self.roster.cells.values() if cell.manifest.checkpoint_interval]
-        lives = self.exits.lives
-        for cell in due:
-            keys = (f"{cell.paths.uuid}/{name}" for name in cell.enlisted)
-            yield cell.paths, cell.manifest, [lives[key][1] for key in keys if key in lives]
+    def _living(self, uuid: str) -> list[Life]:
+        """Return who lives in a cell now."""
+        cell, lives = self.roster.cells.get(uuid), self.exits.lives
+        keys = [f"{uuid}/{name}" for name in cell.enlisted] if cell else []
+        return [lives[key][1] for key in keys if key in lives]
 
     def _refresh_some(self) -> None:
         """Renew ``last_poll`` in a few cells a sweep: a bound on work, whatever the fleet."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,10 +21,11 @@ from lazarus_pit.cells.checkpoint.restore import recover, remove_tree
 from lazarus_pit.cells.checkpoint.retention import Kept
 from lazarus_pit.cells.checkpoint.run import run
 from lazarus_pit.cells.checkpoint.save import Saved, SaveRequest
+from lazarus_pit.cells.checkpoint.source import opened
 from lazarus_pit.cells.checkpoint.worker import Order, Progress
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import CellStatus, Life
-from lazarus_pit.errors import FormatError, StoreError, WorldError
+from lazarus_pit.errors import FormatError, RefusedError, StoreError, UsageError, WorldError
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Manifest
@@ -35,15 +37,20 @@ FREE_FLOOR = 64 * 1024 * 1024
 """Bytes that must be free before a checkpoint begins: supervision needs the rest of the disk."""
 
 Tell = Callable[[Progress], None]
+Lives = Callable[[], Sequence[Life]]
+"""Asked at the freeze: who lives in the cell by then."""
 
 
 class Stillness:
     """The freezer of one cell: every life of it stands still, and moves again afterwards."""
 
-    def __init__(self, paths: CellPaths, found: Sequence[Life]) -> None:
-        """Freeze exactly these lives of the cell at ``paths``."""
+    def __init__(self, paths: CellPaths, found: Lives) -> None:
+        """Freeze the lives that the cell at ``paths`` has when it comes to that."""
         self._paths = paths
-        self._lives = found
+        self.found = found
+        self._lives: Sequence[Life] = ()
+        self.began = False
+        """Whether the cell has been frozen: what happens from now on is not in the checkpoint."""
 
     async def freeze(self) -> tuple[int, ...]:
         """Stop every process of the cell and return their ids.
@@ -51,6 +58,8 @@ class Stillness:
         Raises:
             WorldError: one of them would not stand still; all move again.
         """
+        self.began = True
+        self._lives = self.found()
         try:
             for life in self._lives:
                 if lives.is_alive(life):
@@ -79,8 +88,12 @@ def thaw_files(found: Iterable[Life]) -> tuple[str, ...]:
     return tuple(f"{life.cgroup}/cgroup.freeze" for life in found if life.cgroup)
 
 
-async def save(paths: CellPaths, found: Sequence[Life], note: str, tell: Tell) -> Saved:
+async def save(
+    paths: CellPaths, stillness: Stillness, note: str, tell: Tell, *, rescue: bool = False
+) -> Saved:
     """Take a checkpoint of a cell, living or not, then discard what retention no longer keeps.
+
+    ``rescue``: the cell is about to be killed or replaced, so nobody goes back to it unasked.
 
     Raises:
         WorldError: it could not be taken; nothing has changed.
@@ -89,10 +102,14 @@ async def save(paths: CellPaths, found: Sequence[Life], note: str, tell: Tell) -
     manifest = store.read_manifest(paths)
     frozen = manifest.status is CellStatus.FROZEN
     request = SaveRequest(
-        cell=str(paths.cell), store=str(paths.checkpoints), note=note, room=FREE_FLOOR
+        cell=str(paths.cell),
+        store=str(paths.checkpoints),
+        note=note,
+        rescue=rescue,
+        room=FREE_FLOOR,
     )
-    order = Order(request=request, thaw_files=() if frozen else thaw_files(found))
-    saved: Saved = await run(order, Stillness(paths, found), tell)
+    order = Order(request=request, thaw_files=() if frozen else thaw_files(stillness.found()))
+    saved: Saved = await run(order, stillness, tell)
     note_event(
         paths,
         "checkpoint_taken",
@@ -114,14 +131,41 @@ def _discard(paths: CellPaths, manifest: Manifest, newest: str) -> None:
     except msgspec.ValidationError as error:
         log.warning("checkpoints_kept of %s: %s; nothing is discarded", paths.uuid, error)
         return
-    for name in retention.expired(shelf.checkpoints(paths.checkpoints), rule, (newest,)):
-        shelf.discard(paths.checkpoints, name)
-        note_event(paths, "checkpoint_discarded", checkpoint=name)
-    clear_staging(paths)
+    with suppress(RefusedError), shelf.locked(paths.checkpoints):
+        known = shelf.checkpoints(paths.checkpoints)
+        good = newest_good(paths)
+        protected = (newest, good.name) if good else (newest,)
+        for name in retention.expired(known, rule, protected):
+            shelf.discard(paths.checkpoints, name)
+            note_event(paths, "checkpoint_discarded", checkpoint=name)
+        _clear(paths)
+
+
+def newest_good(paths: CellPaths) -> shelf.Checkpoint | None:
+    """Return the newest checkpoint that was not taken just before a kill or a restore."""
+    for one in reversed(shelf.checkpoints(paths.checkpoints)):
+        try:
+            with opened(one.archive) as source:
+                if not source.preface.about.rescue:
+                    return one
+        except (FormatError, UsageError) as error:
+            log.warning("%s is passed over: %s", one.archive, error)
+    return None
 
 
 def clear_staging(paths: CellPaths) -> None:
-    """Finish a restore that was cut short, then remove what it had replaced."""
+    """Finish a restore that was cut short, then remove what it had replaced.
+
+    Raises:
+        RefusedError: the cell is being saved or restored at this moment.
+        OSError: it could not be removed.
+    """
+    if paths.restoring.is_dir():
+        with shelf.locked(paths.checkpoints):
+            _clear(paths)
+
+
+def _clear(paths: CellPaths) -> None:
     if paths.restoring.is_dir():
         recover(paths.cell, paths.restoring)
         remove_tree(paths.restoring)
@@ -134,46 +178,3 @@ def note_event(paths: CellPaths, event: str, **data: Any) -> None:
         journal.append_events(paths.events, [line])
     except (StoreError, FormatError) as error:
         log.warning("%s of %s is not in its journal: %s", event, paths.uuid, error)
-
-
-class Rounds:
-    """The checkpoints that the daemon takes by itself, one at a time over the whole fleet."""
-
-    def __init__(self) -> None:
-        """Nothing is due before its first interval has passed."""
-        self._last: dict[str, float] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def go(self, due: Iterable[tuple[CellPaths, Manifest, Sequence[Life]]], now: float) -> None:
-        """Begin the one checkpoint that is longest overdue, unless one is being taken.
-
-        ``due`` are the active cells with what lives in them; ``now`` is a monotonic instant.
-        """
-        if self._task is not None and not self._task.done():
-            return
-        worst: tuple[float, CellPaths, Sequence[Life]] | None = None
-        for paths, manifest, found in due:
-            every = manifest.checkpoint_interval
-            if not every or manifest.status is not CellStatus.ACTIVE:
-                continue
-            overdue = now - self._last.setdefault(paths.uuid, now) - every
-            if overdue >= 0 and (worst is None or overdue > worst[0]):
-                worst = (overdue, paths, found)
-        if worst is not None:
-            _, paths, found = worst
-            self._last[paths.uuid] = now
-            self._task = asyncio.create_task(_take(paths, found))
-
-    def close(self) -> None:
-        """Give up the one that is being taken; its parent thaws the cell."""
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _take(paths: CellPaths, found: Sequence[Life]) -> None:
-    """Take one checkpoint; what goes wrong is told and is no reason to stop watching."""
-    try:
-        await save(paths, found, "by interval", lambda _: None)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the next interval tries again
-        log.warning("no checkpoint of %s: %s", paths.uuid, error)
-        note_event(paths, "checkpoint_failed", why=str(error))

@@ -6,10 +6,12 @@ The accounts of one agent (who may start, how many attempts) are in ``accounts.p
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Order, Spawn, Told
 from lazarus_pit.core.fleet import Turn
-from lazarus_pit.core.model import Desired, Instant, Key, OnStall, Phase
+from lazarus_pit.core.model import Desired, Instant, Key, OnRevive, OnStall, Phase
 from lazarus_pit.records.approvals import Answered, Request
 from lazarus_pit.sim.accounts import Account
 from lazarus_pit.sim.answers import Answers
@@ -21,6 +23,10 @@ LATE = 25.0
 """How long a sign of life can be on its way, in seconds."""
 GRAIN = 1e-6
 """Two clocks that differ by a constant agree to so much, in seconds."""
+
+
+def _cell(key: Key) -> str:
+    return key.partition("/")[0]
 
 
 class Checks:
@@ -148,6 +154,19 @@ class Checks:
             self.world.fail(f"{key}: started before generation {generation} was on disk")
         elif len(record.attempts) != len(agent.attempts):
             self.world.fail(f"{key}: started before its attempt was on disk")
+
+    def restoring(self, key: Key, starting: Collection[tuple[Key, int]]) -> None:
+        """A cell is about to be restored: not under anybody's feet."""
+        cell = _cell(key)
+        for other in (*(program.key for program in self.world.living()), *(k for k, _ in starting)):
+            if _cell(other) == cell:
+                self.world.fail(f"{key}: its cell is restored while {other} lives")
+
+    def among(self, key: Key, preparing: Mapping[tuple[Key, int], OnRevive]) -> None:
+        """A life is about to begin: not in a cell that is being restored."""
+        for (other, _), how in preparing.items():
+            if how is OnRevive.RESTORE and _cell(other) == _cell(key):
+                self.world.fail(f"{key}: started while its cell is restored for {other}")
 
     def beginning_again(self, order: Spawn) -> None:
         """A start is ordered of a generation that has come and gone."""

@@ -11,6 +11,7 @@ from random import Random
 from lazarus_pit.core.model import (
     FleetRules,
     Liveness,
+    OnRevive,
     OnStall,
     Restart,
     RevivePolicy,
@@ -70,6 +71,10 @@ CHANCES = {
     "look_fails": 0.15,
     "look_mute": 0.08,
     "look_partial": 0.3,
+    # of each save before a kill, and of each preparation of a life
+    "save_fails": 0.2,
+    "save_mute": 0.1,
+    "prepare_fails": 0.2,
     # at each point of the loop: before persist, after it, around every order
     "crash_point": 0.01,
     # of people
@@ -127,6 +132,8 @@ def draw_rules(rng: Random) -> Rules:
         kill_grace=2.0,
         approval_timeout=rng.choice((60.0, 300.0)),
         quota_retry=300.0,
+        on_revive=rng.choice((OnRevive.RESUME, OnRevive.RESTORE, OnRevive.RESTORE, OnRevive.FRESH)),
+        save_before_kill=rng.choice((0.0, 5.0, 30.0)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
     Ask,
+    CellSaved,
     Dismissed,
     Exited,
     Fact,
@@ -22,6 +23,9 @@ from lazarus_pit.core.events import (
     LookAt,
     Looked,
     Order,
+    Prepare,
+    Prepared,
+    SaveCell,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -29,7 +33,7 @@ from lazarus_pit.core.events import (
     Thawed,
 )
 from lazarus_pit.core.fleet import Fleet, restamp
-from lazarus_pit.core.model import NEVER, Exit, Instant, Key, Look
+from lazarus_pit.core.model import NEVER, Exit, Instant, Key, Look, OnRevive
 from lazarus_pit.daemon.adopt import adopt
 from lazarus_pit.daemon.loop import Loop
 from lazarus_pit.sim.asking import Asking, Records
@@ -80,6 +84,9 @@ class Daemon:
         self.loop = Loop(Fleet(world.fleet_rules, adoption.agents), world.disk, self)
         self.adopted = adoption.facts
         self.starting: set[tuple[Key, int]] = set()
+        self.preparing: dict[tuple[Key, int], OnRevive] = {}
+        self.endless: set[tuple[Key, int]] = set()
+        """Lives whose save has hung."""
         self.asking = Asking(world, records, self.loop.fleet.agents, self.offer, guarded)
         self.began: Instant = world.time
         self.stalled_until: Instant = 0.0
@@ -182,6 +189,45 @@ class Daemon:
         HANDLERS[type(order)](self, order, agent)
         self.world.point("mid-act, after an order")
 
+    def prepare(self, order: Prepare, _agent: Agent) -> None:
+        """Restore the cell or empty a home; asked again it goes on as before."""
+        world, rng = self.world, self.world.rng
+        life = (order.key, order.generation)
+        if life in self.preparing:
+            return
+        self.preparing[life] = order.how
+        world.count(f"prepares: {order.how}")
+        if order.how is OnRevive.RESTORE:
+            self.checks.restoring(order.key, self.starting)
+        fails = rng.random() < world.rates["prepare_fails"]
+        fact = Prepared(
+            generation=order.generation,
+            done="" if fails else "restored",
+            why="no checkpoint" if fails else "",
+        )
+        world.after(rng.uniform(0.05, 90.0), partial(self._prepared, life, fact))
+
+    def _prepared(self, life: tuple[Key, int], fact: Prepared) -> None:
+        if self.runs and life in self.preparing:
+            del self.preparing[life]
+            self.world.tell(life[0], fact)
+
+    def save(self, order: SaveCell, _agent: Agent) -> None:
+        """Save a cell, sometimes in vain; one that hangs does so however often it is asked for."""
+        world, rng = self.world, self.world.rng
+        if (order.key, order.generation) in self.endless:
+            return
+        if rng.random() < world.rates["save_mute"]:
+            self.endless.add((order.key, order.generation))
+            return
+        fails = rng.random() < world.rates["save_fails"]
+        fact = CellSaved(
+            generation=order.generation,
+            checkpoint="" if fails else "20260406T000000.000000Z",
+            why="the disk is full" if fails else "",
+        )
+        world.after(rng.uniform(0.05, 20.0), partial(world.tell, order.key, fact))
+
     def spawn(self, order: Spawn, agent: Agent) -> None:
         """Begin a life, once per generation."""
         world, rng = self.world, self.world.rng
@@ -191,6 +237,7 @@ class Daemon:
         if life in world.programs or life in self.starting:
             return
         self.checks.spawning(order, agent)
+        self.checks.among(order.key, self.preparing)
         if rng.random() < world.rates["spawn_fails"]:
             fatal = rng.random() < world.rates["spawn_fatal"]
             self.checks.failing(order, fatal=fatal)
@@ -220,6 +267,7 @@ class Daemon:
         program = world.programs.get(life)
         if program is None or program.gone:
             self.starting.discard(life)
+            self.preparing.pop(life, None)
             ending = program.exit if program and program.exit else NEVER_BEGAN
             fact = Exited(generation=order.generation, exit=ending, luck=rng.random())
             world.tell(order.key, fact)
@@ -289,6 +337,8 @@ class Daemon:
 
 
 HANDLERS: dict[type[Order], Callable[[Daemon, Any, Agent], None]] = {
+    Prepare: Daemon.prepare,
+    SaveCell: Daemon.save,
     Spawn: Daemon.spawn,
     Kill: Daemon.kill,
     LookAt: Daemon.look,

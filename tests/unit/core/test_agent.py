@@ -134,7 +134,7 @@ def test_a_start_that_is_not_ready_in_time_is_looked_at_and_then_ended() -> None
         (BORN + 119.7, Looked(generation=3, look=Look(computing=False))),
         (BORN + 120.0, Tick()),
     )
-    assert names(outcome) == ["LookAt", "Kill"]
+    assert names(outcome) == ["LookAt", "SaveCell"]
     assert (outcome.agent.phase, outcome.agent.reason) == (Phase.FENCING, "start_timeout")
 
 
@@ -164,7 +164,7 @@ def test_a_hang_is_warned_of_looked_at_and_only_then_ended() -> None:
         (BORN + 120.0, Tick()),
     )
     assert events(outcome) == ["heartbeat_stale", "agent_hung"]
-    assert names(outcome) == ["LookAt", "Kill"]
+    assert names(outcome) == ["LookAt", "SaveCell"]
     readings = outcome.told[-1].data
     assert (readings["beat_age"], readings["computing"]) == (120.0, False)
 
@@ -188,7 +188,7 @@ def test_a_look_that_does_not_confirm_spares_it(look: Look) -> None:
 
 
 def test_a_stall_is_told_or_ended_as_the_rules_say() -> None:
-    for on_stall, ordered in ((OnStall.TELL, []), (OnStall.REVIVE, ["Kill"])):
+    for on_stall, ordered in ((OnStall.TELL, []), (OnStall.REVIVE, ["SaveCell"])):
         outcome = live(
             an_agent(rules=Rules(stall_after=50.0, on_stall=on_stall)),
             (BORN + 51.0, Beat(generation=3)),

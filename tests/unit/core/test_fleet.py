@@ -8,6 +8,7 @@ from lazarus_pit.core import health
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import (
     Beat,
+    CellSaved,
     Dismissed,
     Enlisted,
     Exited,
@@ -18,6 +19,9 @@ from lazarus_pit.core.events import (
     ObserverDoubted,
     ObserverSaw,
     Order,
+    Prepare,
+    Prepared,
+    SaveCell,
     Spawn,
     SpawnFailed,
 )
@@ -31,6 +35,7 @@ from lazarus_pit.core.model import (
     HoldKind,
     Instant,
     Look,
+    OnRevive,
     Phase,
     Rules,
 )
@@ -61,7 +66,10 @@ def until(fleet: Fleet, end: Instant, *, dead: bool) -> list[Order]:
     while fleet.wake() <= end:
         now = max(now, fleet.wake())
         for order in ticked(fleet, now):
-            if isinstance(order, Kill):
+            if isinstance(order, SaveCell):
+                fleet.step(order.key, CellSaved(generation=3, why="no room"), now)
+                kills += fleet.take().orders
+            elif isinstance(order, Kill):
                 kills.append(order)
             elif isinstance(order, LookAt):
                 if not dead:
@@ -80,6 +88,27 @@ def test_many_silent_at_once_are_doubted_first_and_believed_later() -> None:
     assert fleet.wake() == BORN + 149.5
     kills = until(fleet, BORN + 151, dead=True)
     assert len(kills) == 5
+
+
+def test_nobody_else_of_a_cell_begins_while_it_is_restored() -> None:
+    rules = Rules(on_revive=OnRevive.RESTORE)
+    dead = an_agent(Phase.BACKOFF, rules=rules, revived=True, due=BORN)
+    keys = ("pond/a", "pond/b", "lake/a")
+    fleet = Fleet(FleetRules(), [replace(dead, key=key, died=BORN) for key in keys])
+    began = ticked(fleet, BORN + 1)
+    assert [(type(order), order.key) for order in began] == [
+        (Prepare, "lake/a"),
+        (Prepare, "pond/a"),
+    ]
+    assert fleet.wake() > BORN + 1
+    again = Fleet(FleetRules(), fleet.agents.values())
+    assert [order.key for order in again.owed()] == ["pond/a", "lake/a"]
+    for one in (fleet, again):
+        one.step("pond/a", Prepared(generation=4, done="put back"), BORN + 2)
+        first, *rest = ticked(one, BORN + 2)
+        assert (type(first), first.key, rest[0].key) == (Spawn, "pond/a", "pond/b")
+        assert isinstance(rest[0], Spawn), "pond/a lives by then: pond/b resumes"
+        assert len(rest) == 1
 
 
 def test_doubt_spares_those_whose_beats_come_back() -> None:

@@ -46,6 +46,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...]
     """The paths of the cell that it holds."""
     note: str = ""
+    rescue: bool = False
+    """Taken of a cell that was about to be killed or replaced: no state to go back to unasked."""
     entries: int = 0
     bytes: int = 0
     """Sum of the sizes of its files."""

@@ -20,14 +20,16 @@ from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain, remove, sp
 from lazarus_pit.cells.checkpoint.index import Row
 from lazarus_pit.cells.checkpoint.manifest import About
 from lazarus_pit.cells.checkpoint.place import Trust
+from lazarus_pit.cells.checkpoint.remail import Reopened, reopen
 from lazarus_pit.cells.checkpoint.save import PARTS, Report
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
 from lazarus_pit.cells.checkpoint.unpack import UnpackRequest, unpack
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.linux.rename import exchange, sync_filesystem
 
-WORK = (".lazarus/home", "workspace")
-"""What a restore puts back: the work. Messages that came since and the manifest stay."""
+HOMES = ".lazarus/home"
+WORK = (HOMES, "workspace")
+"""What a restore puts back: the work. The manifest stays, and so does mail (``remail``)."""
 _INTENT = "intent.json"
 
 
@@ -48,6 +50,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True, tag="restored"):
     about: About
     replaced: str
     """The directory that now holds the state that was replaced."""
+    reopened: int = 0
+    """Mails that were read after the checkpoint and wait in their inboxes again."""
     notes: tuple[str, ...] = ()
 
 
@@ -78,13 +82,15 @@ def restore(request: RestoreRequest, report: Report) -> Restored:
             shelf.write_whole(fd, _INTENT, msgspec.json.encode(intent))
         finally:
             os.close(fd)
-        recover(Path(request.cell), staging)
+        mail = _finish(Path(request.cell), staging, intent)
         for part in {*PARTS, *request.parts} - set(held):
             _remove_part(staging, part)
         refresh_index(Path(request.archive), Path(request.cell), held)
     except OSError as error:
         raise StoreError(f"{request.cell}: the restore is unfinished: {error}") from error
-    return Restored(about=unpacked.about, replaced=str(staging), notes=unpacked.notes)
+    return Restored(
+        about=unpacked.about, replaced=str(staging), reopened=mail.mails, notes=unpacked.notes
+    )
 
 
 def recover(cell: Path, staging: Path) -> bool:
@@ -97,17 +103,36 @@ def recover(cell: Path, staging: Path) -> bool:
         intent = msgspec.json.decode((staging / _INTENT).read_bytes(), type=Intent)
     except (FileNotFoundError, msgspec.MsgspecError):
         return False
+    _finish(cell, staging, intent)
+    return True
+
+
+def _finish(cell: Path, staging: Path, intent: Intent) -> Reopened:
+    """Let the parts change places, see to the mail, and only then forget the intent."""
     here, there = os.open(cell, OPEN_DIRECTORY), os.open(staging, OPEN_DIRECTORY)
     try:
         for part, inode in intent.parts.items():
             if not os.path.lexists(cell / part) or _inode(cell / part) != inode:
                 _exchange(here, there, part)
+        mail = Reopened(0, 0)
+        if HOMES in intent.parts:
+            mail = reopen(cell, _bus(staging), os.listdir(cell / HOMES), staging)
         sync_filesystem(here)
         (staging / _INTENT).unlink()
     finally:
         os.close(here)
         os.close(there)
-    return True
+    return mail
+
+
+def _bus(staging: Path) -> list[str]:
+    """List the mail of a checkpoint that was unpacked, while it lies there."""
+    found = []
+    for box in ("bus/inbox", "bus/done", "bus/outbox"):
+        for folder in (staging / box).iterdir() if (staging / box).is_dir() else ():
+            if folder.is_dir() and not folder.is_symlink():
+                found += [f"{box}/{folder.name}/{name}" for name in os.listdir(folder)]
+    return found
 
 
 def remove_tree(path: Path) -> None:

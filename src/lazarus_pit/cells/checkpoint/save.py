@@ -74,6 +74,8 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="save"):
     """The uids of the cell's agents; if empty, the owner of the workspace. A file of anybody else
     that has names outside the cell is not saved."""
     note: str = ""
+    rescue: bool = False
+    """The cell is about to be killed or replaced: see ``About.rescue``."""
     jobs: int = 2
     """Processes that read and compress."""
     fanotify: bool = True
@@ -283,6 +285,7 @@ class Run:
             created_at=f"{when:%Y-%m-%dT%H:%M:%SZ}",
             parts=self._request.parts,
             note=self._request.note,
+            rescue=self._request.rescue,
             entries=len(frame.tree),
             bytes=sum(sizes),
             pause_seconds=round(frame.pause, 6),

@@ -19,7 +19,8 @@ from lazarus_pit.cells.checkpoint.index import Row
 from lazarus_pit.cells.checkpoint.intake import Chunks, Intake
 from lazarus_pit.cells.checkpoint.manifest import About
 from lazarus_pit.cells.checkpoint.place import Placed, Trust, Writer
-from lazarus_pit.cells.checkpoint.restore import WORK, refresh_index, remove_tree
+from lazarus_pit.cells.checkpoint.remail import reopen
+from lazarus_pit.cells.checkpoint.restore import HOMES, WORK, refresh_index, remove_tree
 from lazarus_pit.cells.checkpoint.save import Report
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
 from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, naming, opened, stream_of
@@ -75,6 +76,7 @@ def undo(request: UndoRequest, report: Report) -> Undone:
             placed = _extract(source, work, staging)
             report("apply", 0)
             _apply(request, source.table.rows, work, placed)
+            notes = [*placed.notes, *_reopen(Path(request.cell), source.table.rows, request.parts)]
             refresh_index(archive, Path(request.cell), request.parts)
         except OSError as error:
             raise StoreError(f"{request.cell}: the undo is unfinished: {error}") from error
@@ -86,8 +88,18 @@ def undo(request: UndoRequest, report: Report) -> Undone:
         restored=len(work.differing),
         removed=len(work.gone),
         about=about,
-        notes=tuple(placed.notes),
+        notes=tuple(notes),
     )
+
+
+def _reopen(cell: Path, rows: dict[str, Row], parts: Collection[str]) -> list[str]:
+    """See to the mail; what the notes of it say is for people."""
+    if HOMES not in parts:
+        return []
+    bus = [path for path in rows if path.startswith("bus/") and not path.endswith("/")]
+    mail = reopen(cell, bus, os.listdir(cell / HOMES), None)
+    back = [f"{mail.mails} mails read since wait in their inboxes again"] * bool(mail.mails)
+    return back + [f"{mail.missing} mails that waited then are kept no more"] * bool(mail.missing)
 
 
 def _look(request: UndoRequest, rows: dict[str, Row], about: About) -> Work:

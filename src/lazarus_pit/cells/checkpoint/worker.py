@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.checkpoint.diff import Diff, DiffRequest, diff
 from lazarus_pit.cells.checkpoint.restore import Restored, RestoreRequest, restore
 from lazarus_pit.cells.checkpoint.save import Report, Saved, SaveRequest, save
@@ -159,6 +160,13 @@ def main() -> int:
 def _perform(request: Request, parent: Parent) -> Outcome:
     if isinstance(request, SaveRequest):
         return save(request, parent, parent.report)
+    if isinstance(request, RestoreRequest | UndoRequest):
+        with shelf.locked(Path(request.archive).parent):
+            return _act(request, parent)
+    return _act(request, parent)
+
+
+def _act(request: Request, parent: Parent) -> Outcome:
     act = _ACTS[type(request)]
     outcome: Outcome = act(request, parent.report)
     return outcome
