@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from browser.chromium import Page, chromium
-from browser.test_eyes import AXE, LOOK
+from browser.test_eyes import AXE, LOOK, shoot
 from integration.pit import Pit
 from integration.website import Website, website
 from lazarus_pit.cells.layout import CellPaths
@@ -41,11 +41,13 @@ def test_a_click_brings_it_back(asking: tuple[Pit, CellPaths, Website, Page]) ->
         page.js(Path(AXE).read_text(encoding="utf-8") + ";0")
         found = page.js(LOOK)
         assert found == [], json.dumps(found, indent=1)
+    shoot(page, "asked")
     page.click(".asked [data-verb=approve]")
     page.wait("!document.querySelector('.asked:not(.gone)')", "nobody asked about")
     page.wait("document.querySelector('#answered').innerText.includes('approved by ada (web)')")
     page.wait("document.querySelector('#counts').innerText.includes('1 alive')", "it lives")
     assert (cell.workspace / "lives").read_text().split() == ["life", "life"]
+    shoot(page, "answered")
     assert pit.events(cell, "approval_granted", "scribe")[0].data["by"] == "ada"
     assert page.complaints() == []
 

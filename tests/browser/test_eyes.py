@@ -19,6 +19,12 @@ LOOK = """axe.run().then(({violations}) => violations.map(({id, impact, nodes}) 
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 
 
+def shoot(page: Page, name: str) -> None:
+    """Leave a picture for people, where they asked for one."""
+    if shots := os.environ.get("LAZARUS_SHOTS"):
+        page.picture(Path(shots) / f"{name}.png")
+
+
 @pytest.fixture
 def page(world: World) -> Page:
     found = world.page()
@@ -43,8 +49,7 @@ def test_is_readable_and_reachable(
         page.click(".member [data-verb=stop]")
         page.wait("document.querySelector('#ask').open", "the question")
     width = page.js("document.documentElement.scrollWidth")
-    if shots := os.environ.get("LAZARUS_SHOTS"):
-        page.picture(Path(shots) / f"{what}-{size}-{scheme}.png")
+    shoot(page, f"{what}-{size}-{scheme}")
     assert width <= SIZES[size][0], "it scrolls sideways"
     if not AXE:
         pytest.skip("LAZARUS_AXE names no axe.min.js: npm was not there to get it")

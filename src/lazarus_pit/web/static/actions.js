@@ -62,7 +62,9 @@ export function agentButtons({ inRow = false } = {}) {
       const { cell, agent } = now;
       const question = verb.asks?.(agent);
       if (question && (await confirmed(question)) === null) return;
-      await act(place(cell.uuid, agent.name), word, {}, line(agent.name, 64));
+      // What was asked about is this very life: another that came meanwhile is not meant.
+      const version = question ? agent.version : null;
+      await act(place(cell.uuid, agent.name), word, {}, line(agent.name, 64), { version });
     },
   });
 }
@@ -98,6 +100,7 @@ function row(verbs, { take, offers, names, press }) {
 /** Bring a checkpoint back, after asking. */
 export async function restore(cell, checkpoint, words) {
   const name = line(labelOf(cell), 64);
+  const { version } = cell;
   const sure = await confirmed({
     title: `Restore ${name}?`,
     text:
@@ -106,7 +109,7 @@ export async function restore(cell, checkpoint, words) {
     yes: `Restore ${checkpoint.id}`,
   });
   if (sure === null) return;
-  await act(place(cell.uuid), 'restore', { checkpoint: checkpoint.id }, name);
+  await act(place(cell.uuid), 'restore', { checkpoint: checkpoint.id }, name, { version });
 }
 
 /** Make a new cell of a checkpoint, after asking for its name. */
@@ -124,14 +127,23 @@ export async function fork(cell, checkpoint) {
   await act(place(cell.uuid), 'fork', body, name);
 }
 
-/** Do something and say at the foot of the page what became of it. */
-export async function act(path, word, body, name) {
+/**
+ * Do something, say at the foot of the page what became of it, and return whether it was done.
+ *
+ * With a `version` it is refused where the cell or agent has changed meanwhile; `said` is said of
+ * success in place of the command's own words.
+ */
+export async function act(path, word, body, name, { version = null, said = null } = {}) {
+  const headers = version === null ? {} : { 'If-Match': `"${version}"` };
   notice(`${word} ${name}: asked for…`, '');
   try {
-    const done = await json(`${path}/${word}`, { method: 'POST', body: JSON.stringify(body) });
-    notice(`${word} ${name}: ${line(done.said || 'done', 300)}`, 'good');
+    const wish = { method: 'POST', body: JSON.stringify(body), headers };
+    const done = await json(`${path}/${word}`, wish);
+    notice(`${word} ${name}: ${line(said ?? (done.said || 'done'), 300)}`, 'good');
+    return true;
   } catch (error) {
     notice(`${word} ${name}: refused: ${line(error.message, 600)}`, 'bad');
+    return false;
   }
 }
 

@@ -11,8 +11,8 @@ const LATELY = 3600; // Seconds for which an answer stays in sight.
 const MOST = 4;
 
 const VERBS = [
-  ['approve', 'Approve', 'main'],
-  ['deny', 'Deny', null],
+  ['approve', 'Approve', 'main', 'it is given a new life'],
+  ['deny', 'Deny', null, 'it stays dead'],
 ];
 
 /** Return the requests that can still be answered, oldest first. */
@@ -37,13 +37,9 @@ export function approvalRow(link) {
   const used = h('span');
   const why = h('span', { class: 'quiet' }, before, used, 'expires in ', left);
   const buttons = h('div', { class: 'buttons', hidden: !mayDecide() });
-  for (const [verb, text, tone] of VERBS) {
-    buttons.append(
-      button(text, () => act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one)), {
-        'data-verb': verb,
-        class: tone,
-      }),
-    );
+  for (const [verb, text, tone, said] of VERBS) {
+    const press = () => act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said });
+    buttons.append(button(text, press, { 'data-verb': verb, class: tone }));
   }
   const node = h(
     'li',

@@ -6,6 +6,7 @@ import { json, mayAct, place } from './api.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { eventList } from './eventlist.js';
 import { changed, fleet, labelOf, now, put } from './fleet.js';
+import { mailView } from './mail.js';
 import { facts, link } from './overview.js';
 import { timeline } from './timeline.js';
 import { byNeed, bytes, line, lookOf, lookOfCell, many } from './words.js';
@@ -20,10 +21,11 @@ export function cellView(uuid, journal) {
   const picture = timeline('Lives and deaths');
   const events = eventList(journal);
   const saved = checkpointList();
+  const mail = mailView(uuid);
   const node = h(
     'div',
     { class: 'view' },
-    title.node, mission, members.node, picture.node, saved.node, events.node,
+    title.node, mission, members.node, picture.node, mail.node, saved.node, events.node,
   );
 
   const show = () => {
@@ -33,6 +35,7 @@ export function cellView(uuid, journal) {
     say(mission, cell.problem ? line(cell.problem, 300) : line(cell.mission ?? '', 400));
     members.show(cell);
     saved.take(cell);
+    mail.show(cell);
   };
   const hear = () => {
     picture.show(journal.lines(), now());
@@ -40,7 +43,7 @@ export function cellView(uuid, journal) {
   };
   /** Beats alone are not streamed: while somebody looks, the cell is read anew now and then. */
   const refresh = async () => {
-    const cell = await json(place(uuid));
+    const [cell] = await Promise.all([json(place(uuid)), mail.refresh()]);
     saved.show(cell.checkpoints);
     put(cell);
     changed();
