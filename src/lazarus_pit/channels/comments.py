@@ -31,6 +31,7 @@ from lazarus_pit.channels.base import (
 from lazarus_pit.channels.desk import Desk
 from lazarus_pit.channels.forge import Comment, Forge, ForgeDownError, ForgeRefusedError, unix
 from lazarus_pit.channels.outbox import SIGN, is_ours
+from lazarus_pit.channels.telling import PARTS, queue_of
 from lazarus_pit.channels.webhook import listening
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import question, reply
@@ -77,18 +78,18 @@ STYLE = Style(_plain, _strong, _typed)
 
 
 class Comments:
-    """The channel. It asks in issues that a ``Teller`` has opened."""
+    """The channel. It asks in issues that a ``Teller`` has opened, in whatever process."""
 
     name = NAME
 
-    def __init__(self, desk: Desk, pit: PitPaths, settings: Gitea, queue: str) -> None:
-        """``queue`` is the Teller's. Nothing is connected before it is entered."""
+    def __init__(self, settings: Gitea, pit: PitPaths, desk: Desk) -> None:
+        """Nothing is connected before it is entered."""
         self._desk = desk
         self._pit = pit
         self._settings = settings
-        self._queue = queue
         self._approvers = {one.lower() for one in settings.approvers}
         self._forge = Forge(settings.url, settings.repo, settings.token)
+        self._queues = [queue_of(part, self._forge) for part in PARTS]
         self._stack = AsyncExitStack()
         self._look = asyncio.Event()
         self._asked_at: dict[str, float] = {}
@@ -146,7 +147,8 @@ class Comments:
                 await self._desk.note(_noted(since, seen))
             yield None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._settings.poll_interval)
+                async with asyncio.timeout(self._settings.poll_interval):
+                    await self._look.wait()
 
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Reply to what did not count; of what did, the Teller tells."""
@@ -200,14 +202,14 @@ class Comments:
         if found is None:
             return None, False
         subject = incidents.subject_of(found.subject)
-        thread = outbox.thread(db, self._queue, subject)
-        waiting = any(post.subject == subject for post in outbox.first_of_each(db, self._queue))
-        # What is on the way may be that the issue is opened again.
-        return (None if waiting else thread.number), waiting
+        if any(outbox.is_waiting(db, queue, subject) for queue in self._queues):
+            return None, True  # It may be that the issue is opened, or opened again.
+        numbers = [outbox.thread(db, queue, subject).number for queue in self._queues]
+        return next((one for one in numbers if one is not None), None), False
 
     def _issues(self, db: sqlite3.Connection) -> set[int]:
-        threads = outbox.threads(db, self._queue).values()
-        return {one.number for one in threads if one.number is not None}
+        found = [one for queue in self._queues for one in outbox.threads(db, queue).values()]
+        return {one.number for one in found if one.number is not None}
 
     def _is_worth_it(self, db: sqlite3.Connection) -> bool:
         if approvals.pending(db, time.time()):

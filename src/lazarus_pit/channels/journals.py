@@ -40,20 +40,19 @@ class Heard(NamedTuple):
     """Cells that were read before and are no more."""
 
 
-def places_of(pit: PitPaths, *, cells: bool, far: bool) -> dict[str, Path]:
-    """Return the journals that exist: those of the cells, and the pit's own for far gateways.
+def places_of(pit: PitPaths, *, cells: bool) -> dict[str, Path]:
+    """Return the journals of all cells, or the pit's own, where far gateways are told of.
 
     Raises:
         StoreError: the root cannot be listed.
     """
-    found = {PIT: pit.events} if far else {}
-    if cells:
-        try:
-            names = [name for name in os.listdir(pit.root) if is_cell_uuid(name)]
-        except OSError as error:
-            raise StoreError(f"{pit.root}: cannot be listed: {error.strerror}") from error
-        found |= {name: pit.cell(name).events for name in sorted(names)}
-    return found
+    if not cells:
+        return {PIT: pit.events}
+    try:
+        names = sorted(name for name in os.listdir(pit.root) if is_cell_uuid(name))
+    except OSError as error:
+        raise StoreError(f"{pit.root}: cannot be listed: {error.strerror}") from error
+    return {name: pit.cell(name).events for name in names}
 
 
 def read_on(places: Mapping[str, Path], cursors: Mapping[str, str], since: float) -> Heard:
@@ -133,8 +132,10 @@ class Noticing:
 
     async def wait(self, seconds: float) -> None:
         """Wait for news, at most so long."""
+        # Not wait_for: before Python 3.12 it can swallow the order to end.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._bell.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._bell.wait()
             await asyncio.sleep(SETTLE_SECONDS)
         self._bell.clear()
 

@@ -12,6 +12,7 @@ import logging
 import sqlite3
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -42,20 +43,25 @@ _SINCE = "since"
 _ENDS = ("cell_archived", "cell_destroyed")
 
 
-class Teller:
-    """Tells one forge of the cells' agents, of the far gateways, or of both."""
+Part = Literal["cells", "far"]
+PARTS: tuple[Part, ...] = ("cells", "far")
 
-    def __init__(
-        self, pit: PitPaths, forge: Forge, settings: Settings, *, cells: bool, far: bool
-    ) -> None:
-        """Nothing is read or sent yet. At most one may be at work for the same agents of a root."""
-        who = "all" if cells and far else "cells" if cells else "far"
-        self.queue = f"incidents of {who} at {forge.id}"
-        """What its part of the records is called."""
+
+def queue_of(part: Part, forge: Forge) -> str:
+    """Return what the records call that part's incidents at a forge."""
+    return f"incidents of {part} at {forge.id}"
+
+
+class Teller:
+    """Tells one forge of the cells' agents, or of the far gateways."""
+
+    def __init__(self, pit: PitPaths, forge: Forge, settings: Settings, part: Part) -> None:
+        """Nothing is read or sent yet. At most one may be at work for a part of a root."""
+        self.queue = queue_of(part, forge)
         self.outbox = Outbox(pit.records, forge, self.queue)
         self._pit = pit
         self._settings = settings
-        self._cells, self._far = cells, far
+        self._part = part
         self._noticing: Noticing | None = None
         self._wait = FIRST_SECONDS
         self._down = ""
@@ -88,7 +94,7 @@ class Teller:
             await asyncio.sleep(min(wait, SWEEP_SECONDS))
             return
         with contextlib.suppress(StoreError):
-            self._noticing.watch(places_of(self._pit, cells=self._cells, far=self._far))
+            self._noticing.watch(places_of(self._pit, cells=self._part == "cells"))
         await self._noticing.wait(wait)
 
     async def send(self) -> Seconds:
@@ -117,7 +123,7 @@ class Teller:
         Raises:
             StoreError: the root or the records refuse.
         """
-        places = places_of(self._pit, cells=self._cells, far=self._far)
+        places = places_of(self._pit, cells=self._part == "cells")
         with opened_records(self._pit.records) as db:
             cursors = carried.recall(db, self.queue)
             since = float(cursors.pop(_SINCE, time.time() - FRESH_SECONDS))

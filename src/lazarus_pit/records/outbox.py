@@ -62,6 +62,13 @@ def count(db: sqlite3.Connection, forge: str) -> int:
     return int(found)
 
 
+def is_waiting(db: sqlite3.Connection, forge: str, subject: str) -> bool:
+    """Whether something is still to be said about a subject."""
+    query = "SELECT EXISTS (SELECT 1 FROM outbox WHERE forge = ? AND subject = ?)"
+    (found,) = db.execute(query, (forge, subject)).fetchone()
+    return bool(found)
+
+
 def trying(db: sqlite3.Connection, post: int) -> None:
     """Note that a delivery begins."""
     db.execute("UPDATE outbox SET tried = 1 WHERE id = ?", (post,))

@@ -8,6 +8,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -66,8 +67,8 @@ def request(pit: PitPaths, which: str) -> Request:
 async def at_work(pit: PitPaths, forge: Forge, poll: float = 0.1) -> AsyncIterator[None]:
     settings = Gitea(url=forge.url, repo=REPO, token=TOKEN, approvers=("Ada",), poll_interval=poll)
     async with Client(forge.url, REPO, TOKEN) as client:
-        teller = Teller(pit, client, Settings(asks_there=True), cells=True, far=True)
-        makers = {"gitea": lambda desk: Comments(desk, pit, settings, teller.queue)}
+        teller = Teller(pit, client, Settings(asks_there=True), "far")
+        makers = {"gitea": partial(Comments, settings, pit)}
         tasks = [asyncio.create_task(one) for one in (teller.run(), serve(pit, makers))]
         try:
             yield

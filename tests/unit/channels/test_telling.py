@@ -16,7 +16,7 @@ from lazarus_pit.cells.journal import append_events
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.channels.forge import Forge as Client
 from lazarus_pit.channels.incidents import Settings
-from lazarus_pit.channels.telling import Teller
+from lazarus_pit.channels.telling import PARTS, Part, Teller
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
 
@@ -45,14 +45,15 @@ def write(pit: PitPaths, place: str, event: str, *, age: float = 0.0, **data: An
     append_events(path, [Event(ts=stamp, event=event, cell=cell, agent=agent, data=data)])
 
 
-def tell(pit: PitPaths, forge: Forge, **which: bool) -> None:
+def tell(pit: PitPaths, forge: Forge, *parts: Part) -> None:
     """Read and send once, as a process that has just begun."""
 
     async def once() -> None:
         async with Client(forge.url, REPO, TOKEN) as client:
-            teller = Teller(pit, client, Settings(), **({"cells": True, "far": True} | which))
-            teller.take_in()
-            assert await teller.send() == 0.0
+            for part in parts or PARTS:
+                teller = Teller(pit, client, Settings(), part)
+                teller.take_in()
+                assert await teller.send() == 0.0
 
     asyncio.run(once())
 
@@ -82,9 +83,9 @@ def test_the_cells_and_the_gateways_may_have_tellers_of_their_own(
 ) -> None:
     write(pit, UUID, "agent_died")
     write(pit, "", "gateway_died", agent="far")
-    tell(pit, forge, cells=False)
+    tell(pit, forge, "far")
     assert [one["title"] for one in forge.issues] == ["[pool] far: agent dead (0s)"]
-    tell(pit, forge, far=False)
+    tell(pit, forge, "cells")
     assert len(forge.issues) == 2
 
 
@@ -112,7 +113,7 @@ def test_a_death_is_told_as_it_happens_and_an_outage_is_waited_out(
 ) -> None:
     async def live() -> None:
         async with Client(forge.url, REPO, TOKEN) as client:
-            teller = Teller(pit, client, Settings(), cells=True, far=True)
+            teller = Teller(pit, client, Settings(), "cells")
             await asyncio.to_thread(teller.take_in)
             running = asyncio.create_task(teller.run())
             try:
