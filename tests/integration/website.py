@@ -17,10 +17,10 @@ from lazarus_pit.cells.layout import PitPaths
 class Website:
     """One ``lazarus web serve`` and how to ask it."""
 
-    def __init__(self, pit: Pit) -> None:
+    def __init__(self, pit: Pit, *flags: str) -> None:
         self.pit = pit
         argv = [sys.executable, "-m", "lazarus_pit", "web", "serve", "--port", "0"]
-        argv += ["--config", str(pit.config)]
+        argv += ["--config", str(pit.config), *flags]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert self.process.stdout is not None
         first = self.process.stdout.readline().decode()
@@ -56,9 +56,9 @@ class Website:
 
 
 @contextlib.contextmanager
-def website(pit: Pit) -> Iterator[Website]:
+def website(pit: Pit, *flags: str) -> Iterator[Website]:
     """Serve until the block ends."""
-    served = Website(pit)
+    served = Website(pit, *flags)
     try:
         yield served
     finally:

@@ -26,6 +26,9 @@ def serve(
     *,
     host: Annotated[str, Parameter(help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="0 lets the system pick one.")] = 8767,
+    nexus: Annotated[
+        str, Parameter(help="HOST:PORT of the Nexus gateway that is told what happens.")
+    ] = "",
     place: Place = HERE,
 ) -> int:
     """Answer on loopback and on ``.lazarus-pit/api.sock`` until SIGTERM or Ctrl-C."""
@@ -45,7 +48,9 @@ def serve(
 
     command = (sys.executable, "-m", "lazarus_pit")
     words = Words(lines, sentence, need_of)
-    listen(Server(pit, words, command, tuple(where(config)), Operations()), host, port, ready)
+    listen(
+        Server(pit, words, command, tuple(where(config)), Operations()), host, port, ready, nexus
+    )
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import structs
@@ -30,11 +31,21 @@ _RECORDS = b"records.db-wal"
 class Feed:
     """Watches the root for as long as it is open."""
 
-    def __init__(self, pit: PitPaths, ring: Ring, words: Words) -> None:
-        """Begin with what is there: only what changes from now on is told."""
+    def __init__(
+        self, pit: PitPaths, ring: Ring, words: Words, hear: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Begin with what is there: only what changes from now on is told.
+
+        Args:
+            pit: what is watched.
+            ring: told of everything.
+            words: how it is said.
+            hear: told of each event as well.
+        """
         self._pit = pit
         self._ring = ring
         self._words = words
+        self._hear = hear
         self._aio = asyncio.get_running_loop()
         self._inotify = Inotify()
         self._roots: set[int] = set()
@@ -86,6 +97,7 @@ class Feed:
                 self._soon()
         for event in told:
             self._ring.tell("event", event)
+            self._hear(event)
         if changes:
             self._ring.tell("fleet", {"now": fleet.now(), **changes})
 

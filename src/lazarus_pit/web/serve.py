@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -21,6 +22,7 @@ from lazarus_pit.linux.listeners import holder_of
 from lazarus_pit.web import keys
 from lazarus_pit.web.door import LOOPBACK, Door
 from lazarus_pit.web.feed import Feed
+from lazarus_pit.web.publish import Publisher
 from lazarus_pit.web.ring import Ring
 from lazarus_pit.web.routes import build
 from lazarus_pit.web.spots import Server
@@ -38,7 +40,9 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def serve(server: Server, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    server: Server, host: str, port: int, ready: Callable[[str], None], nexus: str = ""
+) -> None:
     """Answer until SIGTERM or SIGINT.
 
     Args:
@@ -46,16 +50,19 @@ def serve(server: Server, host: str, port: int, ready: Callable[[str], None]) ->
         host: a loopback address; there is no TLS here, so nothing else is listened on.
         port: 0 lets the system pick one.
         ready: told the address when connections are accepted.
+        nexus: ``HOST:PORT`` of the Nexus gateway that is told what happens; empty: none is.
 
     Raises:
         UsageError: the host is no loopback address.
         LazarusError: the port is taken; names by whom, if that is to be seen.
         WorldError: the socket cannot be made.
     """
-    asyncio.run(_serve(server, host, port, ready))
+    asyncio.run(_serve(server, host, port, ready, nexus))
 
 
-async def _serve(server: Server, host: str, port: int, ready: Callable[[str], None]) -> None:
+async def _serve(
+    server: Server, host: str, port: int, ready: Callable[[str], None], nexus: str
+) -> None:
     pit = server.pit
     ring = Ring(secrets.token_hex(4))
     app = build(server._replace(ring=ring))
@@ -70,12 +77,22 @@ async def _serve(server: Server, host: str, port: int, ready: Callable[[str], No
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _end, ring, [one for one, _ in servers])
-        feed = Feed(pit, ring, server.words)
+        publisher = (
+            Publisher(f"ws://{nexus}/", os.environ.get("NEXUS_TOKEN", "")) if nexus else None
+        )
+        feed = Feed(pit, ring, server.words, publisher.tell if publisher else _nobody)
+        speaking = asyncio.create_task(publisher.run()) if publisher else None
         try:
             ready(address)
             await asyncio.gather(*(one.serve(sockets=[sock]) for one, sock in servers))
         finally:
             feed.close()
+            if speaking:
+                speaking.cancel()
+
+
+def _nobody(_event: dict[str, Any]) -> None:
+    """Hear nothing."""
 
 
 def _end(ring: Ring, servers: list[_Quiet]) -> None:
