@@ -143,8 +143,10 @@ class _Served:
         """Wait until the records change, or a request ends by itself."""
         patience = self._stirring.patience
         wait = patience if wake is None else min(patience, max(0.0, wake) + LATER)
+        # Not wait_for: before Python 3.12 it can swallow the order to end.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stirred.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._stirred.wait()
 
     async def _hear(self, channel: Channel) -> None:
         async with contextlib.aclosing(channel.listen()) as heard_ones:

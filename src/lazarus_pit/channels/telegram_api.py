@@ -6,6 +6,7 @@ The token is part of every address: whatever is said of a call leaves the addres
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import Any, Self
 
@@ -69,6 +70,7 @@ class Bot:
         self.id = token.partition(":")[0]
         self._token = token
         self._base = f"{api_url.rstrip('/')}/bot{token}/"
+        logging.getLogger("httpx2").addFilter(_keeps_quiet)  # It would log every address.
         self._client = httpx2.AsyncClient(follow_redirects=False, timeout=None)
 
     async def __aenter__(self) -> Self:
@@ -112,6 +114,11 @@ class Bot:
             # Something on the way has answered in Telegram's place.
             code = answer.status_code
             raise ChannelError(f"{method}: status {code} and no answer of a Bot API") from None
+
+
+def _keeps_quiet(record: logging.LogRecord) -> bool:
+    """Drop what would say a token."""
+    return "/bot" not in record.getMessage()
 
 
 def _fault(method: str, found: _Answer) -> Exception:
