@@ -65,6 +65,11 @@ class Nest:
     def launch(self, *argv: str, role: Role = Role.DEVELOPER, network: Network = "none") -> Launch:
         """A life of the next generation."""
         generation = next(_generations)
+        reviews = "reviews" if role is Role.REVIEWER else ""
+        if reviews and not os.path.lexists(self.workspace / reviews):
+            (self.workspace / reviews).mkdir()
+            if self.uid is not None:
+                os.chown(self.workspace / reviews, self.uid, self.uid)
         return Launch(
             key=f"{self.uuid}/{self.agent}",
             uuid=self.uuid,
@@ -74,6 +79,7 @@ class Nest:
             argv=argv,
             network=network,
             workspace=str(self.workspace),
+            reviews=reviews,
             home=str(self.home),
             heartbeat_dir=str(self.heartbeats),
             inbox=str(self.inbox),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from launching import Nest
+from lazarus_pit.core.model import Role
 from lazarus_pit.sandboxes import inside
 from lazarus_pit.sandboxes.base import Launch
 
@@ -38,7 +39,7 @@ class Outside:
             for path in (self.place, self.secret, self.others_beat.parent, self.others_beat):
                 os.chown(path, nest.uid, nest.uid)
 
-    def facts(self, launch: Launch, **more: object) -> dict[str, Any]:
+    def facts(self, launch: Launch, workspace: str, **more: object) -> dict[str, Any]:
         """What the agent is told: everything, so that it need not guess."""
         return {
             "outside": str(self.place),
@@ -46,10 +47,26 @@ class Outside:
             "cell": str(self.nest.cell),
             "manifest": f"{inside.CELL}/cell.json",
             "inbox": f"{inside.CELL}/bus/inbox/{launch.agent}",
+            **self._of_the_role(launch, workspace),
             "others_beat": str(self.others_beat),
             "status": launch.status_file,
             **more,
         }
+
+    def _of_the_role(self, launch: Launch, workspace: str) -> dict[str, list[str]]:
+        """Which directories of the workspace are closed to it, with a file in each, which open."""
+        reviews = f"{workspace}/reviews"
+        closed, opened = {
+            Role.OBSERVER: ([workspace, reviews], []),
+            Role.REVIEWER: ([workspace], [reviews]),
+        }.get(launch.role, ([], [workspace]))
+        self.nest.workspace.joinpath("reviews").mkdir(exist_ok=True)
+        for place in (self.nest.workspace, self.nest.workspace / "reviews"):
+            (place / "work").write_text("of others")
+            if self.nest.uid is not None:
+                os.chown(place, self.nest.uid, self.nest.uid)
+                os.chown(place / "work", self.nest.uid, self.nest.uid)
+        return {"closed": closed, "open": opened}
 
 
 @contextlib.contextmanager

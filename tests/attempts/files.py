@@ -57,6 +57,64 @@ def write_through_a_link(facts: Facts) -> object:
     return wrote("way-out/through-link")
 
 
+def closed(facts: Facts) -> list[str]:
+    """Directories of the workspace that an agent of this role is not to write."""
+    return list(facts["closed"])
+
+
+@attempt
+def make_a_file_where_the_role_may_not(facts: Facts) -> object:
+    return any(opened(place, os.O_TMPFILE | os.O_RDWR) for place in closed(facts))
+
+
+@attempt
+def change_a_file_where_the_role_may_not(facts: Facts) -> object:
+    return any(wrote(f"{place}/work") for place in closed(facts))
+
+
+@attempt
+def change_a_mode_where_the_role_may_not(facts: Facts) -> object:
+    for place in closed(facts):
+        os.chmod(f"{place}/work", 0o640)
+    return closed(facts)
+
+
+@attempt
+def rename_where_the_role_may_not(facts: Facts) -> object:
+    for place in closed(facts):
+        os.rename(f"{place}/work", f"{place}/moved")
+        os.rename(f"{place}/moved", f"{place}/work")
+    return closed(facts)
+
+
+@attempt
+def move_into_where_the_role_may(facts: Facts) -> object:
+    """And so take away what others have made."""
+    for place in facts["open"]:
+        os.rename(f"{facts['closed'][0]}/work", f"{place}/work")
+        os.rename(f"{place}/work", f"{facts['closed'][0]}/work")
+    return closed(facts) and facts["open"]
+
+
+@attempt
+def link_from_where_the_role_may(facts: Facts) -> object:
+    """A second name where one may write, to write by it."""
+    for place in facts["open"]:
+        os.link(f"{facts['closed'][0]}/work", f"{place}/second")
+        wrote(f"{place}/second")
+        os.unlink(f"{place}/second")
+    return closed(facts) and facts["open"]
+
+
+@attempt
+def link_to_where_the_role_may_not(facts: Facts) -> object:
+    for place in facts["open"]:
+        with contextlib.suppress(FileExistsError):
+            os.symlink("..", f"{place}/up")
+        wrote(f"{place}/up/work")
+    return closed(facts) and facts["open"]
+
+
 @attempt
 def lock_outside(facts: Facts) -> object:
     with open(facts["secret"]) as file:

@@ -5,6 +5,7 @@
     <root>/<uuid>/                            a mission cell (contract 1.2)
         cell.json                             what people want; their commands alone write it
         workspace/                            shared work, the agents' own
+        workspace/reviews/                    the one place in it where reviewers write
         logs/events.jsonl                     the journal
         logs/<agent>.log                      what an agent prints
         checkpoints/<timestamp>.tar.gz
@@ -43,6 +44,7 @@ from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 
 APP = "lazarus-pit"
 MANIFEST = "cell.json"
+REVIEWS = "reviews"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class CellPaths:
     def workspace(self) -> Path:
         """The shared work."""
         return self.cell / "workspace"
+
+    @property
+    def reviews(self) -> Path:
+        """Where reviewers write; whoever writes the workspace can put anything in its place."""
+        return self.workspace / REVIEWS
 
     @property
     def logs(self) -> Path:

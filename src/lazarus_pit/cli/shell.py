@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.reviews import make_reviews
 from lazarus_pit.cli import say, terminal
 from lazarus_pit.cli.names import Found, find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place
@@ -79,6 +80,8 @@ def _launch(config: Config, found: Found, agent: str, own: CellPaths) -> Launch:
         return visit(config, found, own, Role.DEVELOPER)
     member = _member(found, agent)
     provision.make_member(found.paths, member, config.owner)
+    if member.role is Role.REVIEWER:
+        make_reviews(found.paths, config.owner)
     launch = launch_of(config, found.paths, found.manifest, member)
     openings = openings_of(found.manifest, member, config.isolation.openings)
     return open_up(replace(launch, log_file=str(own.root / "log")), openings, config)

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.checkpoint.restore import recover
+from lazarus_pit.cells.reviews import make_reviews
 from lazarus_pit.config import Config
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
-from lazarus_pit.core.model import Key
+from lazarus_pit.core.model import Key, Role
 from lazarus_pit.daemon.conversations import dressed
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.launching import launch_of
@@ -56,6 +57,7 @@ class _Plan(NamedTuple):
             launch.outbox,
             launch.pub_dir,
             self.statuses,
+            f"{launch.workspace}/{launch.reviews}",
         )
         return self.stamp == cell.stamp and all(os.path.isdir(path) for path in made)
 
@@ -139,6 +141,8 @@ class Launches:
         if paths.restoring.is_dir():
             recover(paths.cell, paths.restoring)  # A restore that was cut short is finished first.
         provision.make_member(paths, member, self._config.owner)
+        if member.role is Role.REVIEWER:
+            make_reviews(paths, self._config.owner)
         with contextlib.suppress(StoreError):  # A full disk: an older copy, or none, must do.
             store.publish_manifest(paths, cell.manifest, to=name)
         openings = openings_of(cell.manifest, member, self._config.isolation.openings)

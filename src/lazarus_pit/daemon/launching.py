@@ -6,6 +6,7 @@ import os
 
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.config import Config
+from lazarus_pit.core.model import Role
 from lazarus_pit.formats.limits import limits_of_agent, limits_of_cell
 from lazarus_pit.formats.manifest import Manifest, Member
 from lazarus_pit.sandboxes.base import Launch
@@ -26,6 +27,7 @@ def launch_of(config: Config, paths: CellPaths, manifest: Manifest, member: Memb
         allow=member.allow,
         forward=member.forward,
         workspace=str(paths.workspace),
+        reviews=paths.reviews.name if member.role is Role.REVIEWER else "",
         home=str(paths.home(name)),
         heartbeat_dir=str(paths.beats(name)),
         inbox=str(paths.inbox(name)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import stat
 import struct
 from collections.abc import Iterable
 
@@ -130,12 +131,14 @@ def _create(files: int, ports: int, scopes: int) -> int:
 
 
 def _grant(ruleset: int, path: str, rights: int) -> None:
+    """What may be written lies where agents can put a link in its place: none is followed."""
+    last = os.O_NOFOLLOW if rights & ~READ else 0
     try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC | last)
     except OSError:
         return
     try:
-        allowed = rights if os.path.isdir(path) else rights & FILE_RIGHTS
+        allowed = rights if stat.S_ISDIR(os.fstat(fd).st_mode) else rights & FILE_RIGHTS
         rule = struct.pack("=Qi", allowed, fd)
         syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0, what=f"landlock rule for {path}")
     finally:

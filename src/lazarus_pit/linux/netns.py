@@ -7,9 +7,10 @@ import os
 import socket
 import struct
 
+from lazarus_pit.linux import userns
 from lazarus_pit.linux.syscalls import checked, libc
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _BACKLOG = 128
 
@@ -23,13 +24,7 @@ def leave_network() -> None:
     Raises:
         OSError: the kernel refused.
     """
-    uid, gid = os.geteuid(), os.getegid()
-    flags = _CLONE_NEWNET if uid == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
-    checked(libc.unshare(flags), "unshare network")
-    if uid != 0:
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    userns.leave(_CLONE_NEWNET, "network")
     _raise_loopback()
 
 
@@ -40,7 +35,7 @@ def enter_network_of(pidfd: int) -> None:
         OSError: the kernel refused, or the other is in the same network: then nobody is walled in.
     """
     before = os.stat("/proc/self/ns/net").st_ino
-    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
+    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | userns.CLONE_NEWUSER
     checked(libc.setns(pidfd, flags), "enter network")
     if os.stat("/proc/self/ns/net").st_ino == before:
         raise OSError(0, "it has no network of its own")
@@ -69,8 +64,3 @@ def _raise_loopback() -> None:
         flags = struct.unpack_from("H", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request), 16)[0]
         request = struct.pack("16sH14x", b"lo", flags | _IFF_UP)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
-
-
-def _write(path: str, words: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(words)

@@ -12,6 +12,10 @@ from lazarus_pit.formats.limits import NONE, Limits
 Network = Literal["none", "host", "allow"]
 
 
+WRITERS = frozenset({Role.DEVELOPER, Role.COORDINATOR})
+"""Roles that can write the whole workspace."""
+
+
 class Launch(Struct, frozen=True, kw_only=True):
     """One life to begin. All paths are absolute, and outside the agent's reach but for its own."""
 
@@ -33,6 +37,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     """Under network ``allow``: the control socket of the egress proxy."""
     workspace: str
     """The cell's shared work; read-only for observers."""
+    reviews: str = ""
+    """The one directory directly below the workspace that a reviewer can write, by its name."""
     home: str
     """The agent's private home directory, kept in the cell."""
     heartbeat_dir: str

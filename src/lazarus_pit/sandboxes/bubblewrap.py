@@ -97,6 +97,7 @@ class Bubblewrap:
             f"namespaces: {namespaces}; no capabilities, no new privileges",
             *hand.explain(launch),
             f"cgroup: {leaf}",
+            f"writes in the workspace: {inside.words_about_the_workspace(launch)}",
             f"user: {os.geteuid() if launch.uid is None else launch.uid}",
             f"seccomp: {rules}; agents' own sandboxes: {'allowed' if self.nested else 'refused'}",
             "Landlock: signals and abstract sockets stay inside"
@@ -154,7 +155,7 @@ class Bubblewrap:
         taken: list[Step] = []
         if binds.staged:
             sources = dict(self.bwrap.mounts) | binds.to_stage()
-            taken.append(Step("stage the directories", lambda: mounts.stage(sources)))
+            taken.append(Step("stage the directories", lambda: mounts.stage(sources, binds.closed)))
         taken += steps.become(launch.uid, launch.gid)
         scope = self._scope
         if scope is not None:

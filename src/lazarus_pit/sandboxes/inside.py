@@ -11,12 +11,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lazarus_pit.core.model import Role
 from lazarus_pit.formats.limits import MEGABYTE
 from lazarus_pit.linux import mounts
-from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.base import WRITERS, Launch
 from lazarus_pit.sandboxes.environment import Places
-from lazarus_pit.sandboxes.furniture import SYSTEM, Furniture
+from lazarus_pit.sandboxes.furniture import INNER_PACKAGES, SYSTEM, Furniture
 
 CELL = "/mission"
 WORKSPACE = f"{CELL}/workspace"
@@ -42,10 +41,16 @@ class Bind(NamedTuple):
 
 
 class Binds(NamedTuple):
-    """All of them, and whether a root daemon must stage them for the agent's user."""
+    """All of them, and whether they are staged.
+
+    That is so for another user than ours, and where a directory is closed but for one in it: what
+    an agent can put a link in place of is bound by its descriptor, and only there.
+    """
 
     all: tuple[Bind, ...]
     staged: bool
+    closed: dict[str, str]
+    """Names of directories that only one directory in each can be written in, and that one's."""
 
     def to_stage(self) -> dict[str, str]:
         """Names in the stage and what is bound there."""
@@ -78,13 +83,20 @@ def places(launch: Launch, standing: Furniture) -> Places:
     )
 
 
+def words_about_the_workspace(launch: Launch) -> str:
+    """Say what of the workspace an agent can write."""
+    if launch.role in WRITERS:
+        return "all of it"
+    return f"{launch.reviews}/ alone" if launch.reviews else "nothing"
+
+
 def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
     """Every directory that is mounted from outside the system's own."""
-    observer = launch.role is Role.OBSERVER
     pieces = [
         Bind("etc", standing.etc, "/etc"),
         Bind("bin", standing.bin, f"{OURS}/bin"),
         Bind("package", standing.package, f"{OURS}/lib/lazarus_pit"),
+        *([Bind("packages", standing.packages, INNER_PACKAGES)] if standing.packages else []),
         *([Bind("python", standing.python, PYTHON)] if standing.python else []),
     ]
     extra = [
@@ -95,18 +107,21 @@ def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
             for n, (name, source) in enumerate(launch.home_read_only)
         ),
     ]
+    closed = {"workspace": launch.reviews} if launch.reviews else {}
+    writable = launch.role in WRITERS or bool(closed)
     return Binds(
         (
             *(piece._replace(in_sight=piece.source in standing.in_sight) for piece in pieces),
             Bind("home", launch.home, HOME, writable=True),
-            Bind("workspace", launch.workspace, WORKSPACE, writable=not observer),
+            Bind("workspace", launch.workspace, WORKSPACE, writable=writable),
             Bind("heartbeats", launch.heartbeat_dir, HEARTBEATS, writable=True),
             Bind("published", launch.pub_dir, PUBLISHED),
             Bind("inbox", launch.inbox, f"{CELL}/bus/inbox/{launch.agent}"),
             Bind("outbox", launch.outbox, f"{CELL}/bus/outbox", writable=True),
             *extra,
         ),
-        staged,
+        staged or bool(closed),
+        closed,
     )
 
 

@@ -11,7 +11,7 @@ import functools
 import os
 import shlex
 
-from lazarus_pit.core.model import Life, Role
+from lazarus_pit.core.model import Life
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock, seccomp, spawn
 from lazarus_pit.linux.cgroup import Tree
@@ -28,7 +28,7 @@ from lazarus_pit.linux.landlock import (
 )
 from lazarus_pit.linux.spawn import Program, Step
 from lazarus_pit.sandboxes import birth, furniture, openings, program, steps
-from lazarus_pit.sandboxes.base import Launch
+from lazarus_pit.sandboxes.base import WRITERS, Launch
 from lazarus_pit.sandboxes.egress import hand
 from lazarus_pit.sandboxes.environment import environment, outside
 from lazarus_pit.sandboxes.furniture import Furniture
@@ -128,15 +128,17 @@ def why_not() -> str:
 
 def rules(launch: Launch, standing: Furniture) -> list[tuple[str, int]]:
     """Paths and the rights below them, from the system's to the agent's own."""
-    ours = [standing.host_bin, standing.package, *([standing.python] if standing.python else [])]
-    workspace = READ if launch.role is Role.OBSERVER else WRITE
+    beside = (standing.packages, standing.python)
+    ours = [standing.host_bin, standing.package, *(piece for piece in beside if piece)]
+    reviews = [(f"{launch.workspace}/{launch.reviews}", WRITE)] if launch.reviews else []
     return [
         *((path, READ) for path in (*furniture.SYSTEM, *_KERNEL, *furniture.host_etc(), *ours)),
         (os.path.dirname(standing.package), READ_DIR),  # An import lists where it looks.
         *((f"/dev/{name}", DEVICE | READ_DIR) for name in _DEVICES),
         *((path, READ) for path in (launch.pub_dir, launch.inbox, *launch.read_only)),
         *((path, WRITE) for path in launch.read_write),
-        (launch.workspace, workspace),
+        (launch.workspace, WRITE if launch.role in WRITERS else READ),
+        *reviews,
         (launch.home, WRITE),
         (launch.outbox, _DROP_BOX),
         (launch.heartbeat_dir, _DROP_BOX),

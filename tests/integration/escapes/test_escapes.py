@@ -23,7 +23,7 @@ from launching import Nest, open_way, own_tree, run
 from lazarus_pit.core.model import Exit, Role
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import landlock as kernel
-from lazarus_pit.linux import netns
+from lazarus_pit.linux import mounts, netns
 from lazarus_pit.sandboxes import bubblewrap, environment, inside, landlock, steps
 from lazarus_pit.sandboxes.bare import Bare
 from lazarus_pit.sandboxes.base import Launch, Network, Sandbox
@@ -66,6 +66,7 @@ def through(
     """The attempts that get through."""
     nest = outside.nest
     place = Path(inside.HOME) if walls.name == "bubblewrap" else nest.home
+    workspace = inside.WORKSPACE if walls.name == "bubblewrap" else str(nest.workspace)
     shutil.copytree(ATTEMPTS, nest.home / "attempts")
     launch = nest.launch(
         "python3",
@@ -78,13 +79,13 @@ def through(
     )
     launch = replace(launch, env={"PYTHONPATH": str(place)}, allow=("a.example",), proxy=proxy)
     with services(outside) as host, careless(outside, monkeypatch):
-        (nest.home / "facts.json").write_text(json.dumps(outside.facts(launch, **host)))
+        (nest.home / "facts.json").write_text(json.dumps(outside.facts(launch, workspace, **host)))
         assert run(walls, launch) == Exit(code=0), nest.said()
     found = json.loads(nest.said().splitlines()[-1])
     return {name for name, got_through in found.items() if got_through}
 
 
-@pytest.mark.parametrize("role", [Role.DEVELOPER, Role.OBSERVER])
+@pytest.mark.parametrize("role", Role)
 def test_nothing_gets_through(
     walls: Bubblewrap,
     outside: Outside,
@@ -100,15 +101,18 @@ OPEN_WITH_HOST_NETWORK = {"connect_to_the_hosts_loopback", "send_a_datagram_to_t
 """What network mode host means."""
 
 
+@pytest.mark.parametrize("role", Role)
 def test_the_hosts_network_opens_the_network_alone(
     walls: Bubblewrap,
     outside: Outside,
     monkeypatch: pytest.MonkeyPatch,
+    role: Role,
 ) -> None:
-    assert through(walls, outside, monkeypatch, network="host") == OPEN_WITH_HOST_NETWORK
+    found = through(walls, outside, monkeypatch, role=role, network="host")
+    assert found == OPEN_WITH_HOST_NETWORK
 
 
-@pytest.mark.parametrize("role", [Role.DEVELOPER, Role.OBSERVER])
+@pytest.mark.parametrize("role", Role)
 def test_a_list_of_places_opens_nothing_else(
     walls: Bubblewrap,
     outside: Outside,
@@ -299,6 +303,35 @@ def test_what_a_layer_holds_gets_through_without_it(
     assert found == expected
 
 
+OF_THE_OBSERVER = {
+    "make_a_file_where_the_role_may_not",
+    "change_a_file_where_the_role_may_not",
+    "change_a_mode_where_the_role_may_not",
+    "rename_where_the_role_may_not",
+}
+OF_THE_REVIEWER = OF_THE_OBSERVER | {
+    "move_into_where_the_role_may",
+    "link_from_where_the_role_may",
+    "link_to_where_the_role_may_not",
+}
+"""What a workspace that is closed to a role stops, and it alone."""
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [(Role.OBSERVER, OF_THE_OBSERVER), (Role.REVIEWER, OF_THE_REVIEWER)]
+)
+def test_what_a_closed_workspace_holds_gets_through_without_it(
+    walls: Bubblewrap,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    role: Role,
+    expected: set[str],
+) -> None:
+    monkeypatch.setattr(inside, "WRITERS", frozenset(Role))
+    monkeypatch.setattr(mounts, "_close", lambda *_: None)
+    assert through(walls, outside, monkeypatch, *sorted(expected), role=role) == expected
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("layer", ROOTS_LAYERS)
@@ -364,5 +397,7 @@ def test_an_agent_is_never_root(walls: Bubblewrap, outside: Outside) -> None:
 def test_there_are_attempts_enough() -> None:
     assert len(everything.MODULES) == 5
     assert len(registry.ATTEMPTS) >= 60
-    shown = WITHOUT_WALLS.union(*(layer[2] for layer in (LAYERS | ROOTS_LAYERS).values()))
+    shown = WITHOUT_WALLS.union(
+        OF_THE_REVIEWER, *(layer[2] for layer in (LAYERS | ROOTS_LAYERS).values())
+    )
     assert shown <= set(registry.ATTEMPTS)
