@@ -117,13 +117,17 @@ def name_for(one: Asked, others: Iterable[Asked]) -> str:
     """Return the shortest name that a person can type and that means this request alone."""
     rest = [other for other in others if other.id != one.id]
     place = one.subject.partition("/")[0]
-    for name in (one.agent, f"{one.cell}/{one.agent}" if one.cell else "", f"{place}/{one.agent}"):
-        typeable = (
-            0 < len(name) <= _TYPEABLE and name.isprintable() and name == " ".join(name.split())
-        )
-        if typeable and "`" not in name and not any(_goes_by(folded(name), each) for each in rest):
+    names = (one.agent, f"{one.cell}/{one.agent}" if one.cell else "", f"{place}/{one.agent}")
+    # A gateway may be called as the short id of another request; the whole id nobody can foresee.
+    for name in (*filter(_is_typeable, names), one.id[:SHORT_ID]):
+        if not any(_goes_by(folded(name), each) for each in rest):
             return name
-    return one.id[:SHORT_ID]
+    return one.id
+
+
+def _is_typeable(name: str) -> bool:
+    plain = name.isprintable() and name == " ".join(name.split()) and "`" not in name
+    return 0 < len(name) <= _TYPEABLE and plain
 
 
 def _loose(shown: Collection[Asked], at: float, *, loose: bool) -> Asked | str:
