@@ -41,8 +41,6 @@ SECONDS = 5.0
 INPUT_SECONDS = 2.0
 """How long the hook's JSON may take to arrive."""
 INPUT_BYTES = 4 << 20
-BRIEF_BYTES = 64 * 1024
-"""Bytes of ``cell.json`` that are read for the words at a session's start."""
 
 ALIASES = {
     "beforetool": "PreToolUse",
@@ -172,14 +170,12 @@ def _mail(environ: Mapping[str, str]) -> str:
 
 def brief(environ: Mapping[str, str]) -> str:
     """Return who the agent is, what for, and with whom; nothing where that cannot be read."""
+    cell, own = session.published(environ, "cell.json"), environ.get("LAZARUS_AGENT", "")
     try:
-        with open(f"{environ.get('LAZARUS_CELL', '')}/cell.json", "rb") as file:
-            cell = json.loads(file.read(BRIEF_BYTES))
-        own = environ.get("LAZARUS_AGENT", "")
         others = [f"{one['name']} ({one['role']})" for one in cell["agents"] if one["name"] != own]
-        mission = str(cell.get("mission", ""))[:2000]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (LookupError, TypeError):
         return ""
+    mission = str(cell.get("mission", ""))[:2000]
     return (
         f"You are {own}, {environ.get('LAZARUS_ROLE', 'a member')} of a mission cell. "
         f"Mission: {mission}\nOther members: {', '.join(others[:50]) or 'none'}. "

@@ -25,6 +25,7 @@ FILE = ".lazarus-session.json"
 ASKED = "LAZARUS_SESSION"
 """In the environment: the conversation that this life was started to go on with."""
 MAX_BYTES = 16 * 1024
+PUBLISHED_BYTES = 1 << 20
 OPEN_MAX = 20
 """Calls of tools without a result that are remembered."""
 LOCK_SECONDS = 1.0
@@ -116,6 +117,19 @@ def tell(environ: Mapping[str, str], memory: Memory) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def published(environ: Mapping[str, str], name: str) -> Memory:
+    """Return a JSON object that the daemon shows to this agent; an empty one if there is none."""
+    cell, told = environ.get("LAZARUS_CELL", ""), environ.get("NOTIFY_SOCKET", "")
+    for folder in (os.path.dirname(told), f"{cell}/.lazarus/pub", cell):
+        try:
+            with open(f"{folder}/{name}", "rb") as file:
+                found = json.loads(file.read(PUBLISHED_BYTES))
+        except (OSError, ValueError, RecursionError):
+            continue
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def forget_conversation(memory: Memory) -> None:

@@ -28,11 +28,12 @@ def cell(tmp_path: Path) -> dict[str, str]:
     for name in ("hb", "home", "inbox", "outbox"):
         (tmp_path / name).mkdir()
     manifest = {"mission": "Chart it", "agents": [{"name": "bob", "role": "reviewer"}]}
-    (tmp_path / "cell.json").write_text(json.dumps(manifest))
+    (tmp_path / "pub").mkdir()
+    (tmp_path / "pub" / "cell.json").write_text(json.dumps(manifest))
     return {
         beat.FILE: str(tmp_path / "hb" / "timmy.json"),
         "HOME": str(tmp_path / "home"),
-        "LAZARUS_CELL": str(tmp_path),
+        "NOTIFY_SOCKET": str(tmp_path / "pub" / "notify.sock"),
         "LAZARUS_AGENT": "timmy",
         "LAZARUS_ROLE": "developer",
         "LAZARUS_GENERATION": "4",

@@ -20,7 +20,8 @@
         .lazarus/home/<agent>/                the private home an agent sees; in it
                                               .lazarus-session.json, its conversation
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
-        .lazarus/run/<agent>/pub/             what is published to it: cell.json, notify.sock
+        .lazarus/run/<agent>/pub/             what is published to it: cell.json, life.json (how
+                                              its last life ended), notify.sock
         .lazarus/run/<agent>/log.pipe         what it prints, on the way to its log
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
     <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json,
@@ -197,6 +198,10 @@ class CellPaths:
     def published_manifest(self, agent: str) -> Path:
         """A copy of cell.json that the agent can read but not lock."""
         return self.published(agent) / MANIFEST
+
+    def last_life(self, agent: str) -> Path:
+        """What the agent is told of how its last life ended."""
+        return self._below(f".lazarus/run/{check_agent_name(agent)}/pub/life.json")
 
     def notify_socket(self, agent: str) -> Path:
         """Where the agent sends ``sd_notify`` datagrams; the socket says who is speaking."""

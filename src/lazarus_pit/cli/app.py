@@ -140,6 +140,11 @@ VERBS: dict[str, Verb] = {
         "Send a heartbeat from inside a cell (`lazarus beat --help`).",
         "lazarus beat --status thinking --cycle 7",
     ),
+    "mcp": Verb(
+        "mcp:mcp",
+        "Offer the team's tools by MCP, on standard input and output.",
+        "lazarus mcp --cell pond --as ada",
+    ),
     "hook": Verb(
         "hook:hook",
         "Tell the pit what an agent program's hook says (`lazarus hook --help`).",

@@ -40,6 +40,16 @@ def mail(
     found = find_cell(place.pit(), cell)
     if words[:1] == ("log",):
         return _log(found, words[1:])
+    return client.main(list(words), seat_of(found, as_))
+
+
+def seat_of(found: Found, as_: str | None) -> dict[str, str]:
+    """Return the environment of a person's seat in a cell, as an agent's names its own.
+
+    Raises:
+        RefusedError: the cell has ended.
+        UsageError: there is no such person in it.
+    """
     refuse_ended(found.manifest)
     name = as_ or who()
     member = found.manifest.member(name)
@@ -47,11 +57,13 @@ def mail(
         people = [one.name for one in found.manifest.agents if one.kind is Kind.HUMAN]
         listed = ", ".join(people) or "none: a person needs a seat in the cell first"
         raise UsageError(f"--as: found {name!r}, expected a person of this cell ({listed})")
-    seat = {
+    return {
+        "LAZARUS_CELL": str(found.paths.cell),
+        "LAZARUS_AGENT": name,
+        "LAZARUS_ROLE": member.role.value,
         "LAZARUS_INBOX": str(found.paths.inbox(name)),
         "LAZARUS_OUTBOX": str(found.paths.outbox(name)),
     }
-    return client.main(list(words), seat)
 
 
 def _log(found: Found, words: tuple[str, ...]) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from lazarus_pit.cells.files import read_hostile
+from lazarus_pit.cells.files import read_hostile, replace_file
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Key
 from lazarus_pit.errors import FormatError, SpawnError, StoreError
-from lazarus_pit.formats import conversation
+from lazarus_pit.formats import conversation, text
 from lazarus_pit.formats.conversation import Conversation
 from lazarus_pit.formats.heartbeat import Heartbeat
 from lazarus_pit.formats.instant import to_rfc3339
@@ -37,6 +38,8 @@ def dressed(
 ) -> Launch:
     """Return the launch of a life with the command line that its preset makes of what is known.
 
+    Every agent, with a preset or without, is told in ``life.json`` how its last life ended.
+
     Args:
         launch: the life, its generation included.
         paths: its cell.
@@ -47,6 +50,9 @@ def dressed(
     Raises:
         SpawnError: fatal, there is no such preset.
     """
+    past = _past(launch, paths, before)
+    if past.lived:
+        _publish(paths, past)
     recipe = check_recipe(member.preset)
     if not recipe.name:
         return launch
@@ -58,7 +64,7 @@ def dressed(
             f"{launch.key}: preset: found {recipe.name}, expected one of {known}", fatal=True
         ) from None
     wanted = Wanted(member.command, recipe.task, recipe.model, recipe.arguments)
-    found = plan(program, wanted, _past(launch, paths, before))
+    found = plan(program, wanted, past)
     if found.forgets:
         data = {"generation": launch.generation, "reason": found.forgets}
         tell(Told(event="session_lost", key=launch.key, data=data))
@@ -80,6 +86,19 @@ def _past(launch: Launch, paths: CellPaths, before: Agent | None) -> Past:
         lost=known.lost,
         unanswered=known.unanswered,
     )
+
+
+def _publish(paths: CellPaths, past: Past) -> None:
+    """Tell an agent how its last life ended; on a full disk it is not told."""
+    told = {
+        "generation": past.generation,
+        "ended_at": past.ended_at,
+        "ending": past.ending,
+        "unanswered": past.unanswered,
+    }
+    with contextlib.suppress(StoreError):
+        data = text.encode(told, "life") + b"\n"
+        replace_file(paths.last_life(past.agent), data, durable=False)
 
 
 def _known(paths: CellPaths, agent: str) -> Conversation:

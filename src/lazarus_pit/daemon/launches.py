@@ -119,7 +119,7 @@ class Launches:
         launch = replace(
             launch, generation=generation, status_file=status, proxy=proxy, log_pipe=pipe
         )
-        return dressed(launch, cell.paths, member, before, self._tell) if member.preset else launch
+        return dressed(launch, cell.paths, member, before, self._tell)
 
     def adopted(self, key: Key) -> None:
         """Have the log of a life that runs already bounded as before."""

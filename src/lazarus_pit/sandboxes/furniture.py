@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,11 @@ _ETC = tuple(_ETC_WORDS.split())
 
 _OPEN_TO_ALL = stat.S_IROTH
 
+INNER_PACKAGES = "/lazarus/packages"
+"""Where the MCP server's libraries are inside a sandbox with its own file system."""
+
 _ENTRY = """#!/bin/sh
-# Inside a cell only what needs no daemon is at hand.
+# Inside a cell only what a member may use is at hand.
 case "${{1-}}" in
     beat)
         shift
@@ -51,6 +55,11 @@ case "${{1-}}" in
         shift
         exec {python} -I -S -c "import sys; sys.path.insert(0, '{library}')
 from $module import main; sys.exit(main(sys.argv[1:]))" "$@"
+        ;;
+    mcp)
+        shift
+        exec {python} -I -S -c "import sys; sys.path[:0] = ['{library}', '{packages}']
+from lazarus_pit.mcp.server import main; sys.exit(main(sys.argv[1:]))" "$@"
         ;;
 esac
 echo "lazarus: inside a cell there is only beat, mail, hook and mcp, not '${{1-}}'" >&2
@@ -67,6 +76,8 @@ class Furniture(NamedTuple):
     host_bin: str
     """``lazarus`` for agents that see the host's."""
     package: str
+    packages: str
+    """Where the libraries are that the MCP server needs, if not in a system directory."""
     python: str
     """The prefix of an interpreter that is not in a system directory, else empty."""
     host_python: str
@@ -87,7 +98,9 @@ def build(scratch: str, uid: int, gid: int) -> Furniture:
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     within_reach = uid == os.geteuid() or is_open_to_all(prefix)
     host_python = f"{prefix}/bin/{name}" if within_reach else "python3"
-    made_of = (str(uid), str(gid), package, prefix, host_python)
+    libraries = os.path.realpath(sysconfig.get_path("purelib"))
+    packages = "" if is_in_system(libraries) else libraries
+    made_of = (str(uid), str(gid), package, libraries, prefix, host_python)
     boot = procfs.boot_id()[:8]
     place = Path(scratch) / f"{boot}-{_digest(made_of)}"
     if not place.is_dir():
@@ -97,16 +110,19 @@ def build(scratch: str, uid: int, gid: int) -> Furniture:
             place,
             uid,
             gid,
-            {"bin": (inner, "/lazarus/lib")}
-            | {"host-bin": (host_python, os.path.dirname(package))},
+            {
+                "bin": (inner, "/lazarus/lib", INNER_PACKAGES if packages else libraries),
+                "host-bin": (host_python, os.path.dirname(package), libraries),
+            },
         )
     etc, inner_bin = str(place / "etc"), str(place / "bin")
-    pieces = (etc, inner_bin, package, *([python] if python else []))
+    pieces = [piece for piece in (etc, inner_bin, package, packages, python) if piece]
     return Furniture(
         etc=etc,
         bin=inner_bin,
         host_bin=str(place / "host-bin"),
         package=package,
+        packages=packages,
         python=python,
         host_python=f"{prefix}/bin" if python and within_reach else "",
         in_sight=frozenset(piece for piece in pieces if _is_in_sight(piece)),
@@ -132,16 +148,16 @@ def _is_in_sight(path: str) -> bool:
     return is_open_to_all(path) and not path.startswith(f"{mounts.STAGE}/")
 
 
-def _build(place: Path, uid: int, gid: int, entries: dict[str, tuple[str, str]]) -> None:
-    """``entries`` are directories for ``lazarus``, with the Python and the library it uses."""
+def _build(place: Path, uid: int, gid: int, entries: dict[str, tuple[str, str, str]]) -> None:
+    """``entries`` are directories for ``lazarus``, with the Python and the libraries it uses."""
     place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     new.chmod(0o755)
     _copy_etc(new / "etc")
     for account, text in _accounts(uid, gid).items():
         (new / "etc" / account).write_text(text, encoding="ascii")
-    for name, (interpreter, library) in entries.items():
-        _write_entry(new / name, interpreter, library)
+    for name, words in entries.items():
+        _write_entry(new / name, *words)
     try:
         new.rename(place)
     except OSError:
@@ -163,10 +179,11 @@ def _accounts(uid: int, gid: int) -> dict[str, str]:
     }
 
 
-def _write_entry(directory: Path, python: str, library: str) -> None:
+def _write_entry(directory: Path, python: str, library: str, packages: str) -> None:
     directory.mkdir(mode=0o755)
     entry = directory / "lazarus"
-    entry.write_text(_ENTRY.format(python=python, library=library), encoding="utf-8")
+    text = _ENTRY.format(python=python, library=library, packages=packages)
+    entry.write_text(text, encoding="utf-8")
     entry.chmod(0o755)
 
 

@@ -1,0 +1,1 @@
+"""SPEAK to agents: the team's tools as a Model Context Protocol server."""

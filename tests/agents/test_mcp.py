@@ -1,0 +1,61 @@
+"""The official client beside a real ``lazarus mcp``, both inside a real cell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from integration.pit import Pit
+from lazarus_pit.core.model import Role
+
+CLIENT = """
+import sys
+sys.path[:0] = ["/lazarus/packages"]
+import asyncio, json
+from mcp import ClientSession, StdioServerParameters, stdio_client
+from os import environ, rename
+
+async def main():
+    server = StdioServerParameters(command="lazarus", args=["mcp"], env=dict(environ))
+    async with stdio_client(server) as (read, write), ClientSession(read, write) as client:
+        await client.initialize()
+        tools = [one.name for one in (await client.list_tools()).tools]
+        answers = {}
+        for name, given in (
+            ("heartbeat", {"status": "by MCP"}),
+            ("mission", {}),
+            ("list_agents", {}),
+            ("send_message", {"to": "ben", "body": "hello"}),
+            ("checkpoint", {"note": "by MCP"}),
+            ("revive_agent", {"name": "nobody"}),
+        ):
+            result = await client.call_tool(name, given)
+            answers[name] = result.structured_content or result.content[0].text
+    with open("part", "w") as file:
+        json.dump({"tools": tools, "answers": answers}, file)
+    rename("part", "answers.json")
+
+asyncio.run(main())
+"""
+
+
+def test_a_coordinator_is_served_inside_its_cell(tmp_path: Path) -> None:
+    pit = Pit(tmp_path, heartbeat_stale_threshold=30, resurrect_after=60).start()
+    try:
+        cell = pit.cell(name="pond", rules={"restart": "never"})
+        pit.spawn(cell, "ben", "sh", "-c", "exec sleep 600", rules={"liveness": "process"})
+        pit.spawn(cell, "ada", "python3.11", "-I", "-c", CLIENT, role=Role.COORDINATOR)
+        found = cell.workspace / "answers.json"
+        pit.wait(lambda: found.exists() or pit.events(cell, "agent_died", "ada"), "answers")
+        assert found.exists(), cell.log("ada").read_text()
+        said = json.loads(found.read_text())
+        assert {"heartbeat", "checkpoint", "request_approval"} <= set(said["tools"])
+        answers = said["answers"]
+        assert (answers["mission"]["you"], answers["mission"]["life"]) == ("ada", 1)
+        assert [one["name"] for one in answers["list_agents"]["members"]] == ["ben", "ada"]
+        pit.wait(lambda: list(cell.inbox("ben").glob("[!.]*")), "the message")
+        assert pit.events(cell, "checkpoint_taken"), answers["checkpoint"]
+        assert "nobody" in answers["revive_agent"]
+        pit.wait_event(cell, "heartbeat", "ada", status="by MCP")
+    finally:
+        pit.close()

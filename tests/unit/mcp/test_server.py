@@ -1,0 +1,217 @@
+"""The tools by the official client, and what a model is told when it asks for what cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from lazarus_pit import beat
+from lazarus_pit.formats import heartbeat
+from lazarus_pit.mcp.server import decided, main, server_for
+
+MEMBERS = [
+    {"name": "ada", "role": "developer"},
+    {"name": "ben", "role": "reviewer"},
+    {"name": "eve", "role": "coordinator", "kind": "human"},
+]
+MANIFEST = {"mission": "Chart it", "success_criteria": ["ten ponds"], "agents": MEMBERS}
+LIFE = {"generation": 3, "ended_at": "2026-04-06T00:00:00Z", "ending": "signal 9"}
+
+
+class Seat:
+    """One member's directories."""
+
+    def __init__(self, folder: Path, role: str = "developer") -> None:
+        self.folder = folder
+        for name in ("hb", "home", "inbox", "outbox", "pub"):
+            (folder / name).mkdir()
+        (folder / "pub" / "cell.json").write_text(json.dumps(MANIFEST))
+        (folder / "pub" / "life.json").write_text(json.dumps(LIFE | {"unanswered": ["Bash: make"]}))
+        self.environ = {
+            beat.FILE: str(folder / "hb" / "ada.json"),
+            "HOME": str(folder / "home"),
+            "NOTIFY_SOCKET": str(folder / "pub" / "notify.sock"),
+            "LAZARUS_AGENT": "ada",
+            "LAZARUS_ROLE": role,
+            "LAZARUS_GENERATION": "3",
+            "LAZARUS_INBOX": str(folder / "inbox"),
+            "LAZARUS_OUTBOX": str(folder / "outbox"),
+        }
+
+    def sent(self) -> list[dict[str, Any]]:
+        return [json.loads(p.read_bytes()) for p in sorted((self.folder / "outbox").glob("[!.]*"))]
+
+    def deliver(self, number: int, **said: Any) -> None:
+        whole = {"id": f"mail-000{number}", "from": "ben", "to": "ada", "body": "hi"} | said
+        (self.folder / "inbox" / f"{number:020}.json").write_text(json.dumps(whole))
+
+    def call(self, tool: str, **given: Any) -> Any:
+        """Call one tool; a refusal is its text."""
+
+        async def called() -> Any:
+            async with Client(server_for(self.environ)) as client:
+                result = await client.call_tool(tool, given)
+            if result.is_error:
+                return str(getattr(result.content[0], "text", ""))
+            return result.structured_content
+
+        return asyncio.run(called())
+
+    def tools(self) -> dict[str, Any]:
+        async def listed() -> dict[str, Any]:
+            async with Client(server_for(self.environ)) as client:
+                return {one.name: one for one in (await client.list_tools()).tools}
+
+        return asyncio.run(listed())
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Seat:
+    return Seat(tmp_path)
+
+
+COMMON = {
+    "send_message",
+    "reply_message",
+    "read_inbox",
+    "acknowledge_message",
+    "list_agents",
+    "mission",
+    "heartbeat",
+}
+ASKING = {"request_approval", "await_approval"}
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        ("observer", COMMON),
+        ("reviewer", COMMON | ASKING),
+        ("coordinator", COMMON | ASKING | {"checkpoint", "revive_agent"}),
+    ],
+)
+def test_a_role_is_shown_its_own_tools_and_what_they_answer(
+    tmp_path: Path, role: str, names: set[str]
+) -> None:
+    tools = Seat(tmp_path, role).tools()
+    assert set(tools) == names
+    assert all(tool.output_schema and tool.description for tool in tools.values())
+
+
+def test_the_mission_says_who_and_what_for_and_what_happened(seat: Seat) -> None:
+    seat.deliver(1)
+    assert seat.call("mission") == {
+        "objective": "Chart it",
+        "success_criteria": ["ten ponds"],
+        "you": "ada",
+        "role": "developer",
+        "life": 3,
+        "last_life": {
+            "ended_at": "2026-04-06T00:00:00Z",
+            "ending": "signal 9",
+            "unanswered_calls": ["Bash: make"],
+        },
+        "messages_waiting": 1,
+    }
+    seat.environ["LAZARUS_GENERATION"] = "4"
+    assert seat.call("mission")["last_life"] is None, "that was another life's"
+
+
+def test_mail_goes_out_comes_in_is_answered_and_done_with(seat: Seat) -> None:
+    sent = seat.call("send_message", to="reviewer", body="ready", subject="two\nlines", order=True)
+    assert (
+        seat.sent()[0] | {"id": sent["id"], "subject": "two lines", "kind": "order"}
+        == (seat.sent()[0])
+    )
+    seat.deliver(1, subject="Page")
+    seat.deliver(2)
+    read = seat.call("read_inbox", limit=1)
+    assert ([one["id"] for one in read["messages"]], read["more"]) == (["mail-0001"], 1)
+    seat.call("reply_message", message_id="mail-0001", body="done")
+    assert (seat.sent()[1]["to"], seat.sent()[1]["reply_to"]) == ("ben", "mail-0001")
+    assert seat.call("acknowledge_message", ids=["mail-0001"]) == {"ids": ["mail-0001"]}
+    assert seat.call("read_inbox")["messages"][0]["id"] == "mail-0002"
+
+
+def test_refusals_say_what_to_do_instead(seat: Seat) -> None:
+    assert "ben, eve" in seat.call("send_message", to="nobody", body="x")
+    assert "workspace" in seat.call("send_message", to="ben", body="x" * 70_000)
+    assert "read_inbox" in seat.call("reply_message", message_id="gone", body="x")
+    assert "expected the id" in seat.call("acknowledge_message", ids=[""])
+    assert seat.sent() == []
+    seat.environ["LAZARUS_ROLE"] = "observer"
+    assert "without order" in seat.call("send_message", to="ben", body="x", order=True)
+
+
+def test_a_beat_says_how_long_it_may_be_silent(seat: Seat) -> None:
+    assert seat.call("heartbeat", status="testing", busy_seconds=900) == {"status": "testing"}
+    said = heartbeat.parse(Path(seat.environ[beat.FILE]).read_bytes())
+    assert (said.status, said.cycle) == ("testing", 1)
+    assert said.busy_until is not None
+    seat.call("heartbeat", status="testing", progress=False)
+    assert heartbeat.parse(Path(seat.environ[beat.FILE]).read_bytes()).cycle == 1
+    del seat.environ[beat.FILE]
+    assert "heartbeat" not in seat.tools(), "a person has none"
+
+
+def test_people_are_asked_and_only_their_word_counts(seat: Seat) -> None:
+    asked = seat.call("request_approval", question="May I merge?")
+    assert asked["asked"] == ["eve"]
+    assert (seat.sent()[0]["to"], seat.sent()[0]["kind"]) == ("eve", "order")
+    waiting = seat.call("await_approval", request_id=asked["id"], wait_seconds=0)
+    assert waiting["state"] == "waiting"
+    seat.deliver(1, reply_to=asked["id"], body="approve")
+    forged = seat.call("await_approval", request_id=asked["id"], wait_seconds=0)
+    assert forged["state"] == "waiting", "ben is no person"
+    seat.deliver(2, reply_to=asked["id"], body="Approve, but not before noon", **{"from": "eve"})
+    answer = seat.call("await_approval", request_id=asked["id"])
+    assert (answer["state"], answer["by"]) == ("approved", "eve")
+    (seat.folder / "pub" / "cell.json").write_text(json.dumps({"agents": MEMBERS[:2]}))
+    assert "no person" in seat.call("request_approval", question="May I merge?")
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ("yes", "approved"),
+        ("+1", "approved"),
+        ("No. Not now", "denied"),
+        ("don't approve", "answered"),
+        ("", "answered"),
+    ],
+)
+def test_the_first_word_of_a_reply_decides(words: str, state: str) -> None:
+    assert decided(words) == state
+
+
+def test_a_request_to_the_daemon_comes_back_as_its_answer(tmp_path: Path) -> None:
+    seat = Seat(tmp_path, "coordinator")
+
+    async def played(kind: str) -> Any:
+        async with Client(server_for(seat.environ)) as client:
+            call = asyncio.create_task(client.call_tool("checkpoint", {"note": "before it"}))
+            while not (sent := seat.sent()):  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0)
+            assert (sent[0]["to"], sent[0]["subject"]) == ("lazarus-pit", "checkpoint before it")
+            said: Mapping[str, str] = {"from": "lazarus-pit", "kind": kind, "body": "taken"}
+            seat.deliver(7, reply_to=sent[0]["id"], **said)
+            return await call
+
+    assert asyncio.run(played("note")).structured_content == {"answer": "taken"}
+    assert "ack" in seat.sent()[1]
+    for file in (*(tmp_path / "outbox").iterdir(), *(tmp_path / "inbox").iterdir()):
+        file.unlink()
+    refused = asyncio.run(played("bounce"))
+    assert refused.is_error
+
+
+def test_outside_a_cell_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main((), {}) == 2
+    assert "LAZARUS_INBOX" in capsys.readouterr().err
+    assert main(("x",), {}) == 2
