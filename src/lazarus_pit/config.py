@@ -21,11 +21,12 @@ from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.provision import AGENT_ID, Owner, agent_owner
 from lazarus_pit.core.model import FleetRules, Rules
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
-from lazarus_pit.formats import channel_settings, forge_settings, rules, text
+from lazarus_pit.formats import channel_settings, forge_settings, pool_config, rules, text
 from lazarus_pit.formats.channel_settings import Apprise, Channels, Nostr, Telegram
-from lazarus_pit.formats.forge_settings import Gitea
+from lazarus_pit.formats.forge_settings import Gitea, Notifications
 from lazarus_pit.formats.isolation import IN_CONFIGURATION, Openings, check_opening
 from lazarus_pit.formats.limits import Limits, check_limit
+from lazarus_pit.formats.pool_config import Pool, PoolConfig
 
 DEFAULT_PATH = Path("config/lazarus-pit.toml")
 _MAX_BYTES = 1024 * 1024
@@ -64,6 +65,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     port: int = 8765
     health_host: str = "localhost"
     health_port: int = 8766
+    events: bool = True
+    """Whether the page's process says there what happens in the pit."""
 
 
 class Web(Struct, frozen=True, kw_only=True):
@@ -74,13 +77,6 @@ class Web(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     """A loopback address: there is no TLS."""
     port: int = 8767
-
-
-class Notifications(Struct, frozen=True, kw_only=True):
-    """``[notifications]``."""
-
-    open_issue_on_death: bool = True
-    close_issue_on_revive: bool = True
 
 
 class Isolation(Struct, frozen=True, kw_only=True):
@@ -114,6 +110,10 @@ class Config(Struct, frozen=True, kw_only=True):
     telegram: Telegram
     nostr: Nostr
     apprise: Apprise
+    pool: Pool
+    """Gateways outside the cells; one daemon watches both."""
+    warnings: tuple[str, ...]
+    """What people should be told of it."""
     isolation: Isolation
     rules: Rules
     """What every agent lives by, unless its cell or its own entry says otherwise."""
@@ -136,6 +136,13 @@ class Config(Struct, frozen=True, kw_only=True):
     def channels(self) -> Channels:
         """The ways to people."""
         return Channels(telegram=self.telegram, nostr=self.nostr, apprise=self.apprise)
+
+    @property
+    def far(self) -> PoolConfig:
+        """What ``resurrection-pool`` lives by where it is configured here."""
+        ways = {name: getattr(self, name) for name in channel_settings.TABLES}
+        told = {"gitea": self.gitea, "notifications": self.notifications}
+        return pool_config.with_ways(self.pool, **ways, **told)
 
     @property
     def poll_interval(self) -> float:
@@ -165,6 +172,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "gitea": Gitea,
     "notifications": Notifications,
     **channel_settings.TABLES,
+    "pool": Pool,
     "rules": Rules,
     "fleet": FleetRules,
     "isolation": Isolation,
@@ -229,15 +237,18 @@ def parse(data: bytes, path: Path) -> Config:
     known["rules"] = [name for name in known["rules"] if name not in IN_CELLS]
     for name, table in found.items():
         _check_section(name, table, known, Place(path, source, name))
+    pool, warnings = _pool(found.get("pool", {}), Place(path, source, "pool"))
     values = {
-        name: _section(name, found.get(name, {}), Place(path, source, name)) for name in SECTIONS
+        name: _section(name, found.get(name, {}), Place(path, source, name))
+        for name in SECTIONS
+        if name != "pool"
     }
     values["rules"] |= {name: values["cells"][name] for name in IN_CELLS if name in values["cells"]}
     # Starts in flight cost processor time; a machine knows best how many it can bear.
     if not values["fleet"].get("starts_in_flight"):
         values["fleet"]["starts_in_flight"] = 2 * (os.cpu_count() or 1)
-    structs: dict[str, Any] = {name: SECTIONS[name](**values[name]) for name in SECTIONS}
-    return Config(path=path, found=True, **structs)
+    structs: dict[str, Any] = {name: SECTIONS[name](**table) for name, table in values.items()}
+    return Config(path=path, found=True, pool=pool, warnings=tuple(warnings), **structs)
 
 
 class Place(NamedTuple):
@@ -313,6 +324,24 @@ def _section(name: str, table: Mapping[str, Any], at: Place) -> dict[str, Any]:
             said = str(error).removeprefix(f"{key}: ")
             raise ConfigError(f"{at._replace(key=key)}: {said}") from None
     return values
+
+
+def _pool(table: Mapping[str, Any], at: Place) -> tuple[Pool, list[str]]:
+    """Return ``[pool]``; unlike in the pool's own file, a key that does not exist is an error."""
+    try:
+        pool, warnings = pool_config.pool_of(table)
+    except FormatError as error:
+        raise ConfigError(_at_key(at, str(error))) from None
+    for warning in warnings:
+        if pool_config.NO_SUCH_KEY in warning:
+            raise ConfigError(_at_key(at, warning.partition(";")[0]))
+    return pool, [_at_key(at, warning) for warning in warnings]
+
+
+def _at_key(at: Place, said: str) -> str:
+    """Return what is said, which begins with a key, with where that stands."""
+    key = re.split(r"[.\[:]", said, maxsplit=1)[0]
+    return str(at._replace(key=key)).removesuffix(key) + said
 
 
 def _value(section: str, key: str, value: object, kind: Any) -> Any:

@@ -94,7 +94,7 @@ class FarPool:
     def argv(self, *flags: str) -> list[str]:
         self.config.write_text(json.dumps(self.settings))
         where = ["--config", str(self.config), "--root", str(self.pit.root)]
-        return [sys.executable, "-m", "lazarus_pit.pool", *where, *flags]
+        return [sys.executable, "-m", "lazarus_pit.cli.pool", *where, *flags]
 
     def run(self, *flags: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.argv(*flags), capture_output=True, text=True, check=False)

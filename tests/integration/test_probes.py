@@ -119,7 +119,7 @@ def test_3_4_the_prober_never_finds_itself(tmp_path: Path) -> None:
     config.write_text(
         f'{{"probe_timeout": 1, "gateways": [{{"name": "x", "process_pattern": "{mark}"}}]}}'
     )
-    words = f"-m lazarus_pit.pool --config {config} --root {tmp_path} --status"
+    words = f"-m lazarus_pit.cli.pool --config {config} --root {tmp_path} --status"
     shell = f"{sys.executable} {words}; true"
     with running("resurrection-pool", mark):  # Another pool that watches the same.
         out = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)

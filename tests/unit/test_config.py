@@ -16,6 +16,7 @@ from lazarus_pit import config
 from lazarus_pit.cells import layout
 from lazarus_pit.core.model import RevivePolicy
 from lazarus_pit.errors import ConfigError
+from lazarus_pit.formats.forge_settings import Notifications
 
 SHIPPED = Path(__file__).parents[2] / "config" / "lazarus-pit.toml"
 HERE = Path("lazarus-pit.toml")
@@ -40,7 +41,7 @@ def test_a_missing_file_means_defaults_2_2(tmp_path: Path) -> None:
     assert found.gateway == config.Gateway(
         host="localhost", port=8765, health_host="localhost", health_port=8766
     )
-    assert found.notifications == config.Notifications(
+    assert found.notifications == Notifications(
         open_issue_on_death=True, close_issue_on_revive=True
     )
 

@@ -16,7 +16,7 @@ from lazarus_pit.channels.forge import Forge
 from lazarus_pit.channels.incidents import Settings
 from lazarus_pit.channels.proposals import Proposals
 from lazarus_pit.channels.telling import Part, Teller
-from lazarus_pit.formats.forge_settings import Gitea
+from lazarus_pit.formats.forge_settings import Gitea, Notifications
 
 log = logging.getLogger(__name__)
 
@@ -25,23 +25,11 @@ FLUSH_SECONDS = 30.0
 _AGAIN_SECONDS = 60.0
 
 
-def wanted(gitea: Gitea) -> bool:
-    """Whether there is a forge to speak to; that there is none is said, once."""
-    missing = gitea.missing
-    if missing and (gitea.url or gitea.repo or gitea.token):
-        log.warning("[gitea] %s: missing; no incident is told", missing)
-    elif missing:
-        log.info("no forge is configured in [gitea]: no incident is told")
-    return not missing
-
-
-def settings_of(
-    gitea: Gitea, *, open_on_death: bool = True, close_on_revive: bool = True
-) -> Settings:
+def settings_of(gitea: Gitea, told: Notifications) -> Settings:
     """Return what is to be told."""
     return Settings(
-        open_on_death=open_on_death,
-        close_on_revive=close_on_revive,
+        open_on_death=told.open_issue_on_death,
+        close_on_revive=told.close_issue_on_revive,
         reopen_within=gitea.reopen_within,
         asks_there=gitea.answers,
     )
@@ -58,7 +46,7 @@ async def keep(
 
     Args:
         pit: whose journals are read.
-        gitea: a forge that ``wanted`` has passed.
+        gitea: of which nothing is ``missing``.
         settings: what is to be told.
         parts: those that no other process tells of.
         owner: whom the agents of a new cell run as; ``None``: no cell is made.

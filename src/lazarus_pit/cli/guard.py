@@ -12,7 +12,7 @@ from lazarus_pit.errors import LazarusError
 WORLD, INTERRUPTED = 75, 130
 
 
-def guarded(act: Callable[[], int]) -> int:
+def guarded(act: Callable[[], int], program: str = "lazarus") -> int:
     """Do it and return its exit code; say what went wrong, and whose turn it is, by the code.
 
     0 good, 1 unhealthy, failed or refused, 2 wrong use or configuration, 75 the machine failed.
@@ -20,7 +20,7 @@ def guarded(act: Callable[[], int]) -> int:
     try:
         return act()
     except LazarusError as error:
-        say.complain(say.clean(error))
+        say.complain(say.clean(error), program)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read has seen enough; what is still buffered must not complain at exit.
@@ -30,5 +30,5 @@ def guarded(act: Callable[[], int]) -> int:
         return INTERRUPTED
     except OSError as error:
         where = error.filename or "the machine refused"
-        say.complain(say.clean(f"{where}: {error.strerror or error}"))
+        say.complain(say.clean(f"{where}: {error.strerror or error}"), program)
         return WORLD

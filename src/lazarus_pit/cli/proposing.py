@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lazarus_pit.cells.files import read_hostile
-from lazarus_pit.config import Gitea
 from lazarus_pit.errors import FormatError, UsageError
+from lazarus_pit.formats.forge_settings import Gitea
 from lazarus_pit.formats.proposal import MAX_BYTES, Proposal, parse_proposal
 
 _NUMBER = re.compile(r"#?([0-9]{1,9})\Z", re.ASCII)

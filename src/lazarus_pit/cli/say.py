@@ -26,9 +26,9 @@ def line(text: str) -> None:
     print(text, flush=True)
 
 
-def complain(text: str) -> None:
+def complain(text: str, program: str = "lazarus") -> None:
     """Say one line to whoever must act, beside the output."""
-    print(f"lazarus: {text}", file=sys.stderr, flush=True)
+    print(f"{program}: {text}", file=sys.stderr, flush=True)
 
 
 def as_json(value: object) -> None:

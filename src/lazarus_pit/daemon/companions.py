@@ -33,18 +33,26 @@ _LOG_BYTES = 1024 * 1024
 log = logging.getLogger(__name__)
 
 
-def wanted(config: Config) -> dict[str, list[str]]:
-    """Return the command line of each companion that the configuration enables."""
+def wanted(config: Config, *, alone: bool = False) -> dict[str, list[str]]:
+    """Return the command line of each companion that the configuration enables.
+
+    ``alone`` leaves out those that only show or relay; what watches and asks is always there.
+    """
     python = [sys.executable, "-P", "-m"]
     gateway, web = config.gateway, config.web
     found = {}
-    if gateway.enabled:
+    if config.pool.gateways:
+        at = ["--config", str(config.path.absolute()), "--root", str(config.root)]
+        found["resurrection-pool"] = [*python, "lazarus_pit.cli.pool", *at]
+    if gateway.enabled and not alone:
         at = ["--host", gateway.host, "--port", str(gateway.port)]
         health = ["--health-host", gateway.health_host, "--health-port", str(gateway.health_port)]
         found["nexus-gateway"] = [*python, "lazarus_pit.gateway.server", *at, *health]
-    if web.enabled:
+    if web.enabled and not alone:
         at = ["--host", web.host, "--port", str(web.port), "--root", str(config.root)]
         at += ["--config", str(config.path.absolute())] if config.found else []
+        if gateway.enabled and gateway.events and gateway.port:
+            at += ["--nexus", f"{gateway.host}:{gateway.port}"]
         found["web"] = [*python, "lazarus_pit", "web", "serve", *at]
     return found
 

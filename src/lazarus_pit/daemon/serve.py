@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True) -> int:
     """Be the daemon of a root until SIGTERM or SIGINT, and return the exit code.
 
-    Unless it is ``alone``, what the configuration enables runs beside it (``companions``).
+    What the configuration enables runs beside it (``companions``), less of it if it is ``alone``.
 
     Raises:
         RefusedError: another daemon watches this root.
@@ -54,8 +54,10 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> Non
         awakened.sandbox_name,
         awakened.tree_note,
     )
+    for warning in config.warnings:
+        log.warning("%s", warning)
     try:
-        await Daemon(config, awakened, {} if alone else wanted(config)).run()
+        await Daemon(config, awakened, wanted(config, alone=alone)).run()
     finally:
         awakened.ledger.close()
     log.info("lazarus-pit %d ends; agents are left running", os.getpid())

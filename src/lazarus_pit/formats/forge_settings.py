@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -49,12 +51,20 @@ class Gitea(Struct, frozen=True, kw_only=True):
         return not self.missing and bool(self.approvers)
 
 
+class Notifications(Struct, frozen=True, kw_only=True):
+    """``[notifications]``: what is told there."""
+
+    open_issue_on_death: bool = True
+    close_issue_on_revive: bool = True
+
+
 _SECRET = ("token", "webhook_secret")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 _BOUNDS = {"poll_interval": (0.05, 86_400.0), "webhook_port": (0, 65_535)}
 
 
-def check(key: str, value: object) -> Any:
-    """Return one value, converted.
+def check(key: str, value: object, *, shape: bool = True) -> Any:
+    """Return one value, converted; without ``shape`` an address may be any text.
 
     Raises:
         FormatError: wrong type or impossible; names the key, what was found and expected.
@@ -73,4 +83,19 @@ def check(key: str, value: object) -> Any:
         # A header and an address are made of these.
         if isinstance(part, str) and not (part.isprintable() and (part.isascii() or key == "url")):
             raise FormatError(f"{key}: expected a text of printable characters")
+    if shape and key == "repo" and found and not _REPO.match(found):
+        raise FormatError(f"repo: found {text.shown(found)}, expected owner/name")
+    if shape and key == "url" and found:
+        _check_url(found)
     return found
+
+
+def _check_url(found: str) -> None:
+    try:
+        parts = urlsplit(found)
+        plain = not (parts.username or parts.query or parts.port == 0)
+        fit = bool(parts.scheme in ("http", "https") and parts.hostname and plain)
+    except ValueError:
+        fit = False
+    if not fit:
+        raise FormatError(f"url: found {text.shown(found)}, expected https://git.example.org")

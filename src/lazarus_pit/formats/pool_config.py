@@ -11,17 +11,20 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec.structs import fields, replace
+from msgspec.structs import fields
 
 from lazarus_pit.core.model import NEVER, RevivePolicy, Rules
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import channel_settings, forge_settings, rules, text
 from lazarus_pit.formats.channel_settings import Apprise, Channels, Nostr, Telegram
-from lazarus_pit.formats.forge_settings import Gitea
+from lazarus_pit.formats.forge_settings import Gitea, Notifications
 
 MAX_BYTES = 8 * 1024 * 1024
 NAME_SHOWN = 120
 """Characters of a gateway's name that people are shown."""
+
+NO_SUCH_KEY = "no such key"
+"""In every warning about one."""
 
 WithoutChannel = Literal["revive", "hold"]
 
@@ -50,8 +53,8 @@ class Mission(Struct, frozen=True, kw_only=True):
     revive_policy: RevivePolicy = RevivePolicy.ASK
 
 
-class PoolConfig(Struct, frozen=True, kw_only=True):
-    """The whole of it; times in seconds."""
+class Pool(Struct, frozen=True, kw_only=True):
+    """What is watched and by which rules, without the ways to people; times in seconds."""
 
     poll_interval: float = 60.0
     dead_threshold: float = 300.0
@@ -65,10 +68,16 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
     ask_without_channel: WithoutChannel = "revive"
     gateways: tuple[Gateway, ...] = ()
     missions: Mapping[str, Mission] = {}
+
+
+class PoolConfig(Pool, frozen=True, kw_only=True):
+    """The whole of it."""
+
     telegram: Telegram = Telegram()
     nostr: Nostr = Nostr()
     apprise: Apprise = Apprise()
     gitea: Gitea = Gitea()
+    notifications: Notifications = Notifications()
 
     @property
     def channels(self) -> Channels:
@@ -83,7 +92,11 @@ class PoolConfig(Struct, frozen=True, kw_only=True):
 
 ANSWERED = {"telegram", "nostr"}
 """The channels on which people answer."""
-_TABLES: Mapping[str, type[Struct]] = {**channel_settings.TABLES, "gitea": Gitea}
+_TABLES: Mapping[str, type[Struct]] = {
+    **channel_settings.TABLES,
+    "gitea": Gitea,
+    "notifications": Notifications,
+}
 _EXPECTED: Mapping[Any, str] = {
     tuple[str, ...]: "a list of texts",
     WithoutChannel: "revive or hold",
@@ -127,17 +140,34 @@ def from_object(found: Mapping[str, Any]) -> tuple[PoolConfig, list[str]]:
     Raises:
         FormatError: a known key has a wrong value; names it.
     """
-    warnings: list[str] = []
-    nested = {"gateways", "missions", *_TABLES}
-    plain = {name: value for name, value in found.items() if name not in nested}
-    config = replace(PoolConfig(), **_known(PoolConfig, plain, "", warnings))
+    pool, warnings = pool_of({name: one for name, one in found.items() if name not in _TABLES})
     tables = {
         name: kind(**_known(kind, _object(found.get(name, {}), name), f"{name}.", warnings))
         for name, kind in _TABLES.items()
     }
-    gateways = _gateways(found.get("gateways", []), warnings)
-    missions = _missions(found.get("missions", {}), warnings)
-    return replace(config, gateways=gateways, missions=missions, **tables), warnings
+    return with_ways(pool, **tables), warnings
+
+
+def pool_of(found: Mapping[str, Any]) -> tuple[Pool, list[str]]:
+    """Return what is watched, as an object has it, and what people should be warned of.
+
+    Raises:
+        FormatError: a known key has a wrong value; names it.
+    """
+    warnings: list[str] = []
+    plain = {name: one for name, one in found.items() if name not in ("gateways", "missions")}
+    pool = Pool(
+        gateways=_gateways(found.get("gateways", []), warnings),
+        missions=_missions(found.get("missions", {}), warnings),
+        **_known(Pool, plain, "", warnings),
+    )
+    return pool, warnings
+
+
+def with_ways(pool: Pool, **tables: Struct) -> PoolConfig:
+    """Return what is watched together with the ways to people."""
+    watched = {info.name: getattr(pool, info.name) for info in fields(Pool)}
+    return PoolConfig(**watched, **tables)  # type: ignore[arg-type]  # the tables are its own
 
 
 def _gateways(found: object, warnings: list[str]) -> tuple[Gateway, ...]:
@@ -196,7 +226,7 @@ def _known(
     values: dict[str, Any] = {}
     for name, value in found.items():
         if name not in kinds:
-            warnings.append(f"{at}{text.one_line(name, 60)}: no such key; it is passed over")
+            warnings.append(f"{at}{text.one_line(name, 60)}: {NO_SUCH_KEY}; it is passed over")
             continue
         if (table := at.rstrip(".")) in channel_settings.TABLES or table == "gitea":
             values[name] = _channel_value(table, name, value)
@@ -215,7 +245,7 @@ def _known(
 def _channel_value(table: str, name: str, value: object) -> Any:
     try:
         if table == "gitea":
-            return forge_settings.check(name, value)
+            return forge_settings.check(name, value, shape=False)
         return channel_settings.check(table, name, value)
     except FormatError as error:
         raise FormatError(f"{table}.{error}") from None

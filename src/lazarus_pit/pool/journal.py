@@ -40,9 +40,11 @@ class Journal:
         self._path = path
         self._refused = False
 
-    def tell(self, told: Told, sight: Sight | None) -> None:
-        """Tell one thing; of a death also what each probe saw."""
+    def tell(self, told: Told, sight: Sight | None, mission: str) -> None:
+        """Tell one thing; of a death also the mission, and what each probe saw."""
         data = dict(told.data)
+        if mission and told.event in _WITH_PROBES:
+            data["mission"] = mission
         if sight is not None and told.event in _WITH_PROBES:
             data["probes"] = sight.words()
             data["heartbeat_age"] = sight.heartbeat_age

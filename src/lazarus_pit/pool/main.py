@@ -6,10 +6,8 @@ import asyncio
 import logging
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 from msgspec.structs import replace
@@ -18,53 +16,35 @@ from lazarus_pit.cells import layout
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.far import Far
 from lazarus_pit.daemon.standing import take_lock
-from lazarus_pit.errors import FormatError, LazarusError
+from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.pool_config import PoolConfig, falls_back, policies
 from lazarus_pit.formats.text import inert, one_line
 from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
 from lazarus_pit.linux.spawn import close_on_exec
-from lazarus_pit.pool import memory, reports
-from lazarus_pit.pool.options import Options, read_options
+from lazarus_pit.pool import memory, reports, telling
+from lazarus_pit.pool.options import Options
 from lazarus_pit.pool.sources import find
 from lazarus_pit.pool.sweep import Prober, Sight
 from lazarus_pit.pool.watch import Pool
 
 log = logging.getLogger(__name__)
 
-WORLD, INTERRUPTED = 75, 130
 
+def run(options: Options) -> int:
+    """Do what the flags ask for, and return the exit code.
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code."""
-    options = read_options(sys.argv[1:] if argv is None else argv)
-    raise SystemExit(_guarded(lambda: _run(options)))
-
-
-def _guarded(act: Callable[[], int]) -> int:
-    try:
-        return act()
-    except LazarusError as error:
-        code, said = error.exit_code, str(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except OSError as error:
-        code, said = WORLD, f"{error.filename or 'the machine refused'}: {error.strerror or error}"
-    print(f"resurrection-pool: {one_line(said, 4000)}", file=sys.stderr, flush=True)  # noqa: T201
-    return code
-
-
-def _run(options: Options) -> int:
+    Raises:
+        LazarusError: it cannot be done.
+        OSError: the machine refused.
+    """
     _log_to_stderr(verbose=options.verbose)
     found = find(options.config, os.environ)
     for warning in found.warnings:
         log.warning("%s", warning)
     given = {"poll_interval": options.poll_interval, "dead_threshold": options.dead_threshold}
     config = replace(found.config, **{k: v for k, v in given.items() if v is not None})
-    root = options.root.absolute() if options.root else layout.default_root()
-    pit = PitPaths(root)
+    root = options.root or found.root or layout.default_root()
+    pit = PitPaths(root.absolute())
     if options.status:
         return _status(config, pit)
     if options.dry_run:
@@ -112,6 +92,7 @@ def _warn_of_channels(config: PoolConfig) -> None:
 async def _once(config: PoolConfig, pit: PitPaths) -> int:
     pool = Pool(config, pit, os.environ)
     await pool.once()
+    await telling.now(config, pit)
     return 0 if pool.all_healthy else 1
 
 
@@ -124,7 +105,8 @@ async def _watch(config: PoolConfig, pit: PitPaths) -> int:
     bell = _hear(pit.bell, pool.answered)
     log.info("resurrection-pool %d watches %d gateways", os.getpid(), len(config.gateways))
     try:
-        await pool.run(stop)
+        async with telling.meanwhile(config, pit):
+            await pool.run(stop)
     finally:
         if bell is not None:
             loop.remove_reader(bell.fd)

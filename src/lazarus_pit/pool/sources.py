@@ -12,16 +12,16 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.errors import ConfigError, FormatError, StoreError
-from lazarus_pit.formats import channel_settings, pool_config, text
+from lazarus_pit.formats import channel_settings, forge_settings, pool_config, text
 from lazarus_pit.formats.pool_config import PoolConfig
 
 SYSTEM = Path("/etc/nexus/resurrection_pool.json")
-_OVERRIDES: Mapping[str, tuple[str, str]] = {
-    "GITEA_URL": ("gitea", "url"),
-    "GITEA_TOKEN": ("gitea", "token"),
-    "NEXUS_REPO": ("gitea", "repo"),
+_OVERRIDES: Mapping[str, str] = {
+    "GITEA_URL": "url",
+    "GITEA_TOKEN": "token",
+    "NEXUS_REPO": "repo",
 }
-"""Variables that win over the file, beside those of the channels, and what they set."""
+"""Variables that win over the file, beside those of the channels, and their keys of ``gitea``."""
 
 
 class Found(NamedTuple):
@@ -30,17 +30,22 @@ class Found(NamedTuple):
     config: PoolConfig
     path: Path | None
     warnings: list[str]
+    root: Path | None = None
+    """The root that it names: the daemon's TOML does."""
 
 
 def find(flag: Path | None, environ: Mapping[str, str], system: Path = SYSTEM) -> Found:
     """Return the first configuration that can be read; where there is none, no gateways.
 
-    A file that was named and is not there, or that nobody can read as JSON, is warned of.
+    A flag that names a ``.toml`` means the daemon's configuration, and ``[pool]`` in it. A file
+    that was named and is not there, or that nobody can read as JSON, is warned of.
 
     Raises:
         ConfigError: it can be read, and says what it may not.
     """
     warnings: list[str] = []
+    if flag is not None and flag.suffix == ".toml":
+        return _of_daemon(flag, environ)
     named = environ.get("RESURRECTION_CONFIG")
     home = Path(os.path.expanduser("~")) / ".nexus" / "resurrection_pool.json"
     candidates = [(flag, True), (Path(named) if named else None, True), (home, False)]
@@ -52,6 +57,16 @@ def find(flag: Path | None, environ: Mapping[str, str], system: Path = SYSTEM) -
             return Found(_overridden(_parsed(path, found, warnings), environ), path, warnings)
     warnings.append("no configuration was found: there are no gateways")
     return Found(_overridden(PoolConfig(), environ), None, warnings)
+
+
+def _of_daemon(path: Path, environ: Mapping[str, str]) -> Found:
+    from lazarus_pit import config  # noqa: PLC0415 - a pool with a file of its own needs none of it
+
+    found = config.load(path, environ)
+    warnings = list(found.warnings)
+    if not found.found:
+        warnings.append(f"{path}: there is no such file: there are no gateways")
+    return Found(_overridden(found.far, environ), path, warnings, found.root)
 
 
 def _object(path: Path, warnings: list[str], *, wanted: bool) -> dict[str, Any] | None:
@@ -77,12 +92,20 @@ def _parsed(path: Path, found: Mapping[str, Any], warnings: list[str]) -> PoolCo
 
 def _overridden(config: PoolConfig, environ: Mapping[str, str]) -> PoolConfig:
     tables: dict[str, Struct] = {}
-    for variable, (table, name) in _OVERRIDES.items():
-        if value := environ.get(variable):
-            tables[table] = replace(tables.get(table, getattr(config, table)), **{name: value})
     try:
+        for variable, name in _OVERRIDES.items():
+            if value := environ.get(variable):
+                found = {name: _checked(variable, name, value)}
+                tables["gitea"] = replace(tables.get("gitea", config.gitea), **found)
         for name in channel_settings.TABLES:
             tables[name] = channel_settings.overridden(getattr(config, name), name, environ)
     except FormatError as error:
         raise ConfigError(str(error)) from None
     return replace(config, **tables)
+
+
+def _checked(variable: str, name: str, value: str) -> str:
+    try:
+        return str(forge_settings.check(name, value, shape=False))
+    except FormatError as error:
+        raise FormatError(f"{variable}: {error}") from None

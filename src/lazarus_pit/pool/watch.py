@@ -155,7 +155,7 @@ class Pool:
             return
         self.fars = fars
         for line in told:
-            self._journal.tell(line, self.sights.get(line.key))
+            self._journal.tell(line, self.sights.get(line.key), self._mission(line.key))
         for order in orders:
             self._act(order)
 
@@ -251,14 +251,17 @@ class Pool:
         """What whoever is asked should know."""
         first = far.first_dead_at
         sight = self.sights.get(far.key)
-        named = (m for m in self.config.missions.values() if far.key in m.agents)
-        mission = next(named, None)
         return {
             "died": None if first is None else round(first, 3),
             "attempts": len(far.attempts),
-            "mission": mission.label if mission else "",
+            "mission": self._mission(far.key),
             "probes": sight.words() if sight else {},
         }
+
+    def _mission(self, key: Key) -> str:
+        """Return the label of the mission whose policy holds."""
+        named = (one.label for one in self.config.missions.values() if key in one.agents)
+        return next(named, "")
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         async def done() -> None:

@@ -15,7 +15,7 @@ from lazarus_pit.probes.seen import Seen, failed, passed
 
 LINE_BYTES = 64 * 1024
 """Of a command line that are looked at."""
-_POOL_WORDS = frozenset((b"resurrection-pool", b"lazarus_pit.pool"))
+_POOL_WORDS = frozenset((b"resurrection-pool", b"lazarus_pit.cli.pool"))
 
 
 def probe(patterns: Iterable[str]) -> dict[str, Seen]:

@@ -19,6 +19,9 @@ from lazarus_pit.formats.forge_settings import Gitea, check
         ("webhook_port = 70000", "[gitea] webhook_port: found 70000"),
         ("poll_interval = 0", "[gitea] poll_interval: found 0"),
         ("token = 7", "[gitea] token: expected a text"),
+        ("url = 'forge'", '[gitea] url: found "forge", expected https://git.example.org'),
+        ("url = 'ftp://x'", "[gitea] url"),
+        ("repo = 'a/b/c'", '[gitea] repo: found "a/b/c", expected owner/name'),
         ("tokn = 'a'", "[gitea] tokn: no such key, did you mean token?"),
     ],
 )
@@ -38,7 +41,7 @@ def test_a_secret_is_never_shown() -> None:
 
 
 def test_the_pool_reads_the_same_keys() -> None:
-    found, warnings = pool_config.parse(b'{"gitea": {"url": "u", "approvers": ["ada"]}}')
+    found, warnings = pool_config.parse(b'{"gitea": {"url": "http://forge", "approvers": ["ada"]}}')
     assert (found.gitea.approvers, warnings) == (("ada",), [])
     assert not found.has_channel  # There is no token.
     with pytest.raises(FormatError, match=r"gitea\.poll_interval"):

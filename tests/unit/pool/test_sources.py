@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lazarus_pit.config import parse as parse_toml
 from lazarus_pit.core.model import RevivePolicy
 from lazarus_pit.errors import ConfigError, FormatError
 from lazarus_pit.formats import pool_config
@@ -128,3 +129,49 @@ def test_what_we_do_not_know_is_warned_of() -> None:
     )
     assert [one.name for one in config.gateways] == ["a", "b"]
     assert len(warnings) == 3
+
+
+def test_3_2_the_daemons_toml_may_hold_the_same(places: dict[str, Path], tmp_path: Path) -> None:
+    toml = tmp_path / "pit.toml"
+    toml.write_text(
+        """
+        [cells]
+        root = "/missions"
+        [gitea]
+        url = "https://forge.example.org"
+        [pool]
+        dead_threshold = 7
+        [[pool.gateways]]
+        name = "timmy"
+        revive_cmd = ["true"]
+        [pool.missions.m]
+        label = "save the world"
+        agents = ["timmy"]
+        revive_policy = "sometimes"
+        [notifications]
+        close_issue_on_revive = false
+        """
+    )
+    found = find(toml, {"NEXUS_REPO": "a/b"}, places["system"])
+    (timmy,) = found.config.gateways
+    assert (timmy.name, timmy.revive_cmd, timmy.port) == ("timmy", ("true",), 8765)
+    assert (found.config.dead_threshold, found.root) == (7, Path("/missions"))
+    assert found.config.gitea.url == "https://forge.example.org"
+    assert found.config.gitea.repo == "a/b"
+    assert not found.config.notifications.close_issue_on_revive
+    assert ["revive_policy" in one for one in found.warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("dead_treshold = 5", "line 2: [pool] dead_treshold: no such key"),
+        ("dead_threshold = 0", "line 2: [pool] dead_threshold: found 0"),
+        ("gateways = [{name = 'a', prot = 1}]", "[pool] gateways[0].prot: no such key"),
+        ("gateways = [{port = 1}]", "line 2: [pool] gateways[0].name: missing"),
+    ],
+)
+def test_in_the_daemons_toml_every_key_is_checked(line: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_toml(f"[pool]\n{line}\n".encode(), Path("pit.toml"))
+    assert said in str(caught.value)
