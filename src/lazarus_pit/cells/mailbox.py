@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lazarus_pit.cells.files import durably, sync_directory, write_all
 from lazarus_pit.cells.layout import CellPaths
@@ -30,10 +31,12 @@ DEAD_KEPT = 200
 """Dead letters of a member that are kept."""
 LISTED_MAX = 200_000
 """Names of one outbox that are looked at; with more in it, order is no longer promised."""
-AT_ONCE = 256
-"""Letters, and so descriptors, that are written together."""
+CREW = 8
+"""Threads that write mail; each has one file open."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+T = TypeVar("T")
+R = TypeVar("R")
 Identity = tuple[str, str]
 """Sender and id: what makes two mails the same."""
 
@@ -188,42 +191,71 @@ def _names(folder: Path) -> Iterator[tuple[Identity, MailName]]:
             yield (name.sender, name.id), name
 
 
-def put(letters: Sequence[Letter]) -> None:
+class Crew:
+    """Threads that wait for the disk together, so that one commit of it serves many files.
+
+    A file system makes everybody wait while it writes its journal: who asks for one thing after the
+    other waits as often.
+    """
+
+    def __init__(self) -> None:
+        """Begin nobody before there is work for two."""
+        self._pool = ThreadPoolExecutor(CREW, "bus-disk")
+
+    def each(self, do: Callable[[T], R], things: Sequence[T]) -> list[R]:
+        """Do the same to each of many; when this returns or raises, nothing is under way.
+
+        Raises:
+            OSError: what one of them raised; some others were not begun.
+        """
+        if len(things) < 2:
+            return [do(thing) for thing in things]
+        shares = [things[first::CREW] for first in range(min(CREW, len(things)))]
+        futures = [self._pool.submit(_share, do, share) for share in shares]
+        wait(futures)
+        results = [future.result() for future in futures]
+        return [results[place % CREW][place // CREW] for place in range(len(things))]
+
+    def close(self) -> None:
+        """Let everybody go."""
+        self._pool.shutdown()
+
+
+def _share(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
+    return [do(thing) for thing in things]
+
+
+def put(letters: Sequence[Letter], crew: Crew) -> None:
     """Make letters appear in their order, each durable before it is seen.
 
     Raises:
         StoreError: the disk refused; those that appeared stay, and nothing half is left.
     """
-    for start in range(0, len(letters), AT_ONCE):
-        _put(letters[start : start + AT_ONCE])
-
-
-def _put(letters: Sequence[Letter]) -> None:
-    """All are on their way to the disk before any is waited for: one commit serves them all."""
+    if not letters:
+        return
     parts = [f"{letter.folder}/.{letter.name.file()}" for letter in letters]
-    fds: list[int] = []
     with durably("cannot be written", letters[0].folder):
         try:
-            for letter, part in zip(letters, parts, strict=True):
-                fds.append(os.open(part, _NEW, 0o644))
-                os.fchmod(fds[-1], 0o644)  # Whatever the umask is: the receiver is another user.
-                write_all(fds[-1], letter.data)
-            for fd in fds:
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # Begins to write it back.
-            for fd in fds:
-                os.fsync(fd)
+            crew.each(_write, list(zip(parts, (one.data for one in letters), strict=True)))
             for letter, part in zip(letters, parts, strict=True):
                 os.rename(part, f"{letter.folder}/{letter.name.file()}")
-            for folder in {letter.folder for letter in letters}:
-                sync_directory(folder)
+            crew.each(sync_directory, list({letter.folder for letter in letters}))
         except BaseException:
             for part in parts:
                 with suppress(OSError):
                     os.unlink(part)
             raise
-        finally:
-            for fd in fds:
-                os.close(fd)
+
+
+def _write(given: tuple[str, bytes]) -> None:
+    part, data = given
+    fd = os.open(part, _NEW, 0o644)
+    try:
+        os.fchmod(fd, 0o644)  # Whatever the umask is: the receiver is another user.
+        write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def pending(outbox: Path) -> list[str]:

@@ -111,6 +111,7 @@ class Post:
         for task in self._saves:
             task.cancel()
         self._thread.shutdown(cancel_futures=True)
+        self._router.close()
         self._watch.close()
 
     def _keys(self, uuid: str) -> list[Key]:

@@ -119,6 +119,7 @@ class Router:
     def __init__(self, asked: Callable[[Desk, Envelope], Answer | None] | None = None) -> None:
         """Know nothing yet. ``asked`` answers requests to the daemon; ``None``: not yet."""
         self._asked = asked
+        self._crew = mailbox.Crew()
         self._boxes: dict[tuple[str, str], Box] = {}
         self._counters: dict[str, _Counter] = {}
 
@@ -141,17 +142,22 @@ class Router:
         round_ = _Round()
         try:
             outcomes = [self._collect(desk, round_) for desk in desks]
-            mailbox.put(round_.letters)
+            mailbox.put(round_.letters, self._crew)
             for desk, ack in round_.acks:
                 self._box(desk, desk.sender).acknowledge(ack.names)
         except StoreError:
             self._boxes.clear()  # What they count is not on disk.
             self._counters.clear()
             raise
-        for desk, name in round_.taken:
-            if not mailbox.discard(desk.paths.outbox(desk.sender), name):
+        gone = self._crew.each(_discard, round_.taken)
+        for (desk, name), done in zip(round_.taken, gone, strict=True):
+            if not done:
                 self._counters[desk.key].stuck.add(name)
         return outcomes
+
+    def close(self) -> None:
+        """Let go of the threads; nothing is under way in them."""
+        self._crew.close()
 
     def sweep(self, desks: Sequence[Desk]) -> list[Outcome]:
         """Bury what has expired or was never acknowledged; see what a restore put back."""
@@ -346,7 +352,7 @@ class Router:
             data = read_hostile(box.inbox / name.file(), READ_MAX)
             said = mail.parse_delivered(data) if data else None
             if said is not None:
-                mailbox.put([Letter(box.grave(), name, _with_reason(said, why[1]))])
+                mailbox.put([Letter(box.grave(), name, _with_reason(said, why[1]))], self._crew)
                 outcome.dead.append(why)
                 self._return(desk, said, f"{desk.sender} never read it: {why[1]}")
             box.forget(name)
@@ -361,7 +367,12 @@ class Router:
             return
         round_ = _Round()
         self._bounce(desk._replace(sender=sender), said, why, said.id, round_)
-        mailbox.put(round_.letters)
+        mailbox.put(round_.letters, self._crew)
+
+
+def _discard(taken: tuple[Desk, str]) -> bool:
+    desk, name = taken
+    return mailbox.discard(desk.paths.outbox(desk.sender), name)
 
 
 def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:
