@@ -106,6 +106,23 @@ def test_the_daemon_takes_checkpoints_by_itself_and_discards_old_ones(pit: Pit) 
     store.update_manifest(cell, lambda old: replace(old, checkpoint_interval=None))
 
 
+def test_a_life_that_a_dead_daemon_and_worker_left_frozen_moves_again(pit: Pit) -> None:
+    cell = pit.cell()
+    pit.start()
+    pit.spawn(cell, "worker", *sh(WRITING))
+    pit.wait_event(cell, "agent_ready", "worker")
+    health = pit.wait(lambda: pit.health(cell).get("worker"), "its state")
+    leaf = health.readings.get("cgroup")
+    if leaf is None:
+        pytest.skip("no cgroup for agents here")
+    (Path(leaf) / "cgroup.freeze").write_text("1")
+    pit.kill9()
+    pit.start()
+    pit.wait_event(cell, "agent_adopted", "worker")
+    pit.wait(lambda: "frozen 0" in (Path(leaf) / "cgroup.events").read_text(), "the thaw")
+    assert not pit.events(cell, "agent_died")
+
+
 def test_what_cannot_be_is_said(pit: Pit) -> None:
     cell = pit.cell(name="pond")
     pit.start()

@@ -220,6 +220,9 @@ class Freeze(Order, frozen=True, kw_only=True):
 class Thaw(Order, frozen=True, kw_only=True):
     """Let it move again."""
 
+    stray: bool = False
+    """It should be moving; if it does not, whoever froze it for a checkpoint may have died."""
+
 
 class Ask(Order, frozen=True, kw_only=True):
     """Ask people whether to revive; nobody's wait for this holds up anybody else."""

@@ -241,8 +241,13 @@ def on_adopted(agent: Agent, fact: Adopted, now: Instant) -> Step:
     )
     line = tell(found, "agent_adopted", pid=fact.life.pid)
     if found.phase is Phase.STARTING and not needs_beats(found):
-        return ready(found, "process", now, line)
-    return arrive(found, line)
+        after = ready(found, "process", now, line)
+    else:
+        after = arrive(found, line)
+    if found.frozen_at or found.thawing:
+        return after
+    stir = Thaw(key=agent.key, generation=agent.generation, stray=True)
+    return after._replace(orders=(stir, *after.orders))
 
 
 def on_beat(agent: Agent, fact: Beat, now: Instant) -> Step:

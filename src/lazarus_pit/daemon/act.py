@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -129,15 +129,25 @@ class Hands:
     def _thaw(self, order: Thaw, agent: Agent) -> None:
         life = self._life(order, agent)
         if life is not None:
-            self._later(order, lives.thaw, life, Thawed(generation=order.generation))
+            first = partial(self._preparing.captured, order.key) if order.stray else None
+            self._later(order, lives.thaw, life, Thawed(generation=order.generation), first)
 
-    def _later(self, order: Order, do: Callable[[Life], str], life: Life, done: Fact) -> None:
+    def _later(
+        self,
+        order: Order,
+        do: Callable[[Life], str],
+        life: Life,
+        done: Fact,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Do outside the loop's thread what has to wait for the kernel; orders keep their turn."""
         before = self._moving.get(order.key)
 
         async def moved() -> None:
             if before is not None:
                 await asyncio.wait([before])
+            if first is not None:
+                await first()
             try:
                 await asyncio.to_thread(do, life)
             except OSError as error:

@@ -13,21 +13,26 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lazarus_pit.cells import provision
+from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.checkpoint.restore import WORK, Restored, RestoreRequest
 from lazarus_pit.cells.checkpoint.run import Still, run
+from lazarus_pit.cells.checkpoint.shelf import Checkpoint
 from lazarus_pit.cells.checkpoint.worker import Order
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.provision import Owner
 from lazarus_pit.cells.remove import remove_tree
 from lazarus_pit.core.events import CellSaved, Fact, Prepare, Prepared, SaveCell
-from lazarus_pit.core.model import Key, OnRevive
+from lazarus_pit.core.model import Key, OnRevive, Seconds
 from lazarus_pit.daemon import saving
 from lazarus_pit.daemon.roster import Roster
-from lazarus_pit.daemon.saves import Saves
-from lazarus_pit.errors import WorldError
+from lazarus_pit.daemon.saves import LOOK_AGAIN, Saves
+from lazarus_pit.errors import FormatError, WorldError
 from lazarus_pit.formats.manifest import Member
 
 log = logging.getLogger(__name__)
+
+STANDS_STILL: Seconds = 30.0
+"""Nobody stands still for a checkpoint for longer."""
 
 
 class Preparing:
@@ -63,6 +68,15 @@ class Preparing:
             task.add_done_callback(lambda _: then())
             task.cancel()
         return True
+
+    async def captured(self, key: Key) -> None:
+        """Wait while somebody saves the cell of an agent: it may stand still for that."""
+        with contextlib.suppress(KeyError):
+            store = self._roster.member(key)[0].paths.checkpoints
+            for _ in range(int(STANDS_STILL / LOOK_AGAIN)):
+                if not shelf.is_held(store):
+                    return
+                await asyncio.sleep(LOOK_AGAIN)
 
     def close(self) -> None:
         """Give up everything; the next daemon is asked for it again."""
@@ -104,39 +118,42 @@ class Preparing:
         return Prepared(generation=order.generation, done=done)
 
     async def _restore(self, paths: CellPaths, member: Member) -> str:
-        good = await asyncio.to_thread(saving.newest_good, paths)
-        if good is None:
+        good = await asyncio.to_thread(lambda: list(saving.good_ones(paths)))
+        if not good:
             raise WorldError("there is no checkpoint to go back to")
-        rescued = await self._saves.take(
-            paths, f"before {member.name} goes back to {good.name}", rescue=True
-        )
-        request = RestoreRequest(
-            cell=str(paths.cell),
-            archive=str(good.archive),
-            staging=str(paths.restoring),
-            parts=WORK,
-        )
-        try:
-            await asyncio.to_thread(saving.clear_staging, paths)
-            done: Restored = await run(Order(request=request), Still(), lambda _: None)
-        except BaseException:
-            # Cut short it is finished or forgotten, before anybody begins to live in it.
-            await asyncio.shield(asyncio.to_thread(saving.clear_staging, paths))
-            raise
-        saving.note_event(
-            paths,
-            "cell_restored",
-            checkpoint=good.name,
-            replaced=done.replaced,
-            reopened=done.reopened,
-            rescued=rescued.name,
-        )
-        return f"the cell is as in {good.name}; as it was, it is in {rescued.name}"
+        note = f"before {member.name} goes back to an earlier one"
+        rescued = await self._saves.take(paths, note, rescue=True)
+        for one in good:
+            try:
+                done = await _put_back(paths, one)
+            except FormatError as error:  # It has rotted: an older one may be sound.
+                log.warning("%s is passed over: %s", one.archive, error)
+                continue
+            facts = {"replaced": done.replaced, "reopened": done.reopened}
+            saving.note_event(
+                paths, "cell_restored", checkpoint=one.name, rescued=rescued.name, **facts
+            )
+            return f"the cell is as in {one.name}; as it was, it is in {rescued.name}"
+        raise WorldError("none of its checkpoints is sound")
 
     async def _empty(self, paths: CellPaths, member: Member) -> str:
         rescued = await self._saves.take(paths, f"before {member.name} begins afresh", rescue=True)
         await asyncio.to_thread(_empty_home, paths, member, self._owner)
         return f"its home is empty; as it was, it is in {rescued.name}"
+
+
+async def _put_back(paths: CellPaths, one: Checkpoint) -> Restored:
+    """Restore; cut short it is finished or forgotten before anybody begins to live in it."""
+    request = RestoreRequest(
+        cell=str(paths.cell), archive=str(one.archive), staging=str(paths.restoring), parts=WORK
+    )
+    try:
+        await asyncio.to_thread(saving.clear_staging, paths)
+        done: Restored = await run(Order(request=request), Still(), lambda _: None)
+    except BaseException:
+        await asyncio.shield(asyncio.to_thread(saving.clear_staging, paths))
+        raise
+    return done
 
 
 def _empty_home(paths: CellPaths, member: Member, owner: Owner) -> None:

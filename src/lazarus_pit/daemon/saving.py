@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -133,7 +133,7 @@ def _discard(paths: CellPaths, manifest: Manifest, newest: str) -> None:
         return
     with suppress(RefusedError), shelf.locked(paths.checkpoints):
         known = shelf.checkpoints(paths.checkpoints)
-        good = newest_good(paths)
+        good = next(good_ones(paths), None)
         protected = (newest, good.name) if good else (newest,)
         for name in retention.expired(known, rule, protected):
             shelf.discard(paths.checkpoints, name)
@@ -141,16 +141,17 @@ def _discard(paths: CellPaths, manifest: Manifest, newest: str) -> None:
         _clear(paths)
 
 
-def newest_good(paths: CellPaths) -> shelf.Checkpoint | None:
-    """Return the newest checkpoint that was not taken just before a kill or a restore."""
+def good_ones(paths: CellPaths) -> Iterator[shelf.Checkpoint]:
+    """Yield the checkpoints that were not taken just before a kill or a restore, newest first."""
     for one in reversed(shelf.checkpoints(paths.checkpoints)):
         try:
             with opened(one.archive) as source:
-                if not source.preface.about.rescue:
-                    return one
+                rescue = source.preface.about.rescue
         except (FormatError, UsageError) as error:
             log.warning("%s is passed over: %s", one.archive, error)
-    return None
+            continue
+        if not rescue:
+            yield one
 
 
 def clear_staging(paths: CellPaths) -> None:

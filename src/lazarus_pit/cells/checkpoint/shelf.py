@@ -107,6 +107,21 @@ def locked(store: Path) -> Iterator[int]:
         os.close(fd)
 
 
+def is_held(store: Path) -> bool:
+    """Whether somebody saves or restores at this moment."""
+    try:
+        fd = os.open(store, OPEN_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 @contextmanager
 def base_of(store: Path) -> Iterator[Base | None]:
     """Open the archive whose index was written last and is sound: the closest to the cell."""
