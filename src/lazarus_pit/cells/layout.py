@@ -291,6 +291,15 @@ class PitPaths:
         """What the whole fleet must not forget: SQLite, for its owner alone."""
         return self.private / "records.db"
 
+    @property
+    def nostr_key(self) -> Path:
+        """Our own secret key on Nostr, where none is configured: for its owner alone."""
+        return self.private / "nostr.key"
+
+    def channel_lock(self, name: str) -> Path:
+        """Held for life by the one process that serves this channel."""
+        return self.private / f"channel-{name}.lock"
+
     def companion_log(self, name: str) -> Path:
         """What a companion of the daemon has to complain about."""
         return self.private / f"{name}.log"

@@ -82,6 +82,16 @@ VERBS: dict[str, Verb] = {
         "List the invitations that can still be accepted.",
         "lazarus invitations pond --all",
     ),
+    "channels": Verb(
+        "channels:channels",
+        "List the channels on which people are asked, and the last error of each.",
+        "lazarus channels --json",
+    ),
+    "channel serve": Verb(
+        "channels:serve",
+        "Ask and hear people on every configured channel, in the foreground.",
+        "lazarus channel serve",
+    ),
     "kick": Verb(
         "agents:kick",
         "Take a member out of its cell; its agent is stopped, its directories stay.",
@@ -183,11 +193,16 @@ VERBS: dict[str, Verb] = {
     ),
 }
 
-SPELLINGS = {("checkpoint", "verify"): "verify", ("checkpoint", "diff"): "diff"}
-"""Two words that mean a verb of one: ``checkpoint`` itself takes a cell's name in that place."""
+SPELLINGS = {
+    ("checkpoint", "verify"): "verify",
+    ("checkpoint", "diff"): "diff",
+    ("channels", "serve"): "channel serve",
+}
+"""Two words that mean another verb: ``checkpoint`` itself takes a cell's name in that place."""
 
 NOUNS = {
     "cell": "Create, show, archive or destroy a mission cell.",
+    "channel": "The channels on which people are asked.",
     "web": "The HTTP API and its page.",
     "sandbox": "Look at an agent's walls.",
 }
@@ -259,6 +274,6 @@ def _check_spawn(app: App, words: Sequence[str]) -> None:
 
 
 def spelled(words: Sequence[str]) -> list[str]:
-    """Return the words with every verb in its one-word spelling."""
+    """Return the words with every verb in its own spelling."""
     verb = SPELLINGS.get((words[0], words[1])) if len(words) > 1 else None
-    return [verb, *words[2:]] if verb else list(words)
+    return [*verb.split(), *words[2:]] if verb else list(words)

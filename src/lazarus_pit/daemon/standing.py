@@ -14,11 +14,11 @@ from pathlib import Path
 from lazarus_pit.errors import RefusedError, WorldError
 
 
-def take_lock(path: Path) -> int:
-    """Take the root's lock for as long as this process lives and return its descriptor.
+def take_lock(path: Path, doing: str = "daemon already watches") -> int:
+    """Take a lock of a root for as long as this process lives and return its descriptor.
 
     Raises:
-        RefusedError: another daemon holds it; names its pid.
+        RefusedError: another holds it; names its pid, and what it is ``doing``.
         WorldError: the lock file cannot be made.
     """
     try:
@@ -31,9 +31,7 @@ def take_lock(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock)
-        raise RefusedError(
-            f"another daemon already watches {path.parent.parent}: pid {holder}"
-        ) from None
+        raise RefusedError(f"another {doing} {path.parent.parent}: pid {holder}") from None
     with contextlib.suppress(OSError):  # A full disk costs the number, not the lock.
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -91,3 +91,9 @@ def note(db: sqlite3.Connection, channel: str, notes: Mapping[str, str]) -> None
         " ON CONFLICT (channel, key) DO UPDATE SET value = excluded.value",
         [(channel, key, value) for key, value in notes.items()],
     )
+
+
+def with_note(db: sqlite3.Connection, key: str) -> list[str]:
+    """Return the channels that have noted something under a key."""
+    rows = db.execute("SELECT channel FROM channel_notes WHERE key = ? ORDER BY channel", (key,))
+    return [channel for (channel,) in rows]

@@ -1,0 +1,67 @@
+"""The channels to people, each served by one process of a root: who comes later waits for its turn.
+
+The pit and a pool may name different channels for one root, so that each channel has a lock of its
+own. It ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.daemon.standing import take_lock
+from lazarus_pit.errors import RefusedError, WorldError
+from lazarus_pit.formats.channel_settings import Channels
+from lazarus_pit.formats.forge_settings import Gitea
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS = 2.0
+"""How often who waits for a turn tries to take it."""
+
+
+@asynccontextmanager
+async def carrying(pit: PitPaths, channels: Channels, gitea: Gitea) -> AsyncIterator[list[str]]:
+    """Serve what is configured for as long as the block runs; gives the names of it."""
+    if not (channels.configured or gitea.answers):
+        yield []
+        return
+    from lazarus_pit.channels.choose import makers  # noqa: PLC0415 - slow to import
+    from lazarus_pit.channels.serve import serve  # noqa: PLC0415
+
+    made = makers(channels, gitea)
+    tasks = [
+        asyncio.create_task(in_turn(pit, name, partial(serve, pit, {name: make})))
+        for name, make in made.items()
+    ]
+    try:
+        yield list(made)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+async def in_turn(pit: PitPaths, name: str, act: Callable[[], Awaitable[None]]) -> None:
+    """Do it while nobody else below this root does."""
+    said = ""
+    while True:
+        try:
+            lock = take_lock(pit.channel_lock(name), f"process serves {name} for")
+        except (RefusedError, WorldError) as error:
+            if str(error) != said:
+                said = str(error)
+                log.info("%s; this one waits for its turn", said)
+            await asyncio.sleep(TURN_SECONDS)
+            continue
+        try:
+            log.info("%s is served", name)
+            await act()
+        finally:
+            os.close(lock)
