@@ -7,6 +7,7 @@ after the deed was done.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -173,6 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - http.server looks for these names
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # Whoever asked was killed.
+            super().handle()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
         """Say nothing."""
