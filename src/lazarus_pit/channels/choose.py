@@ -35,4 +35,13 @@ def _gitea(settings: Gitea, desk: Desk) -> Channel:
     return Comments(settings, desk.pit, desk)
 
 
-_MAKERS: dict[str, Callable[[Channels, Desk], Channel]] = {"telegram": _telegram}
+def _nostr(settings: Channels, desk: Desk) -> Channel:
+    from lazarus_pit.channels.nostr import Nostr  # noqa: PLC0415 - only who is configured
+
+    return Nostr(settings.nostr, desk)
+
+
+_MAKERS: dict[str, Callable[[Channels, Desk], Channel]] = {
+    "telegram": _telegram,
+    "nostr": _nostr,
+}
