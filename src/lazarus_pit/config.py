@@ -145,6 +145,11 @@ class Config(Struct, frozen=True, kw_only=True):
         return pool_config.with_ways(self.pool, **ways, **told)
 
     @property
+    def reaches_people(self) -> bool:
+        """Whether there is anywhere to ask or to tell people."""
+        return bool(self.channels.configured) or not self.gitea.missing
+
+    @property
     def poll_interval(self) -> float:
         """Seconds between two looks at everything."""
         return self.cells.poll_interval

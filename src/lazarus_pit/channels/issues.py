@@ -1,4 +1,4 @@
-"""All that a pit does at a forge, as one task: incidents of each part, and approved proposals.
+"""What a pit does at a forge by itself, as one task: incidents, and cells of approved proposals.
 
 The channel on which people answer there is ``comments``, and is served with the other channels.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from lazarus_pit.cells.layout import PitPaths
@@ -36,27 +36,22 @@ def settings_of(gitea: Gitea, told: Notifications) -> Settings:
 
 
 async def keep(
-    pit: PitPaths,
-    gitea: Gitea,
-    settings: Settings,
-    parts: Sequence[Part],
-    owner: Owner | None = None,
+    pit: PitPaths, gitea: Gitea, settings: Settings, part: Part, owner: Owner | None = None
 ) -> None:
-    """Tell of these parts, and make cells of approved proposals, until cancelled.
+    """Tell of a part, and make cells of approved proposals, until cancelled.
 
     Args:
         pit: whose journals are read.
         gitea: of which nothing is ``missing``.
         settings: what is to be told.
-        parts: those that no other process tells of.
+        part: one that no other process tells of.
         owner: whom the agents of a new cell run as; ``None``: no cell is made.
     """
     async with (
         Forge(gitea.url, gitea.repo, gitea.token) as forge,
         asyncio.TaskGroup() as group,
     ):
-        for part in parts:
-            group.create_task(_again(Teller(pit, forge, settings, part).run))
+        group.create_task(_again(Teller(pit, forge, settings, part).run))
         if gitea.provision_approved and owner is not None:
             proposals = Proposals(pit, forge, gitea.repo, owner)
             group.create_task(_again(lambda: proposals.run(gitea.poll_interval)))

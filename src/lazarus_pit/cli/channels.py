@@ -16,6 +16,7 @@ from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.config import Config
 from lazarus_pit.daemon.carrying import carrying
 from lazarus_pit.daemon.standing import is_held
+from lazarus_pit.daemon.telling import telling
 from lazarus_pit.errors import ConfigError
 from lazarus_pit.formats.text import one_line
 from lazarus_pit.records import carried
@@ -49,10 +50,12 @@ def channels(*, json: Json = False, place: Place = HERE) -> int:
 
 
 def serve(*, place: Place = HERE) -> int:
-    """Ask and hear people on every configured channel until SIGTERM or Ctrl-C."""
+    """Ask, hear and tell people on every configured channel until SIGTERM or Ctrl-C."""
     config = place.settings()
-    if not (config.channels.configured or config.gitea.answers):
-        missing = "; ".join(config.channels.halves) or "expected [telegram], [nostr] or another"
+    if not config.reaches_people:
+        missing = (
+            "; ".join(config.channels.halves) or "expected [telegram], [nostr], [gitea] or another"
+        )
         raise ConfigError(f"{config.path}: no channel is configured: {missing}")
     log_to_stderr()
     asyncio.run(_serve(config))
@@ -63,7 +66,11 @@ async def _serve(config: Config) -> None:
     ends = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ends.set)
-    async with carrying(PitPaths(config.root), config.channels, config.gitea):
+    pit = PitPaths(config.root)
+    async with (
+        carrying(pit, config.channels, config.gitea),
+        telling(pit, config.gitea, config.notifications, "cells", config.owner),
+    ):
         await ends.wait()
 
 
@@ -83,12 +90,8 @@ def states(config: Config) -> list[State]:
         else State(name, well=False, found="nobody serves it: is `lazarus up` running?")
         for name in sorted({*names, *served})
     ]
-    halves = [State(half.partition("]")[0][1:], well=False, found=half) for half in _halves(config)]
-    return found + halves
-
-
-def _halves(config: Config) -> list[str]:
-    return config.channels.halves
+    halves = config.channels.halves
+    return found + [State(one.partition("]")[0][1:], well=False, found=one) for one in halves]
 
 
 def _served(name: str, notes: dict[str, str]) -> State:

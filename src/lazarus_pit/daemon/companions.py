@@ -1,4 +1,4 @@
-"""What runs beside the daemon: the Nexus gateway and the API, each a process of its own.
+"""What runs beside the daemon: channels, a pool, gateway and API, each a process of its own.
 
 The daemon supervises whether they run or not. They end with it, however it ends; one that ends by
 itself is started again after a delay that grows, and why it ended is told once.
@@ -44,6 +44,9 @@ def wanted(config: Config, *, alone: bool = False) -> dict[str, list[str]]:
     if config.pool.gateways:
         at = ["--config", str(config.path.absolute()), "--root", str(config.root)]
         found["resurrection-pool"] = [*python, "lazarus_pit.cli.pool", *at]
+    if config.reaches_people:
+        at = ["--config", str(config.path.absolute()), "--root", str(config.root)]
+        found["channels"] = [*python, "lazarus_pit", "channel", "serve", *at]
     if gateway.enabled and not alone:
         at = ["--host", gateway.host, "--port", str(gateway.port)]
         health = ["--health-host", gateway.health_host, "--health-port", str(gateway.health_port)]

@@ -54,7 +54,7 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> Non
         awakened.sandbox_name,
         awakened.tree_note,
     )
-    for warning in config.warnings:
+    for warning in [*config.warnings, *config.channels.halves]:
         log.warning("%s", warning)
     try:
         await Daemon(config, awakened, wanted(config, alone=alone)).run()

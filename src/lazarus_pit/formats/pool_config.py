@@ -91,7 +91,7 @@ class PoolConfig(Pool, frozen=True, kw_only=True):
 
 
 ANSWERED = {"telegram", "nostr"}
-"""The channels on which people answer."""
+"""The channels on which people answer, beside the forge."""
 _TABLES: Mapping[str, type[Struct]] = {
     **channel_settings.TABLES,
     "gitea": Gitea,

@@ -15,13 +15,15 @@ from msgspec.structs import replace
 from lazarus_pit.cells import layout
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.far import Far
+from lazarus_pit.daemon.carrying import carrying
 from lazarus_pit.daemon.standing import take_lock
+from lazarus_pit.daemon.telling import tell_now, telling
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.pool_config import PoolConfig, falls_back, policies
 from lazarus_pit.formats.text import inert, one_line
 from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
 from lazarus_pit.linux.spawn import close_on_exec
-from lazarus_pit.pool import memory, reports, telling
+from lazarus_pit.pool import memory, reports
 from lazarus_pit.pool.options import Options
 from lazarus_pit.pool.sources import find
 from lazarus_pit.pool.sweep import Prober, Sight
@@ -39,7 +41,7 @@ def run(options: Options) -> int:
     """
     _log_to_stderr(verbose=options.verbose)
     found = find(options.config, os.environ)
-    for warning in found.warnings:
+    for warning in [*found.warnings, *found.config.channels.halves]:
         log.warning("%s", warning)
     given = {"poll_interval": options.poll_interval, "dead_threshold": options.dead_threshold}
     config = replace(found.config, **{k: v for k, v in given.items() if v is not None})
@@ -85,14 +87,14 @@ def _warn_of_channels(config: PoolConfig) -> None:
             'without asking; ask_without_channel = "hold" waits for `lazarus approve`',
             len(asked),
         )
-    elif config.has_channel:
-        log.warning("requests are answered by `lazarus approve`; no message is sent for them")
+    elif not config.has_channel:
+        log.warning("no channel is configured: requests wait for `lazarus approve`")
 
 
 async def _once(config: PoolConfig, pit: PitPaths) -> int:
     pool = Pool(config, pit, os.environ)
     await pool.once()
-    await telling.now(config, pit)
+    await tell_now(pit, config.gitea, config.notifications, "far")
     return 0 if pool.all_healthy else 1
 
 
@@ -105,7 +107,10 @@ async def _watch(config: PoolConfig, pit: PitPaths) -> int:
     bell = _hear(pit.bell, pool.answered)
     log.info("resurrection-pool %d watches %d gateways", os.getpid(), len(config.gateways))
     try:
-        async with telling.meanwhile(config, pit):
+        async with (
+            telling(pit, config.gitea, config.notifications, "far"),
+            carrying(pit, config.channels, config.gitea),
+        ):
             await pool.run(stop)
     finally:
         if bell is not None:
