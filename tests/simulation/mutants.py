@@ -267,14 +267,14 @@ MUTANTS = [
     Mutant(
         "the last answer stands",
         "records/approvals.py",
-        "            \" WHERE id = ? AND outcome = 'open'\",\n",
-        "            \" WHERE id = ? AND outcome <> 'superseded'\",\n",
+        "        \" WHERE id = ? AND outcome = 'open'\",\n",
+        "        \" WHERE id = ? AND outcome <> 'superseded'\",\n",
     ),
     Mutant(
         "a late answer is taken",
         "records/approvals.py",
-        "    with transaction(db):\n        expire(db, now)\n",
-        "    with transaction(db):\n",
+        "transaction.\"\"\"\n    expire(db, now)\n",
+        "transaction.\"\"\"\n",
     ),
     Mutant(
         "people are asked again after a crash",

@@ -24,7 +24,7 @@ def test_fifty_worlds_keep_every_promise() -> None:
 
 def test_the_worlds_are_not_gentle() -> None:
     """A world in which nothing goes wrong proves nothing: each kind of trouble did happen."""
-    counts = summarise(run_many(0, 20, days=0.1, agents=6, workers=1)).counts
+    counts = summarise(run_many(0, 40, days=0.1, agents=6, workers=1)).counts
     for kind in (
         "agent_died",
         "agent_revived",
