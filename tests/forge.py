@@ -42,6 +42,10 @@ class Forge:
         """The comments of an issue, without what nobody sees."""
         return [one["body"].partition("-->\n")[2] or one["body"] for one in self.said[number]]
 
+    def all_texts(self) -> list[str]:
+        """The comments of all issues."""
+        return [text for number in self.said for text in self.texts(number)]
+
     def until(self, met: Callable[[], bool], seconds: float = 20.0) -> None:
         """Wait until something is so."""
         with self.changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forge import REPO, TOKEN, serving
+from integration.pit import Pit
 from integration.pools import FarPool
 
 
@@ -41,3 +42,32 @@ def test_5_1_a_pool_that_looks_only_once_tells_too_and_5_3_says_where_it_cannot(
         pool.once_until(lambda: forge.issues)
         assert forge.issues[0]["title"].startswith("[pool] timmy: agent dead (")
         assert any("`policy_never`" in text for text in forge.texts(1))
+
+
+def test_5_1_an_agent_of_a_cell_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -> None:
+    with serving() as forge:
+        pit = Pit(tmp_path, revive_policy="ask")
+        with pit.config.open("a") as file:
+            file.write(
+                f'[gitea]\nurl = "{forge.url}"\nrepo = "{REPO}"\ntoken = "{TOKEN}"\n'
+                'approvers = ["ada"]\npoll_interval = 0.1\n'
+            )
+        try:
+            pit.start()
+            cell = pit.cell(name="pond")
+            once = "lazarus beat; [ -e died ] || { touch died; exit 3; }; "
+            again = "while :; do lazarus beat; sleep 0.2; done"
+            pit.spawn(cell, "scribe", "/bin/sh", "-c", once + again)
+            forge.until(lambda: any("Answer within" in one for one in forge.all_texts()), 60)
+            assert forge.issues[0]["title"] == "[pool] scribe: agent dead (0s)"
+            for line in (f"- Cell: `pond ({cell.uuid})`", "- Mission: `test`", "- Exit: `exit 3`"):
+                assert line in forge.issues[0]["body"]
+            pit.kill9()
+            forge.comment(1, "revive scribe", by="ada")
+            pit.start()
+            pit.wait_event(cell, "approval_granted", "scribe", by="ada", via="gitea")
+            forge.until(lambda: forge.issues[0]["state"] == "closed", 60)
+            assert sum("Answer within" in text for text in forge.texts(1)) == 1
+            assert "with leave of `ada` (`gitea`)" in forge.texts(1)[-1]
+        finally:
+            pit.close()
