@@ -221,6 +221,35 @@ def test_who_has_no_room_does_not_move_after_a_restart(pit: Pit) -> None:
     pit.wait_event(cell, "agent_thawed", "a")
 
 
+HOLD = """
+import mmap, os, sys, time
+fd = os.open("gone", os.O_RDWR | os.O_CREAT)
+os.unlink("gone")
+os.write(fd, os.urandom(8 << 20))
+if sys.argv[1] == "mapped":
+    kept = mmap.mmap(fd, 8 << 20)
+    os.close(fd)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", ["open", "mapped"])
+def test_a_file_without_a_name_is_no_way_round_the_quota(pit: Pit, how: str) -> None:
+    if how == "mapped" and os.geteuid() != 0:
+        pytest.skip("the kernel shows to root alone what is only mapped")
+    cell = pit.cell()
+    limits = {"disk_mb": 4}
+    pit.spawn(cell, "a", "python3", "-c", HOLD, how, rules=PROCESS, limits=limits)
+    pit.spawn(cell, "ab", "sleep", "1000", rules=PROCESS, limits=limits)
+    told = pit.wait_event(cell, "limit_reached", "a")
+    assert (told.data["limit"], told.data["action"]) == ("disk_mb", "frozen")
+    pit.wait_event(cell, "agent_frozen", "a")
+    assert os.listdir(cell.workspace) == []
+    pit.want(cell, "a", desired="stop")
+    pit.wait_event(cell, "limit_cleared", "a")
+    assert not pit.events(cell, "limit_reached", "ab")
+
+
 # ---------------------------------------------------------------- logs
 
 

@@ -7,8 +7,10 @@ the walk ends it; the next one begins anew.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -34,32 +36,54 @@ def is_within(place: Path, quota: int) -> bool:
     return (found.f_blocks - found.f_bfree) * found.f_frsize <= quota
 
 
-def measure(places: Iterable[Path], enough: int) -> Iterator[int]:
+def measure(
+    places: Sequence[Path], enough: int, held: Iterable[os.stat_result] = ()
+) -> Iterator[int]:
     """Yield the bytes on disk found so far, often; the last is the sum, or more than ``enough``.
 
-    A file with several names counts once. What cannot be read is not counted.
+    A file with several names counts once, an empty one as a block: it is not free, and so no walk
+    is endless. What cannot be read is not counted.
+
+    Args:
+        places: the directories.
+        enough: bytes after which nobody need count on.
+        held: files that processes of the owner hold; of these count those without a name.
 
     Raises:
         MovedError: it cannot be said.
     """
-    total = 0
-    linked: set[_Identity] = set()
-    for place in places:
-        since = 0
-        for found in _entries(place):
-            identity = (found.st_dev, found.st_ino)
-            if found.st_nlink > 1 and identity in linked:
+    total = since = 0
+    seen: set[_Identity] = set()
+    for found in itertools.chain(_nameless(held, places[0]), *map(_entries, places)):
+        since += 1
+        if since % BREATH == 0:
+            yield total
+        if found is None:
+            continue
+        identity = (found.st_dev, found.st_ino)
+        if found.st_nlink != 1:
+            if identity in seen:
                 continue
-            if found.st_nlink > 1:
-                linked.add(identity)
-            total += found.st_blocks * _BLOCK
-            since += 1
-            if total > enough:
-                yield total
-                return
-            if since % BREATH == 0:
-                yield total
+            seen.add(identity)
+        total += max(found.st_blocks, 1) * _BLOCK
+        if total > enough:
+            break
     yield total
+
+
+def _nameless(held: Iterable[os.stat_result], place: Path) -> Iterator[os.stat_result | None]:
+    """Of what is held the files without a name that take room where a place is, and its owner's.
+
+    ``None`` stands for each of the others: they take time.
+    """
+    try:
+        own = os.stat(place, follow_symlinks=False)
+    except OSError:
+        return
+    for found in held:
+        same = (found.st_dev, found.st_uid) == (own.st_dev, own.st_uid)
+        is_meant = same and found.st_nlink == 0 and stat.S_ISREG(found.st_mode)
+        yield found if is_meant else None
 
 
 def _entries(top: Path) -> Iterator[os.stat_result]:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from lazarus_pit.cells import usage
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.usage import MovedError
 from lazarus_pit.core.events import Told
-from lazarus_pit.core.model import Key
+from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon.roster import Cell, Roster, Stamp
 from lazarus_pit.formats.limits import (
     MEGABYTE,
@@ -29,6 +29,8 @@ from lazarus_pit.formats.limits import (
     limits_of_agent,
     limits_of_cell,
 )
+from lazarus_pit.linux import procfs
+from lazarus_pit.sandboxes import lives
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +68,11 @@ class Disk:
         base: Limits,
         tell: Callable[[Told], None],
         changed: Callable[[str], None],
+        running: Mapping[Key, tuple[int, Life]],
     ) -> None:
         """Watch the cells of ``roster``; call ``changed`` with the uuid of one to judge anew."""
         self._roster = roster
+        self._running = running
         self._base = base
         self._tell = tell
         self._changed = changed
@@ -141,7 +145,7 @@ class Disk:
             if usage.is_within(target.places[0], target.quota):
                 walk: Iterator[int] = iter(())
             else:
-                walk = usage.measure(target.places, target.quota)
+                walk = usage.measure(target.places, target.quota, self._held(target.key))
             while (found := await asyncio.to_thread(_stroll, walk)) is not None:
                 used = found
                 await asyncio.sleep(REST)
@@ -154,6 +158,20 @@ class Disk:
             self._judge(target, over=used > target.quota, used=used)
         self._tried.add(target.key)
         self._settle()
+
+    def _held(self, key: Key) -> Iterator[os.stat_result]:
+        """What the lives of a cell, or one agent's, hold open: removed files take room until then.
+
+        Not a step of it is done before the walk, and so outside the loop's thread.
+        """
+        whose = [
+            life
+            for one, (_, life) in self._running.items()
+            if one == key or (key.endswith("/") and one.startswith(key))
+        ]
+        return (
+            found for life in whose for pid in lives.members(life) for found in procfs.held(pid)
+        )
 
     def _judge(self, target: Target, *, over: bool, used: int) -> None:
         if over == (target.key in self._roster.overfull):

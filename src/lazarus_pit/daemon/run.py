@@ -87,7 +87,7 @@ class Daemon:
         self.logs = Logs(aio, self.pit)
         means = Means(config.limits, awakened.tree, awakened.sandbox_name == "bubblewrap")
         self.bounds = Bounds(aio, self.roster, self.exits.lives, means, self._tell)
-        self.disk = Disk(self.roster, config.limits, self._tell, self._judge)
+        self.disk = Disk(self.roster, config.limits, self._tell, self._judge, self.exits.lives)
         self.egress = Egress(aio, self.pit, self.roster, self.exits.lives, self._tell)
         launches = Launches(
             config, self.roster, self.senses, Servants(self.egress, self.logs), self._tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -163,6 +164,21 @@ def environ(pid: int, wanted: Iterable[bytes]) -> dict[bytes, bytes]:
     names = frozenset(wanted)
     pairs = (entry.partition(b"=") for entry in entries)
     return {name: value for name, _, value in pairs if name in names}
+
+
+def held(pid: int) -> Iterator[os.stat_result]:
+    """Yield what a process holds open, thread by thread, and what it has mapped; all we may see.
+
+    A file can be held though its last name is gone. What is only mapped the kernel shows to root.
+    """
+    with contextlib.suppress(OSError):
+        places = [f"{pid}/map_files"]
+        places += [f"{pid}/task/{thread}/fd" for thread in os.listdir(f"/proc/{pid}/task")]
+        for place in places:
+            with contextlib.suppress(OSError):
+                for name in os.listdir(f"/proc/{place}"):
+                    with contextlib.suppress(OSError):
+                        yield os.stat(f"/proc/{place}/{name}")
 
 
 def hard_limits(pid: int) -> dict[str, int | None]:

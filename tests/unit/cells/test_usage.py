@@ -10,6 +10,7 @@ import pytest
 
 from lazarus_pit.cells.remove import remove_tree
 from lazarus_pit.cells.usage import MovedError, is_within, measure
+from lazarus_pit.linux import procfs
 
 MUCH = 1 << 50
 
@@ -20,7 +21,7 @@ def total(*places: Path, enough: int = MUCH) -> int:
 
 
 def blocks(*paths: Path) -> int:
-    return sum(path.lstat().st_blocks * 512 for path in paths)
+    return sum(max(path.lstat().st_blocks, 1) * 512 for path in paths)
 
 
 @pytest.fixture
@@ -41,6 +42,33 @@ def test_everything_counts_once(tree: Path) -> None:
     everything = [tree, *(path for path in tree.rglob("*") if path.name != "same")]
     assert total(tree) == blocks(*everything)
     assert total(tree, tree / "a") >= total(tree)
+
+
+def test_what_has_no_name_any_more_counts_as_long_as_it_is_held(tree: Path) -> None:
+    (tree / "named").write_bytes(bytes(50_000))
+    known = blocks(tree, tree / "named")
+    with open(tree / "gone", "wb") as gone, open(tree / "named", "rb"):
+        gone.write(bytes(200_000))
+        gone.flush()
+        os.fsync(gone.fileno())
+        (tree / "gone").unlink()
+        mine = os.fstat(gone.fileno())
+        with open(os.dup(gone.fileno()), "wb"):  # Held twice, and one file.
+            held = [*procfs.held(os.getpid())]
+        nameless = [one for one in held if os.path.samestat(one, mine)]
+        named = [one for one in held if one.st_nlink]
+        assert len(nameless) >= 2
+        *_, found = measure([tree], MUCH, nameless + named)
+        assert found == known + mine.st_blocks * 512
+        *_, found = measure([tree], 100_000, held)
+        assert found > 100_000
+    assert not [one for one in procfs.held(os.getpid()) if os.path.samestat(one, mine)]
+
+
+def test_an_empty_file_is_not_free(tree: Path) -> None:
+    for number in range(3000):
+        (tree / str(number)).touch()
+    assert 1 << 20 < total(tree, enough=1 << 20) < (1 << 20) + 1000
 
 
 def test_no_link_is_followed(tree: Path, tmp_path: Path) -> None:
