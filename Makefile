@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JOBS   ?= 2
 
-.PHONY: help setup demo test test-browser check sim bench lock clean
+.PHONY: help setup demo test test-api test-browser check sim bench lock clean
 help:            ## This list.
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -33,6 +33,9 @@ test-browser: setup ## The page in a real headless Chromium, and axe-core on it.
 	if command -v npm >/dev/null; then npm install --loglevel=error --no-save --prefix "$$folder" axe-core@4.14.1 ws@8.23.0 \
 	  >/dev/null && axe=$$folder/node_modules/axe-core/axe.min.js; fi && \
 	NODE_PATH=$$folder/node_modules LAZARUS_AXE=$$axe $(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-api: setup  ## The HTTP API against its own document, at length.
+	LAZARUS_API_EXAMPLES=200 $(BIN)/python -m pytest -n $(JOBS) tests/integration/test_openapi.py $(ARGS)
 
 check: setup     ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .

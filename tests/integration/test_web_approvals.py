@@ -84,5 +84,5 @@ def test_nobody_answers_in_the_name_of_another(site: Website) -> None:
     with site.client(site.login("approver", "ada")) as client:
         posed = client.post(f"/api/v1/approvals/{request}/approve", json={"by": "eve"})
         unknown = client.post("/api/v1/approvals/00000000/approve")
-    assert (posed.status_code, unknown.status_code) == (400, 404)
-    assert "the token says who decides: ada" in posed.json()["error"]
+    assert (posed.status_code, unknown.status_code) == (403, 404)
+    assert "the token says who decides, and that is ada" in posed.json()["error"]

@@ -77,7 +77,7 @@ def answer(server: Server, request: Request) -> Response:
         return refuse(404, "there is no such request")
     who = request.scope.get("who", "")
     if who and "by" in request.scope["lazarus.body"]:
-        return refuse(400, f"by: left out, since the token says who decides: {who}")
+        return refuse(403, f"by: the token says who decides, and that is {who}")
     words = [word, wanted, *([f"--as={who}"] if who else [])]
     return actions.act(server, request, verbs.OF_APPROVALS[word], words, subject)
 

@@ -9,10 +9,23 @@ from typing import Any
 import msgspec
 
 from lazarus_pit import __version__
-from lazarus_pit.web.shapes import Refusal
+from lazarus_pit.web.shapes import Health, Refusal
 from lazarus_pit.web.spots import Query, Spot
 
 _REFS = "#/components/schemas/{name}"
+_MEANINGS = {
+    200: "So it is.",
+    202: "Begun, and as a rule done.",
+    400: "What was sent cannot be.",
+    401: "No valid token.",
+    403: "The role is too small, or the Origin is foreign.",
+    404: "There is no such thing.",
+    409: "The rules do not allow it now.",
+    412: "It has changed meanwhile.",
+    421: "The Host is foreign.",
+    500: "The command ended in a way of its own.",
+    503: "The machine refused.",
+}
 
 
 def document(spots: Iterable[Spot]) -> dict[str, Any]:
@@ -46,20 +59,33 @@ def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
             *(_in_query(query) for query in spot.query),
             *(_in_header(name, what) for name, what in _headers(spot)),
         ],
-        "responses": {
-            ("202" if spot.method == "POST" else "200"): {
-                "description": "Done.",
-                **({"content": {"application/json": {"schema": gives}}} if gives else {}),
-            },
-            "default": {
-                "description": "Refused.",
-                "content": {"application/json": {"schema": {"$ref": _REFS.format(name="Refusal")}}},
-            },
-        },
+        "responses": {str(code): _response(spot, code, gives) for code in _codes(spot)},
         **_body(spot.takes),
         "security": [{"bearer": []}] if spot.role else [],
     }
     return {**found, "x-role": spot.role} if spot.role else found
+
+
+def _codes(spot: Spot) -> list[int]:
+    """Return every status that a route can answer with."""
+    found = {202 if spot.method == "POST" and spot.role else 200, 421, 403, *spot.codes}
+    if spot.role:
+        found |= {401, 503}
+    if "{" in spot.path:
+        found.add(404)
+    if spot.query or spot.takes is not None:
+        found.add(400)
+    if spot.method == "POST" and spot.role:
+        found |= {409, 412, 500}
+    return sorted(found)
+
+
+def _response(spot: Spot, code: int, gives: dict[str, Any] | None) -> dict[str, Any]:
+    said = {"description": _MEANINGS[code]}
+    if code < 400 or spot.gives is Health:
+        return {**said, "content": {spot.kind: {"schema": gives or {"type": "string"}}}}
+    refusal = {"schema": {"$ref": _REFS.format(name="Refusal")}}
+    return {**said, "content": {"application/json": refusal}}
 
 
 def _body(takes: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -50,7 +52,16 @@ def build(server: Server) -> Starlette:
     ]
     routes.append(Route("/openapi.json", lambda _: JSONResponse(document)))
     routes.append(Mount("/static", StaticFiles(directory=STATIC, check_dir=False)))
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _unheard})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _unheard(_request: Request, error: Exception) -> Response:
+    """Refuse what is no route of ours in the shape of every refusal."""
+    code = error.status_code if isinstance(error, HTTPException) else 500
+    headers = getattr(error, "headers", None)
+    return JSONResponse({"error": HTTPStatus(code).phrase}, code, headers)
 
 
 def _endpoint(server: Server, spot: Spot) -> Callable[[Request], Awaitable[Response]]:
@@ -125,8 +136,12 @@ def _page(_server: Server, _request: Request) -> Response:
     return FileResponse(page) if page.is_file() else refuse(404, "this build has no page")
 
 
-def _free(path: str, what: str, answer: Answer, gives: Any = None) -> Spot:
-    return Spot("GET", path, what, None, answer, gives)
+def _health(path: str, what: str, answer: Answer) -> Spot:
+    return Spot("GET", path, what, None, answer, shapes.Health, codes=(503,))
+
+
+def _text(path: str, what: str, answer: Answer, kind: str, *query: Query) -> Spot:
+    return Spot("GET", path, what, "viewer", answer, None, query, kind=kind)
 
 
 def _look(path: str, what: str, answer: Answer, gives: Any = None, *query: Query) -> Spot:
@@ -145,15 +160,15 @@ _EVENTS = (shapes.Events, cells.LIMIT, cells.CURSOR)
 _LINK = {"type": "object", "properties": {"link": {"type": "string"}}, "required": ["link"]}
 _LOGIN = "Exchange a one-time link for a token."
 SPOTS: tuple[Spot, ...] = (
-    _free("/", "The page.", _page),
-    _free("/healthz", "Whether the API answers.", _healthz, shapes.Health),
-    _free("/health", "The same.", _healthz, shapes.Health),
-    _free("/readyz", "Whether the daemon is up: 200, or 503.", _readyz, shapes.Health),
-    Spot("POST", _API + "/login", _LOGIN, None, _login, shapes.Login, takes=_LINK),
+    Spot("GET", "/", "The page.", None, _page, kind="text/html", codes=(404,)),
+    _health("/healthz", "Whether the API answers.", _healthz),
+    _health("/health", "The same.", _healthz),
+    _health("/readyz", "Whether the daemon is up: 200, or 503.", _readyz),
+    Spot("POST", _API + "/login", _LOGIN, None, _login, shapes.Login, takes=_LINK, codes=(401,)),
     _look(_API + "/fleet", "Everything, as of now.", cells.whole, shapes.Fleet),
-    _look(_API + "/stream", "Server-sent events.", cells.stream),
+    _text(_API + "/stream", "Server-sent events.", cells.stream, "text/event-stream"),
     _look(_API + "/events", "What happened to the pit itself.", cells.pit_events, *_EVENTS),
-    _look("/metrics", "The fleet in numbers, for Prometheus.", cells.numbers),
+    _text("/metrics", "The fleet in numbers, for Prometheus.", cells.numbers, "text/plain"),
     _look(
         _API + "/operations", "What was begun.", actions.listed, shapes.Operations, actions.LIMIT
     ),
@@ -163,7 +178,7 @@ SPOTS: tuple[Spot, ...] = (
     _look(_CELL + "/mail", "Its mail.", mails.listed, shapes.Mails, mails.LIMIT),
     _look(_CELL + "/mail/{receiver}/{id}", "One mail, whole.", mails.one, shapes.Mail),
     _look(_AGENT + "/why", "What `lazarus why` says.", cells.why, shapes.Lines),
-    _look(_AGENT + "/log", "The end of what it printed.", cells.log, None, cells.BYTES),
+    _text(_AGENT + "/log", "The end of what it printed.", cells.log, "text/plain", cells.BYTES),
     _look(_API + "/approvals", "Requests.", approvals.listed, shapes.Approvals, approvals.LIMIT),
     *(
         _do(f"{_API}/approvals/{{id}}/{word}", verb, "approver", approvals.answer)

@@ -70,6 +70,10 @@ class Spot(NamedTuple):
     query: tuple[Query, ...] = ()
     takes: Mapping[str, Any] | None = None
     """The schema of the body; ``None``: none is read."""
+    kind: str = "application/json"
+    """The media type of the answer."""
+    codes: tuple[int, ...] = ()
+    """Statuses that are its own, beside those that its kind of route can have."""
 
 
 def refuse(status: int, why: str) -> Response:
