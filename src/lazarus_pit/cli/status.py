@@ -7,7 +7,7 @@ from typing import Any
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.view import AgentView, CellView, see_cells
-from lazarus_pit.cli import say
+from lazarus_pit.cli import gateways, say
 from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
 from lazarus_pit.core.model import Phase
@@ -35,7 +35,7 @@ def status(*, json: Json = False, place: Place = HERE) -> int:
     for cell in cells:
         for text in cell_lines(cell):
             say.line(text)
-    for text in (*_wide(cells), *_calls_for_people(cells)):
+    for text in (*gateways.lines(pit), *_wide(cells), *_calls_for_people(cells)):
         say.line(text)
     return 0
 
@@ -133,6 +133,7 @@ def as_object(pit: PitPaths, pulse: Pulse, cells: list[CellView]) -> dict[str, A
         },
         "as_of": round(time.time(), 3),
         "cells": [cell_object(cell) for cell in cells],
+        **({"gateways": far} if (far := gateways.objects(pit)) else {}),
     }
 
 
