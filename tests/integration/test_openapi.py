@@ -69,8 +69,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Any:
     BEARER.update(Authorization=f"Bearer {token}")
     wanted = {"generation": {"with-security-parameters": False}}
     config = SchemathesisConfig.from_dict(wanted)
-    loaded = schemathesis.openapi.from_asgi("/openapi.json", door, config=config)
-    return loaded
+    return schemathesis.openapi.from_asgi("/openapi.json", door, config=config)
 
 
 @schemathesis.hook
