@@ -38,6 +38,9 @@ class Account:
         self.lost: set[int] = set()
         """Generations whose lines may have been lost with a full disk."""
         self.asked: dict[int, Instant] = {}
+        """Until when the daemon waits for a word about each death."""
+        self.asked_first: dict[int, Instant] = {}
+        """The same when it first asked: so long people may answer, whatever a reboot changed."""
         self.approved: set[int] = set()
         self.failed: dict[int, bool] = {}
         self.requests = 0

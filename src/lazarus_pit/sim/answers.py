@@ -100,7 +100,7 @@ class Answers:
         agent = daemon.loop.fleet.agents.get(request.subject)
         if agent is None or agent.phase is not Phase.AWAITING:
             return False
-        due = account.asked.get(request.generation, 0.0)
+        due = account.asked_first.get(request.generation, 0.0)
         return agent.generation == request.generation and self._world.time < due - SLACK
 
     def hear(self, told: Told, account: Account) -> None:

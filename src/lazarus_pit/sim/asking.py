@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Decided, Fact
 from lazarus_pit.core.model import Key, Seconds
+from lazarus_pit.daemon.loop import Loop
 from lazarus_pit.daemon.requests import Requests, Round
 from lazarus_pit.errors import StoreError
 from lazarus_pit.records.database import in_memory
@@ -78,35 +78,46 @@ class Records:
         self._db.close()
 
 
+class Owner(Protocol):
+    """The daemon whose rounds these are."""
+
+    loop: Loop
+
+    @property
+    def runs(self) -> bool:
+        """Whether it lives."""
+
+    def offer(self, key: Key, fact: Fact) -> None:
+        """Put a fact into its inbox; once it has died it is deaf."""
+
+    def swept(self) -> None:
+        """Do whatever else is done at each sweep."""
+
+    def guarded(self, call: Callable[[], None]) -> None:
+        """Run a piece of it, in which it may die."""
+
+
 class Asking:
     """One daemon's rounds: the shipped ``Requests``, with time and death of the simulator's own."""
 
-    def __init__(
-        self,
-        world: Machine,
-        records: Records,
-        agents: dict[Key, Agent],
-        offer: Callable[[Key, Fact], None],
-        guarded: Callable[[Callable[[], None]], None],
-    ) -> None:
-        """Wait for ``begin``. ``offer`` is deaf once this daemon has died."""
+    def __init__(self, world: Machine, records: Records, owner: Owner) -> None:
+        """Wait for ``begin``."""
         self._world = world
         self._records = records
-        self.requests = Requests(agents)
-        self._offer = offer
-        self._guarded = guarded
+        self._owner = owner
+        self.requests = Requests(owner.loop.fleet.agents)
         self._busy = False
         self._again = False
 
-    def begin(self, runs: Callable[[], bool]) -> None:
-        """Sweep from now on, for as long as this daemon ``runs``."""
-        self._runs = runs
+    def begin(self) -> None:
+        """Sweep from now on, for as long as the daemon runs."""
         self._world.after(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
-        if self._runs():
+        if self._owner.runs:
             if self.requests.wants_sweep:
                 self.round()
+            self._owner.swept()
             self._world.after(SWEEP, self._sweep)
 
     def ask(self, key: Key) -> None:
@@ -126,12 +137,14 @@ class Asking:
         return self._world.rng.choice((0.0, 0.01, 0.3))
 
     def _begin(self) -> None:
-        if self._runs():
+        if self._owner.runs:
             round_ = self.requests.begin(self._world.time - self._world.clock)
-            self._world.after(self._soon(), partial(self._guarded, partial(self._compare, round_)))
+            self._world.after(
+                self._soon(), partial(self._owner.guarded, partial(self._compare, round_))
+            )
 
     def _compare(self, round_: Round) -> None:
-        if not self._runs():
+        if not self._owner.runs:
             return
         found: list[tuple[Key, Decided]] = []
         try:
@@ -145,10 +158,10 @@ class Asking:
         self._world.after(late, partial(self._end, found))
 
     def _end(self, found: list[tuple[Key, Decided]]) -> None:
-        if not self._runs():
+        if not self._owner.runs:
             return
         for key, fact in found:
-            self._offer(key, fact)
+            self._owner.offer(key, fact)
         self._busy = False
         if self._again:
             self._again = False

@@ -246,7 +246,9 @@ class Checks:
 
     def asked(self, key: Key, generation: int, expires: Instant) -> None:
         """People are asked about the death of one generation."""
-        self.account(key).asked[generation] = expires
+        account = self.account(key)
+        account.asked[generation] = expires
+        account.asked_first.setdefault(generation, expires)
 
     def read(self, request: Request) -> None:
         """Somebody reads a request."""

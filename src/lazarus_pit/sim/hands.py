@@ -63,7 +63,7 @@ class Daemon:
         self.world = world
         self.checks = checks
         self.channels = channels
-        self._guarded = guarded
+        self.guarded = guarded
         kept = world.disk.records.values()
         boots = world.disk.boots
         self.checks.rebooted([key for key, boot in boots.items() if boot != world.boot])
@@ -87,7 +87,7 @@ class Daemon:
         self.preparing: dict[tuple[Key, int], OnRevive] = {}
         self.endless: set[tuple[Key, int]] = set()
         """Lives whose save has hung."""
-        self.asking = Asking(world, records, self.loop.fleet.agents, self.offer, guarded)
+        self.asking = Asking(world, records, self)
         self.began: Instant = world.time
         self.stalled_until: Instant = 0.0
         self.ghosts: dict[Key, list[Fact]] = {}
@@ -111,7 +111,7 @@ class Daemon:
         for key, fact in self.adopted:
             self.loop.offer(key, fact)
         self.checks.restarted(self.loop.fleet.agents)
-        self.asking.begin(lambda: self.runs)
+        self.asking.begin()
         self.loop.turn(world.clock)
         self.loop.repeat_owed()
         self._schedule(0.0)
@@ -136,6 +136,11 @@ class Daemon:
     def rung(self) -> None:
         """Hear the bell: somebody has answered."""
         self.asking.round()
+
+    def swept(self) -> None:
+        """A disk that refused is tried again at each sweep, whatever else happens."""
+        if self.loop.store_fault:
+            self._schedule(0.0)
 
     def haunt(self, key: Key, fact: Fact) -> None:
         """Remember a fact about a life, and now and then repeat one of a life long gone."""
@@ -165,7 +170,7 @@ class Daemon:
         if self.world.time < self.stalled_until:
             self._schedule(0.0)
             return
-        self._guarded(self._turn_once)
+        self.guarded(self._turn_once)
 
     def _turn_once(self) -> None:
         world, loop = self.world, self.loop
