@@ -9,6 +9,7 @@ import sys
 import time
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
@@ -17,7 +18,7 @@ from lazarus_pit.config import Config
 from lazarus_pit.daemon.carrying import carrying
 from lazarus_pit.daemon.standing import is_held
 from lazarus_pit.daemon.telling import telling
-from lazarus_pit.errors import ConfigError
+from lazarus_pit.errors import ConfigError, LazarusError
 from lazarus_pit.formats.text import one_line
 from lazarus_pit.records import carried
 from lazarus_pit.records.database import opened_records
@@ -34,6 +35,8 @@ class State(Struct, frozen=True):
     found: str
     since: float | None = None
     """Unix seconds."""
+    known_as: str = ""
+    """Our own name there, where people must know it to write to us."""
 
 
 def channels(*, json: Json = False, place: Place = HERE) -> int:
@@ -44,6 +47,8 @@ def channels(*, json: Json = False, place: Place = HERE) -> int:
     for one in [] if json else found:
         since = f" ({say.span(time.time() - one.since)})" if one.since else ""
         say.line(f"{one.name:10} {say.clean(one.found, 400)}{since}")
+        if one.known_as:
+            say.line(f"{'':10} known there as {one.known_as}")
     if not found and not json:
         say.line("no channel is configured: requests wait for `lazarus approve` or the page")
     return 0 if all(one.well for one in found) else 1
@@ -90,8 +95,24 @@ def states(config: Config) -> list[State]:
         else State(name, well=False, found="nobody serves it: is `lazarus up` running?")
         for name in sorted({*names, *served})
     ]
+    found = [replace(one, known_as=known_as(config, one.name)) for one in found]
     halves = config.channels.halves
     return found + [State(one.partition("]")[0][1:], well=False, found=one) for one in halves]
+
+
+def known_as(config: Config, name: str) -> str:
+    """Return our own name on a channel, where it has one; a key of ours is made if there is none.
+
+    Empty as well where it cannot be told: who serves the channel says why.
+    """
+    if name != "nostr" or config.channels.nostr.missing:
+        return ""
+    from lazarus_pit.channels.nostr import own_key  # noqa: PLC0415 - slow to import
+
+    try:
+        return own_key(config.channels.nostr, PitPaths(config.root)).npub
+    except LazarusError:
+        return ""
 
 
 def _served(name: str, notes: dict[str, str]) -> State:

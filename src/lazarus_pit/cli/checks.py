@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cli.channels import states
 from lazarus_pit.cli.pulse import feel, headline
 from lazarus_pit.config import Config
 from lazarus_pit.linux import cgroup, controllers, landlock
@@ -233,9 +234,21 @@ def daemon(config: Config) -> Check:
     return passed("daemon", headline(pit, feel(pit)))
 
 
+def people(config: Config) -> Check:
+    """Which ways there are to people, and how they are."""
+    found = states(config)
+    if not found:
+        return passed("channels", "none is configured: requests wait for `lazarus approve`")
+    ill = [f"{one.name}: {one.found}" for one in found if not one.well]
+    names = [f"{one.name} as {one.known_as}" if one.known_as else one.name for one in found]
+    if ill and feel(PitPaths(config.root)).up:
+        return degraded("channels", "; ".join(ill), "nobody is asked there")
+    return passed("channels", ", ".join(names))
+
+
 def _nearest(path: Path) -> Path:
     """Return the path, or the nearest directory above it that is there."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-PLACE: tuple[Callable[[Config], Check], ...] = (configuration, root, disk, files, daemon)
+PLACE: tuple[Callable[[Config], Check], ...] = (configuration, root, disk, files, daemon, people)
