@@ -18,6 +18,7 @@ from bot_contract import shown, violations
 
 TOKEN = "4242:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"  # noqa: S105 - nobody's
 CHAT = -1001
+PATIENCE = 60.0
 ADA = {"id": 7, "is_bot": False, "first_name": "Ada", "username": "ada"}
 MALLORY = {"id": 666, "is_bot": False, "first_name": "Mallory"}
 BOT = {"id": 4242, "is_bot": True, "first_name": "Lazarus", "username": "lazarus_bot"}
@@ -104,7 +105,7 @@ class BotApi:
     def until(self, true: Callable[[], bool]) -> None:
         """Wait until something holds."""
         with self.changed:
-            assert self.changed.wait_for(true, 10), (self.calls[-3:], self.texts())
+            assert self.changed.wait_for(true, PATIENCE), (self.calls[-3:], self.texts())
 
     def asked(self, method: str) -> list[dict[str, Any]]:
         """The calls of a method so far."""

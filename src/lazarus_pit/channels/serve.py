@@ -18,6 +18,7 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.channels.base import Channel, ChannelError, MessageRefusedError
 from lazarus_pit.channels.desk import Desk, Work
 from lazarus_pit.errors import LazarusError, StoreError
+from lazarus_pit.formats.question import Question
 from lazarus_pit.formats.text import one_line
 from lazarus_pit.linux.inotify import IN_MODIFY, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
 
@@ -105,6 +106,8 @@ class _Served:
         self._desk = desk
         self._stirring = stirring
         self._stirred = stirring.event()
+        self._asking = asyncio.Lock()
+        """Held until a question that is there is noted so: its answer may be as quick."""
         self._delays: dict[str, float] = {}
         self._said: dict[str, str | None] = {ASKING: None, HEARING: None}
 
@@ -131,13 +134,17 @@ class _Served:
                 await channel.settle(one.question, one.ending, one.receipt)
             await self._desk.settled(one.question.id)
         for question in work.ask[:AT_ONCE]:
-            try:
-                receipt = await channel.carry(question)
-            except MessageRefusedError as error:
-                log.warning("%s will not take a request: %s", channel.name, error)
-                await self._desk.let_go(question.id)
-            else:
-                await self._desk.carried(question.id, receipt)
+            async with self._asking:
+                await self._carry(channel, question)
+
+    async def _carry(self, channel: Channel, question: Question) -> None:
+        try:
+            receipt = await channel.carry(question)
+        except MessageRefusedError as error:
+            log.warning("%s will not take a request: %s", channel.name, error)
+            await self._desk.let_go(question.id)
+        else:
+            await self._desk.carried(question.id, receipt)
 
     async def _rest(self, wake: float | None) -> None:
         """Wait until the records change, or a request ends by itself."""
@@ -152,7 +159,8 @@ class _Served:
         async with contextlib.aclosing(channel.listen()) as heard_ones:
             async for heard in heard_ones:
                 if heard is not None:
-                    outcome = await self._desk.hear(heard)
+                    async with self._asking:
+                        outcome = await self._desk.hear(heard)
                     if outcome.words:
                         try:
                             await channel.answer(heard, outcome)
