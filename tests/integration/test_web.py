@@ -101,6 +101,18 @@ def test_a_link_logs_in_once(served: tuple[Website, CellPaths]) -> None:
     assert "set-cookie" not in first.headers
 
 
+def test_a_program_has_a_token_of_its_own(served: tuple[Website, CellPaths]) -> None:
+    site, _ = served
+    argv = [sys.executable, "-m", "lazarus_pit", "web", "token", "--days"]
+    where = ["--config", str(site.pit.config)]
+    made = subprocess.run([*argv, "1", *where], capture_output=True, text=True, check=True)
+    wrong = subprocess.run([*argv, "0", *where], capture_output=True, text=True, check=False)
+    with site.client(made.stdout.strip()) as client:
+        assert client.get("/metrics").text.startswith("# HELP lazarus_up ")
+        assert client.post("/api/v1/approvals/x/approve").status_code == 403
+    assert (wrong.returncode, "expected 1 to 3650" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

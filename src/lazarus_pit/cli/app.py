@@ -180,6 +180,11 @@ VERBS: dict[str, Verb] = {
         "Print a link to the page that logs in once, within ten minutes.",
         "lazarus web link --role viewer",
     ),
+    "web token": Verb(
+        "web:token",
+        "Print a token for a program that reads the API.",
+        "lazarus web token --as prometheus > prometheus.token",
+    ),
     "simulate": Verb(
         "simulate:simulate",
         "Try the supervisor against simulated faults, in virtual time.",

@@ -16,10 +16,11 @@ from lazarus_pit.cli.outlook import need_of
 from lazarus_pit.cli.place import HERE, Place, where, who
 from lazarus_pit.cli.sentences import sentence
 from lazarus_pit.cli.why import explain
-from lazarus_pit.errors import RefusedError
+from lazarus_pit.errors import RefusedError, UsageError
 from lazarus_pit.web import keys
 
 _BYTES = 4096
+MOST_DAYS = 3650
 
 
 def serve(
@@ -68,6 +69,22 @@ def link(
     if "url" not in said:
         raise RefusedError(f"nobody has served the page below {pit.root}: `lazarus web serve`")
     say.line(_with_login(pit, said["url"], role, as_ or who()))
+    return 0
+
+
+def token(
+    *,
+    role: Annotated[keys.Role, Parameter(help="What its bearer may do.")] = "viewer",
+    as_: Annotated[
+        str | None, Parameter(name="--as", help="Whom it is for; by default, whoever types.")
+    ] = None,
+    days: Annotated[int, Parameter(help="How long it opens anything.")] = 365,
+    place: Place = HERE,
+) -> int:
+    """Print a token for a program that reads the API, such as Prometheus."""
+    if not 1 <= days <= MOST_DAYS:
+        raise UsageError(f"--days: found {days}, expected 1 to {MOST_DAYS}")
+    say.line(keys.new_token(place.pit(), role, as_ or who(), days * 86400.0))
     return 0
 
 

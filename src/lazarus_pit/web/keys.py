@@ -65,6 +65,16 @@ def new_link(pit: PitPaths, role: Role, who: str = "") -> str:
         return _give(ring.links, role, who, LINK_SECONDS)
 
 
+def new_token(pit: PitPaths, role: Role, who: str, seconds: float) -> str:
+    """Make a token without a link, for a program.
+
+    Raises:
+        StoreError: it could not be written down.
+    """
+    with _changing(pit) as ring:
+        return _give(ring.tokens, role, who, seconds)
+
+
 def login(pit: PitPaths, link: str) -> tuple[str, Role]:
     """Exchange a one-time secret for a token and its role.
 
