@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JOBS   ?= 2
 
-.PHONY: help setup demo test test-api test-browser check sim bench lock clean
+.PHONY: help setup demo test test-api test-browser test-channels check sim bench lock clean
 help:            ## This list.
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -36,6 +36,12 @@ test-browser: setup ## The page in a real headless Chromium, and axe-core on it.
 
 test-api: setup  ## The HTTP API against its own document, at length.
 	LAZARUS_API_EXAMPLES=200 $(BIN)/python -m pytest -n $(JOBS) tests/integration/test_openapi.py $(ARGS)
+
+test-channels: setup ## The ways to people, held to other people's documents and programs.
+	@command -v npm >/dev/null || { echo "test-channels: no npm here" >&2; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && npm install --loglevel=error --no-save \
+	  --prefix "$$folder" @stoplight/prism-cli@5.14.2 >/dev/null && \
+	LAZARUS_NODE_MODULES=$$folder/node_modules $(BIN)/python -m pytest tests/channels $(ARGS)
 
 check: setup     ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .
