@@ -139,7 +139,7 @@ class BotApi:
         return self.updates[: given.get("limit", 100)]
 
     def _sendMessage(self, given: dict[str, Any]) -> Any:  # noqa: N802
-        message = self._message(int(given["chat_id"]), {"from": BOT, "text": _visible(given)})
+        message = self._message(int(given["chat_id"]), {"from": BOT, "text": visible(given)})
         if "reply_markup" in given:
             message["reply_markup"] = given["reply_markup"]
         return message
@@ -148,7 +148,7 @@ class BotApi:
         message = self.messages.get((given["chat_id"], given["message_id"]))
         if message is None:
             raise RefusedError(400, "Bad Request: message to edit not found")
-        message["text"] = _visible(given)
+        message["text"] = visible(given)
         message["reply_markup"] = given.get("reply_markup", {})
         return message
 
@@ -170,7 +170,8 @@ class BotApi:
         return self._next[what]
 
 
-def _visible(given: dict[str, Any]) -> str:
+def visible(given: dict[str, Any]) -> str:
+    """What people see of a message; what Telegram refuses raises."""
     text: str = given["text"]
     if given.get("parse_mode") != "MarkdownV2":
         return text
