@@ -246,9 +246,32 @@ def people(config: Config) -> Check:
     return passed("channels", ", ".join(names))
 
 
+def forge(config: Config) -> Check:
+    """Whether incidents can be told, and how answers to them are heard."""
+    gitea = config.gitea
+    if gitea.missing:
+        if not (gitea.url or gitea.repo or gitea.token):
+            return passed("forge", "none is configured: deaths are told in the journal alone")
+        return degraded("forge", f"[gitea] {gitea.missing} is missing", "no incident is told there")
+    # Gitea calls no loopback or private address unless told to (webhook.ALLOWED_HOST_LIST), so
+    # that a webhook to a pit beside it would stay silent: asking always works.
+    heard = f"asked every {gitea.poll_interval:g} s, since a Gitea calls no loopback by default"
+    if gitea.webhook_port:
+        heard += f"; it may call port {gitea.webhook_port} if its ALLOWED_HOST_LIST has loopback"
+    return passed("forge", f"{gitea.url} {gitea.repo}, {heard}")
+
+
 def _nearest(path: Path) -> Path:
     """Return the path, or the nearest directory above it that is there."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-PLACE: tuple[Callable[[Config], Check], ...] = (configuration, root, disk, files, daemon, people)
+PLACE: tuple[Callable[[Config], Check], ...] = (
+    configuration,
+    root,
+    disk,
+    files,
+    daemon,
+    people,
+    forge,
+)
