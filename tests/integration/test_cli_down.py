@@ -114,7 +114,17 @@ def test_reading_changes_nothing_and_has_a_stable_shape(lazarus: Typist) -> None
     assert status["daemon"]["up"] is False
     assert set(status) == {"root", "daemon", "as_of", "cells"}
     assert set(status["cells"][0]) == {
-        *("uuid", "name", "status", "mission", "created_at", "created_by", "path", "problem"),
+        *(
+            "uuid",
+            "name",
+            "status",
+            "asleep",
+            "mission",
+            "created_at",
+            "created_by",
+            "path",
+            "problem",
+        ),
         "agents",
     }
     assert set(status["cells"][0]["agents"][0]) == {

@@ -273,8 +273,8 @@ MUTANTS = [
     Mutant(
         "a late answer is taken",
         "records/approvals.py",
-        "transaction.\"\"\"\n    expire(db, now)\n",
-        "transaction.\"\"\"\n",
+        'transaction."""\n    expire(db, now)\n',
+        'transaction."""\n',
     ),
     Mutant(
         "people are asked again after a crash",

@@ -16,6 +16,7 @@
         .lazarus/heartbeats/<agent>.json      the newest beat, for everyone to read
         .lazarus/state.json                   what the daemon believes; it alone writes it
         .lazarus/lock                         held while cell.json is being changed
+        .lazarus/asleep.json                  there while an idle cell is frozen
         .lazarus/restore/                     what the last restore replaced
         .lazarus/home/<agent>/                the private home an agent sees; in it
                                               .lazarus-session.json, its conversation
@@ -156,6 +157,11 @@ class CellPaths:
     def restoring(self) -> Path:
         """Where a restore is prepared, and what it replaced stays until the next checkpoint."""
         return self._below(".lazarus/restore")
+
+    @property
+    def asleep(self) -> Path:
+        """There while the cell is frozen because it was idle; the daemon alone writes it."""
+        return self._below(".lazarus/asleep.json")
 
     @property
     def homes(self) -> Path:

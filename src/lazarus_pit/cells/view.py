@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lazarus_pit.cells import mailbox, store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
@@ -36,6 +37,8 @@ class AgentView(Struct, frozen=True, kw_only=True):
     health: Health | None = None
     """``None`` where no daemon has seen it yet."""
     beat_age: Seconds | None = None
+    asleep: bool = False
+    """Whether it stands still because its cell was idle."""
     openings: Openings = Openings()
     """What its cell and its own entry let it have beyond the walls."""
     unread: int = 0
@@ -51,11 +54,18 @@ class CellView(Struct, frozen=True, kw_only=True):
     state: State | None = None
     agents: tuple[AgentView, ...] = ()
     problem: str = ""
+    asleep: bool = False
+    """Whether it is frozen because it was idle, though people want it active."""
 
     @property
     def status(self) -> str:
         """The manifest's word, or ``unreadable``."""
         return self.manifest.status.value if self.manifest else "unreadable"
+
+    @property
+    def standing(self) -> str:
+        """The status as it really is: ``frozen (idle)`` of a cell that is asleep."""
+        return f"{CellStatus.FROZEN.value} (idle)" if self.asleep else self.status
 
     @property
     def label(self) -> str:
@@ -96,14 +106,18 @@ def _see(listed: Listed, now: float) -> CellView:
         state = store.read_state(paths)
     except (FormatError, StoreError) as error:
         problem = str(error)
-    agents = tuple(_see_agent(paths, manifest, member, state, now) for member in manifest.agents)
+    agents = [_see_agent(paths, manifest, member, state, now) for member in manifest.agents]
+    asleep = manifest.status is CellStatus.ACTIVE and paths.asleep.exists()
+    if asleep:
+        agents = [replace(agent, asleep=True) for agent in agents]
     return CellView(
         uuid=paths.uuid,
         path=str(paths.cell),
         manifest=manifest,
         state=state,
-        agents=agents,
+        agents=tuple(agents),
         problem=problem,
+        asleep=asleep,
     )
 
 

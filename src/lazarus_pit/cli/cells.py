@@ -28,6 +28,15 @@ PROPOSED_TTL = 7 * 86400.0
 """Seconds for which those whom a proposal names may join."""
 
 
+Interval = Annotated[
+    float | None, Parameter(help="Seconds between two checkpoints that the daemon takes by itself.")
+]
+Idle = Annotated[
+    float | None,
+    Parameter(help="Seconds without progress or mail after which the cell freezes by itself."),
+]
+
+
 def cells(*, json: Json = False, place: Place = HERE) -> int:
     """List every cell, archived and unreadable ones too."""
     pit = place.pit()
@@ -58,7 +67,7 @@ def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
         say.as_json(cell_object(view))
         return 0
     manifest = view.manifest
-    facts = {"cell": view.uuid, "status": view.status, "path": view.path, "problem": view.problem}
+    facts = {"cell": view.uuid, "status": view.standing, "path": view.path, "problem": view.problem}
     if manifest is not None:
         facts |= {
             "name": manifest.name or "",
@@ -98,6 +107,8 @@ def create(
     repo: Annotated[str | None, Parameter(help="The repository, owner/name.")] = None,
     issue: Annotated[int | None, Parameter(help="The number of the mission's issue.")] = None,
     by: Annotated[str | None, Parameter(help="Who creates it; the user where left out.")] = None,
+    checkpoint_interval: Interval = None,
+    idle_freeze_after: Idle = None,
     json: Json = False,
     place: Place = HERE,
 ) -> int:
@@ -122,6 +133,10 @@ def create(
     homes, missing = widening.homes_of(invited, config.root)
     if homes:
         wanted = msgspec.structs.replace(wanted, isolation={"ro": homes})
+    wanted = msgspec.structs.replace(
+        wanted,
+        **_rhythm(checkpoint_interval=checkpoint_interval, idle_freeze_after=idle_freeze_after),
+    )
     paths = provision.create_cell(config.root, wanted, owner_of(config), invited=True)
     given = [_invite(place.pit(), paths, member, wanted.created_by) for member in wanted.agents]
     if json:
@@ -146,6 +161,15 @@ def _invite(pit: PitPaths, paths: CellPaths, member: Member, by: str) -> Given:
     """Give a member that a proposal names its token; ``lazarus spawn`` needs none."""
     guest = Guest(member.name, member.role, human=member.kind is Kind.HUMAN, by=by)
     return teaming.invite(pit, paths, guest, PROPOSED_TTL)
+
+
+def _rhythm(**given: float | None) -> dict[str, float]:
+    """Return the durations that were given; each must be one."""
+    for name, seconds in given.items():
+        if seconds is not None and not 0 < seconds < float("inf"):
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag}: found {seconds:g}, expected more than 0 seconds")
+    return {name: seconds for name, seconds in given.items() if seconds is not None}
 
 
 def _cell_name(wanted: str | None, proposal: Proposal | None, taken: set[str | None]) -> str | None:

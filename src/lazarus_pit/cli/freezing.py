@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
+from msgspec.structs import replace
 
-from lazarus_pit.cells import provision
+from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import see_cell, see_cells
 from lazarus_pit.cli import say
@@ -93,7 +94,7 @@ def _want_all(pit: PitPaths, to: CellStatus) -> Iterator[_Moved | None]:
         if cell.manifest is None:
             say.complain(f"{cell.label} is passed over: {say.clean(cell.problem)}")
             yield None
-        elif cell.manifest.status is FROM[to]:
+        elif cell.manifest.status is FROM[to] or (cell.asleep and to is CellStatus.ACTIVE):
             try:
                 yield _want(pit.cell(cell.uuid), cell.label, to)
             except LazarusError as error:
@@ -108,6 +109,9 @@ def _want(paths: CellPaths, label: str, to: CellStatus) -> _Moved:
         for agent in see_cell(paths).agents
         if agent.health is not None and agent.health.pid is not None
     ]
-    provision.move_cell(paths, to, by=who())
+    if to is CellStatus.ACTIVE and see_cell(paths).asleep:
+        store.update_manifest(paths, lambda old: replace(old, woken=old.woken + 1))
+    else:
+        provision.move_cell(paths, to, by=who())
     say.line(f"cell {label} is {to.value}")
     return _Moved(paths, offset, agents)

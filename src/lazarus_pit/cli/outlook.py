@@ -68,8 +68,8 @@ def readings(seen: AgentView, now: float) -> list[str]:
             ahead = at > now
             lines.append(f"{words} {'in ' if ahead else ''}{span(abs(now - at))}{_past(ahead)}")
     for name, words in _FACTS.items():
-        if name == "desired" and found.get(name) == Desired.FREEZE and _is_full(seen.health):
-            lines.append("its limit of disk has it stand still, whatever people want")
+        if name == "desired" and (still := _still(seen, seen.health)):
+            lines.append(still)
         elif found.get(name) not in (None, "", 0):
             lines.append(f"{words} {clean(found[name], 160)}")
     if seen.health.reason:
@@ -77,6 +77,16 @@ def readings(seen: AgentView, now: float) -> list[str]:
     if seen.health.sandbox:
         lines.append(f"held by: {clean(seen.health.sandbox, 80)}")
     return lines
+
+
+def _still(seen: AgentView, health: Health) -> str:
+    """Say what else than people has it stand still; empty if nothing does."""
+    if health.readings.get("desired") != Desired.FREEZE:
+        return ""
+    if _is_full(health):
+        return "its limit of disk has it stand still, whatever people want"
+    asleep = "its cell was idle and has it stand still, until somebody needs it"
+    return asleep if seen.asleep else ""
 
 
 def _is_full(health: Health) -> bool:
@@ -132,8 +142,9 @@ def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool)
     coming = list(_COMING.get(health.phase, _nothing)(case))
     if health.readings.get("frozen_since"):
         until = "there is room on its disk: remove files, or raise disk_mb in cell.json"
+        thawed = "mail for its cell arrives, or `lazarus thaw`" if seen.asleep else _THAWED
         coming = [
-            f"It stands still; no deadline runs until {until if _is_full(health) else _THAWED}."
+            f"It stands still; no deadline runs until {until if _is_full(health) else thawed}."
         ]
     if health.phase not in _FINAL:
         coming.append(_attempts(case))

@@ -80,8 +80,16 @@ def _why(data: Data) -> str:
 SENTENCES: Mapping[str, Callable[[Data], str]] = {
     # the cell
     "cell_created": lambda d: f"the cell was created by {clean(d.get('by', '?'), 80)}",
-    "cell_frozen": lambda _: "people froze the cell",
-    "cell_thawed": lambda _: "people thawed the cell",
+    "cell_frozen": lambda d: (
+        f"the cell froze by itself: it was idle for {_seconds(d, 'idle_for')}"
+        if d.get("reason") == "idle"
+        else "people froze the cell"
+    ),
+    "cell_thawed": lambda d: (
+        "mail arrived: the cell moves again"
+        if d.get("reason") == "mail"
+        else "people thawed the cell"
+    ),
     "cell_archived": lambda _: "the cell was archived",
     "cell_destroyed": lambda _: "the cell is being removed",
     "checkpoint_taken": lambda d: (

@@ -43,7 +43,12 @@ def status(*, json: Json = False, place: Place = HERE) -> int:
 def cell_lines(cell: CellView) -> list[str]:
     """Return a cell's heading and the table of its agents."""
     mission = cell.manifest.mission if cell.manifest else ""
-    head = [cell.uuid, *([cell.label] if cell.label != cell.uuid[:8] else []), cell.status, mission]
+    head = [
+        cell.uuid,
+        *([cell.label] if cell.label != cell.uuid[:8] else []),
+        cell.standing,
+        mission,
+    ]
     lines = ["", say.clean("  ".join(head), 160)]
     if cell.problem:
         lines.append(f"  {say.clean(cell.problem)}")
@@ -144,6 +149,7 @@ def cell_object(cell: CellView) -> dict[str, Any]:
         "uuid": cell.uuid,
         "name": manifest.name if manifest else None,
         "status": cell.status,
+        "asleep": cell.asleep,
         "mission": manifest.mission if manifest else None,
         "created_at": manifest.created_at if manifest else None,
         "created_by": manifest.created_by if manifest else None,

@@ -27,6 +27,8 @@ DECISIONS = 12
 """How many of the latest decisions are told."""
 CHATTER = ("heartbeat",)
 """Events that decide nothing."""
+CELLS = ("cell_frozen", "cell_thawed", "cell_restored", "cell_undone")
+"""Events of the whole cell that happen to each agent of it."""
 
 
 class Explained(NamedTuple):
@@ -91,7 +93,8 @@ def _decisions(pit: PitPaths, found: FoundAgent) -> list[Event]:
         (
             event
             for event in JournalTail(found.paths.events).read()
-            if event.agent == found.name and event.event not in CHATTER
+            if (event.agent == found.name and event.event not in CHATTER)
+            or (event.agent is None and event.event in CELLS)
         ),
         maxlen=DECISIONS,
     )

@@ -79,6 +79,8 @@ class Post:
         self._busy = False
         self._closed = False
         self._tallies: dict[tuple[str, Key, str], _Tally] = {}
+        self.heard: Callable[[str], None] = lambda _: None
+        """Told the cell of a member whom mail has reached."""
 
     def attend(self, cells: Iterable[str]) -> None:
         """Look into the outboxes of these cells, and from then on whenever one changes."""
@@ -217,6 +219,7 @@ class Post:
     def _report(self, key: Key, outcome: Outcome) -> None:
         if outcome.delivered:
             self._count("messages_delivered", key, "", "", outcome.delivered)
+            self.heard(key.partition("/")[0])
         for sort, why in outcome.refused:
             self._count("message_refused", key, sort, why)
         for sort, why in outcome.dead:

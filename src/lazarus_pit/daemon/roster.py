@@ -17,6 +17,7 @@ from lazarus_pit.cells.listing import odd_rules
 from lazarus_pit.cells.store import read_manifest
 from lazarus_pit.core.events import Dismissed, Enlisted, Fact, Told
 from lazarus_pit.core.model import CellStatus, Desired, Key, Role, Rules
+from lazarus_pit.daemon.sleepers import Sleepers
 from lazarus_pit.errors import LazarusError
 from lazarus_pit.formats.manifest import Manifest, Member
 from lazarus_pit.formats.names import is_cell_uuid
@@ -53,6 +54,8 @@ class Roster:
         self._rules = rules
         self._tell = tell
         self._unreadable: dict[str, Stamp] = {}
+        self.sleepers = Sleepers(tell)
+        """Cells that stand still because they were idle."""
         self.overfull: set[Key] = set()
         """Who keeps more on disk than is allowed, cells as ``<uuid>/``: they stand still."""
         self.unsettled: set[Key] = set()
@@ -87,6 +90,10 @@ class Roster:
             return []
         try:
             manifest = read_manifest(paths)
+            if known:
+                self.sleepers.wake(uuid, "people")
+            elif manifest.status is CellStatus.ACTIVE:
+                self.sleepers.find(paths, stamp)
             wanted = dict(self._wanted(manifest))
         except (LazarusError, OSError) as error:
             self._unreadable[uuid] = stamp
@@ -159,8 +166,10 @@ class Roster:
             )
 
     def _desired(self, manifest: Manifest, member: Member) -> Desired:
-        """What people want, unless the disk has no room for it."""
+        """What people want, unless the disk has no room for it or the cell sleeps."""
         wanted = _desired(manifest, member)
+        if manifest.uuid in self.sleepers and wanted is Desired.RUN:
+            return Desired.FREEZE
         cell, key = f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"
         full = {cell, key} & self.overfull or key in self.unsettled
         return Desired.FREEZE if full and wanted is Desired.RUN else wanted

@@ -37,6 +37,7 @@ from lazarus_pit.daemon.companions import Companions
 from lazarus_pit.daemon.disk import Disk
 from lazarus_pit.daemon.egress import Egress
 from lazarus_pit.daemon.exits import Exits
+from lazarus_pit.daemon.idling import Idling
 from lazarus_pit.daemon.launches import Launches, Servants
 from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.loop import OBSERVER, Loop
@@ -107,6 +108,10 @@ class Daemon:
         )
         self.loop = Loop(self.fleet, self.recorder, self.hands)
         self.post = Post(aio, self.roster, self.fleet.agents, self._tell)
+        self.idling = Idling(
+            self.roster, self.fleet.agents, self.exits.lives, launches.sights, self._judge
+        )
+        self.post.heard = self.idling.heard
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False
@@ -204,6 +209,7 @@ class Daemon:
         all(map(self.recorder.write_state, self._states_behind()))
         self._companions.close()
         self.preparing.close()
+        self.idling.close()
         self.saves.close()
         for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
             one.close()
@@ -334,6 +340,7 @@ class Daemon:
             self.bounds.sweep()
             self.disk.sweep()
             self.post.sweep()
+            self.idling.sweep()
             self.asking.sweep()
             self._refresh_some()
             self._turn_soon()

@@ -59,20 +59,22 @@ class Stillness:
             WorldError: one of them would not stand still; all move again.
         """
         self.began = True
-        self._lives = self.found()
+        alive = [life for life in self.found() if lives.is_alive(life)]
+        # Whoever stands still already shall do so afterwards: people, a limit or idleness want it.
+        self._lives = [life for life in alive if not lives.stands_still(life)]
         try:
             for life in self._lives:
-                if lives.is_alive(life):
-                    await asyncio.to_thread(lives.freeze, life)
+                await asyncio.to_thread(lives.freeze, life)
         except OSError as error:
             await self.thaw()
             raise WorldError(f"the cell does not stand still: {error}") from None
-        return tuple(pid for life in self._lives for pid in lives.members(life))
+        return tuple(pid for life in alive for pid in lives.members(life))
 
     async def thaw(self) -> None:
-        """Let them move again, unless people want the cell frozen."""
+        """Let them move again, unless the cell shall be frozen by now."""
         try:
-            if store.read_manifest(self._paths).status is CellStatus.FROZEN:
+            frozen = store.read_manifest(self._paths).status is CellStatus.FROZEN
+            if frozen or self._paths.asleep.exists():
                 return
         except (FormatError, StoreError) as error:
             log.warning("thawing a cell whose wishes cannot be read: %s", error)
@@ -85,7 +87,11 @@ class Stillness:
 
 def thaw_files(found: Iterable[Life]) -> tuple[str, ...]:
     """Return the files that a worker without a parent writes to, so that a thaw is guaranteed."""
-    return tuple(f"{life.cgroup}/cgroup.freeze" for life in found if life.cgroup)
+    return tuple(
+        f"{life.cgroup}/cgroup.freeze"
+        for life in found
+        if life.cgroup and not lives.stands_still(life)
+    )
 
 
 async def save(

@@ -98,6 +98,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """What every member gets beyond its walls; see ``formats.isolation``."""
     checkpoint_interval: float | None = None
     """Seconds between two checkpoints that the daemon takes by itself; without it, none."""
+    idle_freeze_after: float | None = None
+    """Seconds without progress or mail after which the cell freezes by itself; none: never."""
+    woken: int = 0
+    """How often people have asked for an end of such a sleep."""
     checkpoints_kept: dict[str, int] = {}
     """How many checkpoints stay: ``last``, ``hourly``, ``daily``; see ``checkpoint.retention``."""
     found: dict[str, Any] = {}
@@ -128,6 +132,8 @@ _CELL_FIELDS: Mapping[str, tuple[Any, str]] = {
     "limits": (dict[str, Any], "an object of whole numbers"),
     "isolation": (dict[str, Any], "an object"),
     "checkpoint_interval": (float | None, "a number of seconds or null"),
+    "idle_freeze_after": (float | None, "a number of seconds or null"),
+    "woken": (int, _COUNT),
     "checkpoints_kept": (dict[str, int], "an object of whole numbers: last, hourly, daily"),
 }
 _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {

@@ -169,6 +169,11 @@ def stopped(life: Life) -> bool | None:
     return all(state in procfs.STOPPED for state in states) if states else None
 
 
+def stands_still(life: Life) -> bool:
+    """Whether the life is frozen already, by whichever means there is here."""
+    return cgroup.is_frozen(life.cgroup) if life.cgroup else stopped(life) is True
+
+
 def clean(life: Life) -> bool:
     """Remove the leaf of a life that is gone; ``False`` if somebody is still in it."""
     return cgroup.remove_leaf(life.cgroup) if life.cgroup else True
