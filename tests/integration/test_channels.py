@@ -85,6 +85,16 @@ def test_skipped_it_stays_dead_and_people_are_called(tmp_path: Path, api: BotApi
         assert pool.all_lives() == []
 
 
+def test_a_pool_that_looks_only_once_asks_and_hears_too(tmp_path: Path, api: BotApi) -> None:
+    with FarPool(tmp_path, telegram=table(api)) as pool:
+        pool.add("timmy", "ask")
+        pool.once_until(api.texts)
+        api.say("revive timmy")
+        pool.once_until(pool.lives)
+        pool.once_until(said(api, "timmy is dead: approved by @ada 7"))
+        assert len(pool.lives()) == 1
+
+
 def test_the_daemon_asks_for_the_agents_of_its_cells(tmp_path: Path, api: BotApi) -> None:
     pit = Pit(tmp_path, revive_policy="ask")
     with pit.config.open("a") as file:

@@ -30,6 +30,8 @@ NET_SECONDS, DEAF_SECONDS = 60.0, 5.0
 """How often the records are looked at whatever was noticed; and where nothing can be noticed."""
 AT_ONCE = 10
 """Questions between two looks: what was answered is shown before all are asked."""
+SETTLE_SECONDS = 0.25
+"""However much happens, four looks a second; the first is at once."""
 LATER = 0.05
 """Seconds after a request's end at which it has ended by any clock."""
 ASKING, HEARING = "asking", "hearing"
@@ -108,6 +110,7 @@ class _Served:
         self._stirred = stirring.event()
         self._asking = asyncio.Lock()
         """Held until a question that is there is noted so: its answer may be as quick."""
+        self._looked = 0.0
         self._delays: dict[str, float] = {}
         self._said: dict[str, str | None] = {ASKING: None, HEARING: None}
 
@@ -121,6 +124,8 @@ class _Served:
 
     async def _ask(self, channel: Channel) -> None:
         while True:
+            await asyncio.sleep(max(0.0, self._looked + SETTLE_SECONDS - time.monotonic()))
+            self._looked = time.monotonic()
             self._stirred.clear()
             work = await self._desk.work()
             await self._do(channel, work)

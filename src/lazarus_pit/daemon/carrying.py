@@ -21,6 +21,8 @@ from lazarus_pit.formats.forge_settings import Gitea
 
 log = logging.getLogger(__name__)
 
+FLUSH_SECONDS, HEAR_SECONDS, LOOK_SECONDS = 10.0, 1.0, 0.05
+"""Who comes only once carries for so long at most, and hears for so long after that."""
 TURN_SECONDS = 2.0
 """How often who waits for a turn tries to take it."""
 
@@ -46,6 +48,25 @@ async def carrying(pit: PitPaths, channels: Channels, gitea: Gitea) -> AsyncIter
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+async def once(pit: PitPaths, channels: Channels, gitea: Gitea) -> None:
+    """Carry what there is to carry, and hear a little, as long as anybody waits for a word."""
+    if not (channels.configured or gitea.answers) or not pit.records.exists():
+        return
+    from lazarus_pit.channels.desk import Desk  # noqa: PLC0415 - slow to import
+
+    async with carrying(pit, channels, gitea) as names:
+        desks = [Desk(pit, name) for name in names]
+        clock = asyncio.get_running_loop().time
+        asked_at, end = clock(), clock() + FLUSH_SECONDS
+        while clock() < end:
+            works = [await desk.work() for desk in desks]
+            if any(work.ask or work.settle for work in works):
+                asked_at = clock()
+            elif clock() - asked_at > HEAR_SECONDS or all(work.wake is None for work in works):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def in_turn(pit: PitPaths, name: str, act: Callable[[], Awaitable[None]]) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lazarus_pit.cells import layout
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.far import Far
-from lazarus_pit.daemon.carrying import carrying
+from lazarus_pit.daemon.carrying import carrying, once
 from lazarus_pit.daemon.standing import take_lock
 from lazarus_pit.daemon.telling import tell_now, telling
 from lazarus_pit.errors import FormatError
@@ -92,8 +92,10 @@ def _warn_of_channels(config: PoolConfig) -> None:
 
 
 async def _once(config: PoolConfig, pit: PitPaths) -> int:
+    await once(pit, config.channels, config.gitea)  # What was said since the last time.
     pool = Pool(config, pit, os.environ)
     await pool.once()
+    await once(pit, config.channels, config.gitea)
     await tell_now(pit, config.gitea, config.notifications, "far")
     return 0 if pool.all_healthy else 1
 
