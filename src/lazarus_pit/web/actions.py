@@ -28,7 +28,8 @@ def on_cell(server: Server, request: Request) -> Response:
     if stale := _stale(request, version):
         return stale
     word = request.url.path.rpartition("/")[2]
-    return act(server, request, verbs.OF_CELLS[word], [word, paths.uuid], paths.uuid)
+    verb = verbs.OF_CELLS[word]
+    return act(server, request, verb, [*(verb.words or (word,)), paths.uuid], paths.uuid)
 
 
 def on_agent(server: Server, request: Request) -> Response:
@@ -70,10 +71,11 @@ def act(
     flags, given = verbs.flags_of(verb, body), verbs.given_of(verb, body)
     asked = Asked(request.scope.get("who", ""), key, (*words, *flags), given)
     argv = [*server.command, *asked.words, *server.where]
-    done = server.operations.do(asked, words[0], subject, argv)
+    secret = verb.tells_secrets
+    done, said = server.operations.do(asked, words[0], subject, argv, secret=secret)
     if done.code:
-        return as_json(Refusal(done.said, done.id), _REFUSED.get(done.code, 500))
-    said = done.said if done.code == 0 else "it goes on; ask for the operation"
+        return as_json(Refusal(said, done.id), _REFUSED.get(done.code, 500))
+    said = said if done.code == 0 else "it goes on; ask for the operation"
     where = {"Location": f"/api/v1/operations/{done.id}"}
     return as_json(Accepted(ok=True, done=done.code == 0, said=said, operation=done.id), 202, where)
 

@@ -33,8 +33,10 @@ class Asked(NamedTuple):
 class _Begun:
     """A command that was started, and what it has become."""
 
-    def __init__(self, asked: Asked, verb: str, subject: str) -> None:
+    def __init__(self, asked: Asked, verb: str, subject: str, *, secret: bool) -> None:
         self.asked = asked
+        self.said = ""
+        self._secret = secret
         self.ended = threading.Event()
         self.now = Operation(
             id=secrets.token_hex(8),
@@ -49,13 +51,14 @@ class _Begun:
 
     def run(self, argv: Sequence[str], given: bytes) -> None:
         done = verbs.run(argv, None, given)
+        self.said = done.said
         self.now = Operation(
             id=self.now.id,
             verb=self.now.verb,
             subject=self.now.subject,
             state="failed" if done.code else "done",
             code=done.code,
-            said=done.said,
+            said="told to whoever asked" if self._secret else done.said,
             began=self.now.began,
             ended=round(time.time(), 3),
         )
@@ -71,8 +74,12 @@ class Operations:
         self._all: OrderedDict[str, _Begun] = OrderedDict()
         self._keys: dict[tuple[str, str], str] = {}
 
-    def do(self, asked: Asked, verb: str, subject: str, argv: Sequence[str]) -> Operation:
+    def do(
+        self, asked: Asked, verb: str, subject: str, argv: Sequence[str], *, secret: bool
+    ) -> tuple[Operation, str]:
         """Run a command, unless this wish has been heard before, and wait a while for its end.
+
+        Returns the operation as everybody may see it, and what was said to whoever asked.
 
         Raises:
             RefusedError: the key was used for another wish.
@@ -80,12 +87,12 @@ class Operations:
         with self._lock:
             begun = self._known(asked)
             if begun is None:
-                begun = _Begun(asked, verb, subject)
+                begun = _Begun(asked, verb, subject, secret=secret)
                 self._remember(begun)
                 run = threading.Thread(target=begun.run, args=(argv, asked.given), daemon=True)
                 run.start()
         begun.ended.wait(verbs.PATIENCE)
-        return begun.now
+        return begun.now, begun.said
 
     def find(self, wanted: str) -> Operation | None:
         """Return an operation as it stands; ``None``: it is not known here."""

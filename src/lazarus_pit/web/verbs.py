@@ -29,23 +29,40 @@ class Verb(NamedTuple):
     what: str
     flags: tuple[str, ...] = ()
     fields: Mapping[str, str] = {}
-    """By the name in the body: the flag."""
+    """By the name in the body: the flag; an empty one stands for an argument without a flag."""
     needs: tuple[str, ...] = ()
     """Those that may not be left out."""
     given: str = ""
     """The field that the command reads from its standard input; it may be long."""
+    switches: Mapping[str, str] = {}
+    """Fields that are true or false: by the name in the body, the flag for true."""
+    words: tuple[str, ...] = ()
+    """The command's words, where they are not the verb's own."""
+    tells_secrets: bool = False
+    """Whether what the command says is for the asker alone."""
 
 
+_CHECKPOINT = {"checkpoint": "--checkpoint"}
 OF_AGENTS = {
     "revive": Verb("Give it a new life now.", ("--no-wait",)),
     "stop": Verb("Stop it; it stays stopped.", ("--no-wait",)),
     "start": Verb("Start it again.", ("--no-wait",)),
+    "kick": Verb("Take it out of its cell.", ("--no-wait",)),
 }
 OF_CELLS = {
     "freeze": Verb("Make the cell stand still.", ("--no-wait",)),
     "thaw": Verb("Let it move again.", ("--no-wait",)),
     "checkpoint": Verb("Save it.", fields={"note": "--note"}),
-    "restore": Verb("Bring a checkpoint back.", fields={"checkpoint": "--checkpoint"}),
+    "restore": Verb("Bring a checkpoint back.", fields=_CHECKPOINT),
+    "undo": Verb("Go back to a checkpoint by touching only what differs.", fields=_CHECKPOINT),
+    "archive": Verb("End the mission; the cell is kept.", words=("cell", "archive")),
+    "invite": Verb(
+        "Invite somebody, and give the token that lets it in, once.",
+        fields={"name": "", "role": "--role", "ttl": "--ttl"},
+        needs=("name",),
+        switches={"human": "--human"},
+        tells_secrets=True,
+    ),
     "fork": Verb("Make a new cell of it.", fields={"checkpoint": "--checkpoint", "name": "--name"}),
 }
 
@@ -70,23 +87,34 @@ class Outcome(NamedTuple):
 
 
 def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
-    """Return the flags for what was sent.
+    """Return the flags and arguments for what was sent.
 
     Raises:
-        FormatError: a field that this verb does not take or that is missing, or no short text.
+        FormatError: a field that this verb does not take or that is missing, or that cannot be.
     """
-    known = [*verb.fields, *([verb.given] if verb.given else [])]
+    known = [*verb.fields, *verb.switches, *([verb.given] if verb.given else [])]
     for name, value in body.items():
         if name not in known:
             expected = ", ".join(known) or "nothing"
             raise FormatError(f"body: found {one_line(name, 40)!r}, expected {expected}")
+        if name in verb.switches:
+            if not isinstance(value, bool):
+                raise FormatError(f"{name}: expected true or false")
+            continue
         most = LONGEST if name == verb.given else LONG
         if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
             raise FormatError(f"{name}: expected a text of 1 to {most} characters")
+        if verb.fields.get(name) == "" and value.startswith("-"):  # It would be read as a flag.
+            raise FormatError(f"{name}: expected a text that does not begin with -")
     for name in verb.needs:
         if name not in body:
             raise FormatError(f"{name}: missing")
-    flags = [f"{flag}={body[name]}" for name, flag in verb.fields.items() if name in body]
+    flags = [
+        f"{flag}={body[name]}" if flag else str(body[name])
+        for name, flag in verb.fields.items()
+        if name in body
+    ]
+    flags += [flag for name, flag in verb.switches.items() if body.get(name)]
     return [*verb.flags, *flags, *(["-"] if verb.given else [])]
 
 
@@ -95,10 +123,17 @@ def given_of(verb: Verb, body: Mapping[str, Any]) -> bytes:
     return str(body[verb.given]).encode("utf-8", "replace") if verb.given else b""
 
 
+_ARGUMENT = {"pattern": "^[^-\\u0000][^\\u0000]*$"}
+
+
 def schema_of(verb: Verb) -> dict[str, Any]:
     """Return the JSON schema of the body."""
     text = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
-    fields = {key: {**text, "maxLength": LONG} for key in verb.fields}
+    fields: dict[str, Any] = {
+        key: {**text, "maxLength": LONG, **({} if flag else _ARGUMENT)}
+        for key, flag in verb.fields.items()
+    }
+    fields |= {key: {"type": "boolean"} for key in verb.switches}
     if verb.given:
         fields[verb.given] = {**text, "maxLength": LONGEST}
     return {

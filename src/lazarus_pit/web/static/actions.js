@@ -36,6 +36,16 @@ const OF_AGENTS = {
       yes: 'Stop it',
     }),
   },
+  kick: {
+    text: 'Take out',
+    isForAll: true,
+    offered: (agent, inRow) => !inRow,
+    asks: (agent) => ({
+      title: `Take ${line(agent.name, 64)} out of its cell?`,
+      text: 'It is stopped and is no longer a member; its directories and its mail stay.',
+      yes: 'Take it out',
+    }),
+  },
 };
 
 const OF_CELLS = {
@@ -44,6 +54,15 @@ const OF_CELLS = {
   checkpoint: {
     text: 'Checkpoint',
     offered: (cell) => ['active', 'frozen'].includes(cell.status),
+  },
+  archive: {
+    text: 'Archive',
+    offered: (cell, onCard) => !onCard && ['active', 'frozen'].includes(cell.status),
+    asks: (cell) => ({
+      title: `Archive ${line(labelOf(cell), 64)}?`,
+      text: 'The mission ends: its agents are stopped, a last checkpoint is taken, the cell is kept.',
+      yes: 'End the mission',
+    }),
   },
 };
 
@@ -56,7 +75,8 @@ export function agentButtons({ inRow = false } = {}) {
   let now = {};
   return row(OF_AGENTS, {
     take: (cell, agent) => (now = { cell, agent }),
-    offers: (verb) => !INERT.includes(now.agent.state) && verb.offered(now.agent, inRow),
+    offers: (verb) =>
+      (verb.isForAll || !INERT.includes(now.agent.state)) && verb.offered(now.agent, inRow),
     names: () => line(now.agent.name, 64),
     press: async (word, verb) => {
       const { cell, agent } = now;
@@ -69,14 +89,20 @@ export function agentButtons({ inRow = false } = {}) {
   });
 }
 
-/** Return the buttons of a cell as `{node, update(cell)}`. */
-export function cellButtons() {
+/** Return the buttons of a cell as `{node, update(cell)}`; a card offers the usual ones. */
+export function cellButtons({ onCard = false } = {}) {
   let cell = null;
   return row(OF_CELLS, {
     take: (found) => (cell = found),
-    offers: (verb) => !cell.problem && verb.offered(cell),
+    offers: (verb) => !cell.problem && verb.offered(cell, onCard),
     names: () => line(labelOf(cell), 64),
-    press: (word) => act(place(cell.uuid), word, {}, line(labelOf(cell), 64)),
+    press: async (word, verb) => {
+      const { uuid, version } = cell;
+      const question = verb.asks?.(cell);
+      if (question && (await confirmed(question)) === null) return;
+      const about = question ? { version } : {};
+      await act(place(uuid), word, {}, line(labelOf(cell), 64), about);
+    },
   });
 }
 
@@ -128,7 +154,8 @@ export async function fork(cell, checkpoint) {
 }
 
 /**
- * Do something, say at the foot of the page what became of it, and return whether it was done.
+ * Do something, say at the foot of the page what became of it, and return the answer; `null` where
+ * it was refused.
  *
  * With a `version` it is refused where the cell or agent has changed meanwhile; `said` is said of
  * success in place of the command's own words.
@@ -140,10 +167,10 @@ export async function act(path, word, body, name, { version = null, said = null 
     const wish = { method: 'POST', body: JSON.stringify(body), headers };
     const done = await json(`${path}/${word}`, wish);
     notice(`${word} ${name}: ${line(said ?? (done.said || 'done'), 300)}`, 'good');
-    return true;
+    return done;
   } catch (error) {
     notice(`${word} ${name}: refused: ${line(error.message, 600)}`, 'bad');
-    return false;
+    return null;
   }
 }
 

@@ -6,6 +6,7 @@ import { json, mayAct, place } from './api.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { eventList } from './eventlist.js';
 import { changed, fleet, labelOf, now, put } from './fleet.js';
+import { inviteForm } from './invite.js';
 import { mailView } from './mail.js';
 import { facts, link } from './overview.js';
 import { timeline } from './timeline.js';
@@ -81,6 +82,7 @@ function heading() {
 function memberList() {
   const list = h('ul', { class: 'rows members' });
   const title = h('h3', { tabindex: '-1' });
+  const invite = inviteForm();
   let cell = null;
   let most = MOST_MEMBERS;
   const make = () => member(() => cell);
@@ -91,6 +93,7 @@ function memberList() {
   });
   const show = (found) => {
     cell = found;
+    invite.show(cell);
     const agents = [...cell.agents].sort(byNeed);
     showRows(agents.slice(0, most));
     say(title, many(agents.length, 'member'));
@@ -100,7 +103,8 @@ function memberList() {
   const again = () => cell && requestAnimationFrame(() => show(cell));
   list.addEventListener('pointerleave', again);
   list.addEventListener('focusout', again);
-  return { node: h('section', {}, title, list, more), show };
+  const head = h('div', { class: 'head' }, title, invite.opener);
+  return { node: h('section', {}, head, invite.node, list, more), show };
 }
 
 function member(cellOf) {

@@ -90,7 +90,7 @@ function mailForm() {
   const body = h('textarea', { name: 'body', rows: '4', maxlength: '16000', required: true });
   const node = h(
     'form',
-    { class: 'mailform', hidden: true },
+    { class: 'mailform', 'data-form': 'mail', hidden: true },
     h('label', {}, 'As ', as),
     h('label', {}, 'To ', to),
     h('label', { class: 'wide' }, 'Subject ', subject),
@@ -101,7 +101,7 @@ function mailForm() {
     node.hidden = !node.hidden;
     opener.setAttribute('aria-expanded', String(!node.hidden));
     if (!node.hidden) body.focus();
-  }, { hidden: true, 'aria-expanded': 'false' });
+  }, { hidden: true, 'aria-expanded': 'false', 'data-opens': 'mail' });
   node.addEventListener('submit', async (event) => {
     event.preventDefault();
     const said = { as: as.value, to: to.value, body: body.value };

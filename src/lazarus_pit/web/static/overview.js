@@ -187,7 +187,7 @@ function card(first) {
   const mission = h('p', { class: 'quiet mission' });
   const squares = h('div', { class: 'squares', role: 'img' });
   const showSquares = keyed(squares, (agent) => agent.name, square);
-  const buttons = cellButtons();
+  const buttons = cellButtons({ onCard: true });
   const uuid = h('code', { class: 'quiet' }, first.uuid.slice(0, 8));
   const head = h('div', { class: 'cardhead' }, glyph, h('h3', {}, name), words);
   const foot = h('div', { class: 'cardfoot' }, uuid, buttons.node);
