@@ -71,10 +71,10 @@ def test_a_life_is_told_on_the_last_of_many_pages(held: Held, tmp_path: Path) ->
     records = tmp_path / "records.db"
     with opened_records(records) as db:
         for action in (
-            Open(TITLE, "it died", "again", reopen=False),
+            Open("[pool] timmy:", TITLE, "it died", "again", reopen=False),
             Say("failed"),
             Close("back", close=True),
-            Open(TITLE, "it died", "again", reopen=True),
+            Open("[pool] timmy:", TITLE, "it died", "again", reopen=True),
         ):
             outbox.add(db, "q", "pool/timmy", incidents.to_object(action))
 

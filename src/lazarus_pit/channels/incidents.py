@@ -59,11 +59,15 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For how long it had been silent when it was condemned."""
     word: str = ""
     """Who had it revived."""
+    held: bool = False
+    """It is not dead: it stands still since it has run away."""
 
 
 class Open(Struct, frozen=True, tag="open"):
     """See that there is an open issue."""
 
+    prefix: str
+    """By which one that bears no mark of ours is found."""
     title: str
     body: str
     again: str
@@ -163,20 +167,34 @@ def _escalated(incident: Incident, event: Event, scene: Scene, settings: Setting
 
 def _trouble(incident: Incident, event: Event, scene: Scene, settings: Settings, said: str) -> Step:
     """A death, with no issue open for it or with one."""
-    known = replace(incident, deaths=incident.deaths + 1, word="", silent=0.0)
-    if incident.open:
-        return _repeated(known, f"{said} {_times(known)}")
-    if not settings.open_on_death:
-        return replace(known, deaths=0), []
-    now = from_rfc3339(event.ts)
-    reopen = incident.closed > 0.0 and now - incident.closed <= settings.reopen_within
-    if not reopen:
-        known = replace(known, deaths=1, repeats=0)
     dead_for = _number(event.data.get("dead_for")) or incident.silent
-    known, told = _repeated(replace(known, open=True), f"{said} {_times(known)}")
-    again = told[0].text if told and isinstance(told[0], Say) else ""
+    known = replace(incident, deaths=incident.deaths + 1, word="", silent=0.0, held=False)
+    if not incident.open and not _goes_on(incident, event, settings):
+        known = replace(known, deaths=1)
+    said = f"{said} Death number {known.deaths} in this issue." if known.deaths > 1 else said
     title = title_of(known.agent, dead_for)
-    return known, [Open(title, _page(known, event, scene, said, dead_for), again, reopen)]
+    return _opened(known, event, settings, said, title, _page(known, event, scene, said, dead_for))
+
+
+def _opened(  # noqa: PLR0913, PLR0917 - an issue is these facts
+    incident: Incident, event: Event, settings: Settings, said: str, title: str, page: str
+) -> Step:
+    """Say it in the issue that is open, or see that there is one."""
+    if incident.open:
+        return _repeated(incident, said)
+    if not settings.open_on_death:
+        return replace(incident, deaths=0), []
+    reopen = _goes_on(incident, event, settings)
+    known = replace(incident, open=True, repeats=incident.repeats if reopen else 0)
+    known, told = _repeated(known, said)
+    again = "".join(one.text for one in told if isinstance(one, Say))
+    return known, [Open(prefix_of(known.agent), title, page, again, reopen)]
+
+
+def _goes_on(incident: Incident, event: Event, settings: Settings) -> bool:
+    """Whether this is so soon after the last recovery that it belongs to the same issue."""
+    since = from_rfc3339(event.ts) - incident.closed
+    return incident.closed > 0.0 and since <= settings.reopen_within
 
 
 def _failed(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:
@@ -190,12 +208,19 @@ def _condemned(incident: Incident, event: Event, _scene: Scene, _settings: Setti
     return replace(incident, silent=_number(age)), []
 
 
-def _asked(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+def _asked(incident: Incident, event: Event, scene: Scene, settings: Settings) -> Step:
+    why = event.data.get("why")
+    lists = "" if settings.asks_there else " `lazarus approvals` lists the request."
+    if why:  # It runs away, and was made to stand still.
+        known = replace(incident, held=not incident.open)
+        said = f"**It stands still** until a person says whether it may go on: {code(why)}.{lists}"
+        title = f"{prefix_of(known.agent)} agent held ({one_line(str(why), 60)})"
+        return _opened(known, event, settings, said, title, _page(known, event, scene, said, None))
     if not incident.open or settings.asks_there:
         return incident, []
     seconds = int(_number(event.data.get("expires_in")))
-    said = f"**May it be revived?** A word is waited for until {seconds} s after this."
-    return _repeated(incident, f"{said} `lazarus approvals` lists it.")
+    said = f"**May it be revived?** A word is waited for until {seconds} s after this.{lists}"
+    return _repeated(incident, said)
 
 
 def _answered(incident: Incident, event: Event, _scene: Scene, _settings: Settings) -> Step:
@@ -219,6 +244,12 @@ def _recovered(incident: Incident, event: Event, _scene: Scene, settings: Settin
     dead_for = event.data.get("dead_for", event.data.get("took"))
     after = "" if dead_for is None else f" after {int(_number(dead_for))} s"
     return _closed(incident, event, f"{how}{after}", settings)
+
+
+def _released(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    if not incident.held:
+        return incident, []
+    return _closed(incident, event, f"it goes on{incident.word}", settings)
 
 
 def _ended(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
@@ -247,12 +278,15 @@ _RULES: Mapping[str, Callable[[Incident, Event, Scene, Settings], Step]] = {
     "agent_revived": _recovered,
     "agent_ready": _recovered,
     "gateway_recovered": _recovered,
+    "agent_released": _released,
     "agent_stopped": _ended,
     "agent_exited": _ended,
     "agent_left": _ended,
 }
 EVENTS = frozenset(_RULES)
 """The events that matter to an incident."""
+OPENING = frozenset(("agent_died", "agent_escalated", "approval_requested"))
+"""Those of a cell's agent that may open one."""
 
 
 # ------------------------------------------------------------ words
@@ -272,14 +306,11 @@ def _closed(incident: Incident, event: Event, how: str, settings: Settings) -> S
     if not incident.open:
         return replace(incident, silent=0.0, word=""), []
     over = replace(incident, open=False, closed=from_rfc3339(event.ts), word="", silent=0.0)
+    over = replace(over, held=False)
     said = f"**Over**: {how}. {_moment(event)}"
     close = settings.close_on_revive
     # An issue that stays open is the one that the next death goes on in.
     return over, [Close(said, close)]
-
-
-def _times(incident: Incident) -> str:
-    return f"Death number {incident.deaths} in this issue." if incident.deaths > 1 else ""
 
 
 def _why(event: Event) -> str:
@@ -291,7 +322,7 @@ def _moment(event: Event) -> str:
     return to_rfc3339(from_rfc3339(event.ts))
 
 
-def _page(incident: Incident, event: Event, scene: Scene, said: str, dead_for: float) -> str:
+def _page(incident: Incident, event: Event, scene: Scene, said: str, dead_for: float | None) -> str:
     """Return the first text of an issue (contract 5.1)."""
     probes = event.data.get("probes")
     age = event.data.get("heartbeat_age", scene.heartbeat_age)
@@ -299,7 +330,7 @@ def _page(incident: Incident, event: Event, scene: Scene, said: str, dead_for: f
         "Agent": code(incident.agent),
         "Mission": code(event.data.get("mission") or scene.mission or "none"),
         "Cell": code(scene.cell) if scene.cell else "",
-        "Dead for": f"{int(dead_for)} s",
+        "Dead for": "" if dead_for is None else f"{int(dead_for)} s",
         **{f"Probe {code(name, 40)}": code(found) for name, found in _items(probes)},
         "Reason": code(event.data["reason"]) if event.data.get("reason") else "",
         "Exit": code(event.data["exit"]) if event.data.get("exit") else "",

@@ -134,9 +134,8 @@ class Outbox:
                     return issue
         if self._open is None:
             self._open = await self._forge.issues()
-        prefix = action.title.rpartition(" agent dead")[0]
         marked = [one for one in self._open if f"{_marker(post)} " in _first_line(one.text)]
-        named = [one for one in self._open if one.title.startswith(prefix)]
+        named = [one for one in self._open if one.title.startswith(action.prefix)]
         # One that bears another agent's marker is about a namesake in another cell.
         unmarked = [one for one in named if not _first_line(one.text).startswith(SIGN)]
         found = marked or unmarked

@@ -7,7 +7,6 @@ event is heard once. What is to be said stays there until it was delivered.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import time
@@ -76,6 +75,7 @@ class Teller:
         try:
             while True:
                 try:
+                    self._watch()  # Before we read: what comes after that rings.
                     await asyncio.to_thread(self.take_in)
                     if time.monotonic() >= retry:
                         retry = time.monotonic() + await self.send()
@@ -86,16 +86,18 @@ class Teller:
             if self._noticing is not None:
                 self._noticing.close()
 
+    def _watch(self) -> None:
+        if self._noticing is not None:
+            self._noticing.watch(places_of(self._pit, cells=self._part == "cells"))
+
     async def _rest(self, retry: float) -> None:
         wait = SWEEP_SECONDS
         if retry > time.monotonic():
             wait = min(wait, retry - time.monotonic())
         if self._noticing is None:
-            await asyncio.sleep(min(wait, SWEEP_SECONDS))
-            return
-        with contextlib.suppress(StoreError):
-            self._noticing.watch(places_of(self._pit, cells=self._part == "cells"))
-        await self._noticing.wait(wait)
+            await asyncio.sleep(wait)
+        else:
+            await self._noticing.wait(wait)
 
     async def send(self) -> Seconds:
         """Deliver what there is; return how long to wait where the forge is down, else 0.
@@ -166,7 +168,7 @@ class Teller:
 
     def _scene(self, place: str, event: Event) -> Scene:
         """Return what stands beside a death; what cannot be read is left out."""
-        if place == PIT or event.event not in ("agent_died", "agent_escalated") or not event.agent:
+        if place == PIT or event.event not in incidents.OPENING or not event.agent:
             return Scene()
         paths = self._pit.cell(place)
         try:

@@ -106,6 +106,19 @@ def test_an_escalation_without_a_death_opens_an_issue_too() -> None:
     assert "`lazarus revive timmy`" in said[0].text
 
 
+def test_one_that_runs_away_has_an_issue_until_it_may_go_on() -> None:
+    held = ("approval_requested", {"hold": 1, "why": "budget_turns", "expires_in": 600.0})
+    granted = ("approval_granted", {"by": "ada", "via": "web", "hold": 1})
+    opened, _, closed = told(held, granted, ("agent_released", {"source": "approved"}))
+    assert isinstance(opened[0], Open)
+    assert opened[0].title == "[pool] timmy: agent held (budget_turns)"
+    assert opened[0].title.startswith(opened[0].prefix)
+    assert isinstance(closed[0], Close)
+    assert "it goes on, with leave of `ada`" in closed[0].text
+    # One that is dead is not alive again because some other wait of it is over.
+    assert told(DIED, ("agent_released", {"source": "time"}))[1] == []
+
+
 def test_who_approved_it_is_said_when_it_is_back() -> None:
     granted = ("approval_granted", {"by": "ada", "via": "telegram"})
     actions = told(DIED, granted, BACK)

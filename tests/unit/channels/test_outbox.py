@@ -18,8 +18,8 @@ from lazarus_pit.records import outbox
 from lazarus_pit.records.database import opened_records
 
 TITLE = "[pool] timmy: agent dead (312s)"
-DIED = Open(TITLE, "it died", "again", reopen=False)
-AGAIN = Open(TITLE, "it died", "again", reopen=True)
+DIED = Open("[pool] timmy:", TITLE, "it died", "again", reopen=False)
+AGAIN = Open("[pool] timmy:", TITLE, "it died", "again", reopen=True)
 LIFE: list[Action] = [DIED, Say("failed"), Close("back", close=True), AGAIN, Close("b", close=True)]
 SHORT: list[Action] = [DIED, Close("back", close=True), AGAIN]
 """Each sort of request: find, mark, open, say, close, open again."""
