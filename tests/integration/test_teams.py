@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.pit import Pit
 from integration.typing_it import Typist
 from lazarus_pit.cells import store
+from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.core.model import Role
 
 BEATS = "lazarus beat; while :; do lazarus beat; sleep 0.2; done"
 
@@ -75,3 +78,48 @@ def test_what_cannot_be_is_said(pit: Pit) -> None:
     assert lazarus("invitations", "--revoke", given["id"][:6]).code == 0
     assert "was revoked" in lazarus.fails(1, "join", given["token"], "--", "true")
     assert lazarus("invitations", "--all", "--json").json()[0]["state"] == "revoked"
+
+
+LEADING = (
+    "lazarus beat; {ask}; while :; do lazarus beat; lazarus mail inbox > answers; sleep 0.2; done"
+)
+
+
+def mails(cell: CellPaths, name: str) -> list[dict[str, Any]]:
+    files = sorted(path for path in cell.inbox(name).iterdir() if path.name[0] != ".")
+    return [json.loads(path.read_bytes()) for path in files]
+
+
+def test_a_coordinator_behind_its_walls_leads_and_nobody_else_does(pit: Pit) -> None:
+    cell = pit.cell(name="pond")
+    pit.spawn(cell, "worker", "/bin/sh", "-c", BEATS)
+    ask = (
+        "lazarus mail send --to pit --subject 'revive worker'; "
+        "lazarus mail send --to pit --subject 'checkpoint half way'; "
+        "lazarus mail send --to worker --order --subject assigned"
+    )
+    for name, role in (("lead", Role.COORDINATOR), ("obs", Role.OBSERVER)):
+        argv = ("/bin/sh", "-c", LEADING.format(ask=ask.replace(" half way", f" by {name}")))
+        pit.spawn(cell, name, *argv, role=role)
+    pit.start()
+    pit.wait_event(cell, "revive_requested", "worker")
+    pit.wait_event(cell, "agent_started", "worker", count=2)
+    note = pit.wait_event(cell, "checkpoint_taken").data["note"]
+    assert note == "asked for by lead: by lead"
+    told = pit.wait(lambda: len(mails(cell, "lead")) == 2 and mails(cell, "lead"), "two answers")
+    assert {mail["body"].partition(" ")[0] for mail in told} == {"worker", "checkpoint"}
+    refused = pit.wait(lambda: len(mails(cell, "obs")) == 3 and mails(cell, "obs"), "bounces")
+    assert {mail["kind"] for mail in refused} == {"bounce"}
+    assert sum("only coordinators" in mail["body"] for mail in refused) == 2
+    assert [(mail["from"], mail["kind"]) for mail in mails(cell, "worker")] == [("lead", "order")]
+    assert len(pit.events(cell, "revive_requested")) == 1
+
+
+def test_an_agent_leaves_and_is_not_revived(pit: Pit) -> None:
+    cell = pit.cell()
+    ask = LEADING.format(ask="lazarus mail send --to pit --subject leave")
+    pit.spawn(cell, "guest", "/bin/sh", "-c", ask)
+    pit.start()
+    pit.wait_event(cell, "agent_left", "guest")
+    pit.wait_event(cell, "agent_stopped", "guest")
+    assert store.read_manifest(cell).agents == ()

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import PREPARE_AGAIN, Agent, wake
+from lazarus_pit.core.budget import Curb, Tab
 from lazarus_pit.core.events import (
     Admitted,
     Adopted,
@@ -18,12 +19,15 @@ from lazarus_pit.core.events import (
     Fact,
     Frozen,
     Looked,
+    Mailed,
     Prepared,
     Progressed,
     Spawned,
     SpawnFailed,
+    Spent,
     Thawed,
     Tick,
+    ToolUsed,
 )
 from lazarus_pit.core.lifecycle import STEPS, step
 from lazarus_pit.core.model import (
@@ -43,7 +47,8 @@ from lazarus_pit.core.model import (
 
 NOW = 1000.0
 LIFE = Life(boot_id="boot", pid=7, start_time=1)
-RULES = Rules(stall_after=300.0)
+RULES = Rules(stall_after=300.0, budget_turns=9, wake_on_mail=True)
+TAB = Tab(life_turns=9)
 HOLD = Hold(kind=HoldKind.QUOTA_WAIT, until=NOW + 60)
 BASE = Agent(
     key="cell/agent",
@@ -89,6 +94,11 @@ AGENTS: dict[str, Agent] = {
         Phase.RUNNING, life=LIFE, frozen_at=NOW - 5, vitals=health.fresh(NOW - 500)
     ),
     "held": _in(Phase.HELD, life=LIFE, hold=HOLD),
+    "curbed": _in(Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=Curb(number=2), curbs=2, tab=TAB),
+    "curbed, gone": _in(Phase.HELD, curb=Curb(number=2), curbs=2, tab=TAB),
+    "curbed, time up": _in(
+        Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=Curb(number=2), curbs=2, tab=TAB, due=NOW
+    ),
     "held, gone": _in(Phase.HELD, hold=HOLD),
     "held, time up": _in(Phase.HELD, life=LIFE, hold=replace(HOLD, until=NOW)),
     "fencing (hung)": _in(Phase.FENCING, life=LIFE),
@@ -133,6 +143,11 @@ FACTS: dict[str, Fact] = {
     "beat": Beat(generation=3, cycle=1),
     "beat, unsigned": Beat(cycle=1),
     "beat, held": Beat(generation=3, hold=HOLD),
+    "spent": Spent(generation=3, turns=8),
+    "spent, over": Spent(generation=3, turns=9, tokens=100),
+    "tool used": ToolUsed(generation=3, repeats=19),
+    "tool used, a loop": ToolUsed(generation=3, repeats=20),
+    "mailed": Mailed(),
     "progressed": Progressed(generation=3, source="output"),
     "looked, alive": Looked(generation=3, look=Look(output_age=1.0, computing=True)),
     "looked, silent": Looked(generation=3, look=Look(output_age=600.0, computing=False)),
@@ -145,6 +160,9 @@ FACTS: dict[str, Fact] = {
     "thawed": Thawed(generation=3),
     "decided yes": Decided(generation=3, approved=True, by="ann"),
     "decided no": Decided(generation=3, approved=False, by="ann"),
+    "decided yes, curb": Decided(generation=3, approved=True, by="ann", hold=2),
+    "decided no, curb": Decided(generation=3, approved=False, by="ann", hold=2),
+    "decided yes, older curb": Decided(generation=3, approved=True, by="ann", hold=1),
     "decided yes, older": Decided(generation=2, approved=True, by="ann"),
     "exited 1, older": Exited(generation=2, exit=Exit(code=1)),
     "beat, older": Beat(generation=2, cycle=1),

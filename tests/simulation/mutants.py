@@ -242,7 +242,7 @@ MUTANTS = [
     Mutant(
         "an expired approval spawns",
         "core/lifecycle.py",
-        "    if agent.phase is not Phase.AWAITING or now >= agent.due:\n",
+        "    if agent.phase is not Phase.AWAITING or now >= agent.due or fact.hold:\n",
         "    if agent.phase not in (Phase.AWAITING, Phase.ESCALATED):\n",
     ),
     Mutant(

@@ -21,7 +21,7 @@ from lazarus_pit.formats.manifest import Kind, Manifest, Member, openings_of
 from lazarus_pit.formats.state import Health, State
 
 RETURNING = (Phase.BACKOFF, Phase.STARTING, Phase.FENCING)
-WANTED = ("new", "wanted", "stop", "")
+WANTED = ("new", "wanted", "stop", "mail", "")
 """Reasons for such a phase that follow no death."""
 
 

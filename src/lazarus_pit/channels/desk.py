@@ -200,6 +200,8 @@ class _Names:
             probes={str(k): str(v) for k, v in probes.items()} if isinstance(probes, dict) else {},
             expires=one.expires,
             answer_to=reply.name_for(mine, others),
+            why=str(facts.get("why") or ""),
+            held=_number(facts.get("held")),
         )
 
     def _cell(self, place: str) -> tuple[str, str]:

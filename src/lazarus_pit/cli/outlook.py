@@ -10,6 +10,7 @@ from lazarus_pit.cli.say import clean, span
 from lazarus_pit.cli.sentences import ESCALATIONS, NEEDS
 from lazarus_pit.core.model import Desired, Liveness, OnRevive, Phase, RevivePolicy, Rules
 from lazarus_pit.formats.limits import NO_ROOM
+from lazarus_pit.formats.question import CURBS
 from lazarus_pit.formats.state import Health
 
 
@@ -151,7 +152,8 @@ def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool)
     at = health.readings.get("next_decision")
     if not up:
         coming = ["Nothing, until `lazarus up`: the daemon is down.", *coming]
-    commands = tuple(command.format(label) for command in _COMMANDS.get(health.phase, ()))
+    known = _CURBED if health.reason in CURBS else _COMMANDS.get(health.phase, ())
+    commands = tuple(command.format(label) for command in known)
     return Outlook(tuple(coming), at if isinstance(at, int | float) else None, commands)
 
 
@@ -225,6 +227,9 @@ def _running(case: Case) -> tuple[str, ...]:
 def _held(case: Case) -> tuple[str, ...]:
     kind = case.health.reason.replace("_", " ")
     until = case.health.readings.get("hold_until")
+    if case.health.reason in CURBS:
+        ends = f"unanswered, it is ended {case.until('due')}"
+        return (f"It stands still and people are asked whether it may go on; {ends}.",)
     if isinstance(until, int | float):
         return (f"It waits ({kind}) and is tried again {case.until('hold_until')}.",)
     return (f"It waits ({kind}) until it beats without a hold; nothing counts against it.",)
@@ -280,6 +285,12 @@ _DENY = "lazarus deny {}   it stays dead"
 _REVIVE = "lazarus revive {}   a new life now, attempts and holds cleared"
 _STOP = "lazarus stop {}   ended, and it stays stopped"
 _START = "lazarus start {}   a new life"
+_CURBED = (
+    "lazarus approve {}   it goes on where it was, with as much again",
+    "lazarus deny {}   it is ended, and left to people",
+    _REVIVE,
+    _STOP,
+)
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((Phase.BACKOFF, Phase.STARTING, Phase.RUNNING, Phase.HELD), (_REVIVE, _STOP)),
     Phase.FENCING: (_STOP,),

@@ -7,6 +7,7 @@ from typing import Any
 
 from lazarus_pit.cli.say import clean, span
 from lazarus_pit.formats.journal import Event
+from lazarus_pit.formats.question import CURBS
 
 Data = Mapping[str, Any]
 
@@ -42,6 +43,7 @@ ESCALATIONS: Mapping[str, str] = {
 NEEDS: Mapping[str, str] = {
     "auth_hold": "it needs a login",
     "needs_input": "it needs an answer",
+    **{why: f"{said}: approve or deny" for why, said in CURBS.items()},
 }
 
 LOSSES: Mapping[str, str] = {
@@ -162,7 +164,11 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "agent_stalled": lambda d: f"gets nothing done: {_silence(d)}",
     "agent_recovered": lambda d: f"is well again (was {clean(d.get('after', '?'), 40)})",
     # waits
-    "agent_held": lambda d: f"waits: {clean(d.get('hold', '?'), 40)}",
+    "agent_held": lambda d: (
+        f"stands still: {CURBS[d['hold']]}"
+        if d.get("hold") in CURBS
+        else f"waits: {clean(d.get('hold', '?'), 40)}"
+    ),
     "agent_left_waiting": lambda d: (
         f"ended while it waited ({clean(d.get('hold', '?'), 40)}); that is no death"
     ),
@@ -170,10 +176,17 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "agent_frozen": lambda _: "stands still",
     "agent_thawed": lambda _: "moves again",
     "approval_requested": lambda d: (
-        f"people are asked whether to revive it (within {_seconds(d, 'expires_in')})"
+        f"people are asked whether {'it may go on' if d.get('hold') else 'to revive it'} "
+        f"(within {_seconds(d, 'expires_in')})"
     ),
-    "approval_granted": lambda d: f"{clean(d.get('by') or 'a person', 80)} approved the revive",
-    "approval_denied": lambda d: f"{clean(d.get('by') or 'a person', 80)} declined the revive",
+    "approval_granted": lambda d: (
+        f"{clean(d.get('by') or 'a person', 80)} "
+        f"{'let it go on' if d.get('hold') else 'approved the revive'}"
+    ),
+    "approval_denied": lambda d: (
+        f"{clean(d.get('by') or 'a person', 80)} "
+        f"{'had it ended' if d.get('hold') else 'declined the revive'}"
+    ),
     "approval_expired": lambda _: "nobody answered in time",
     # limits
     "limit_reached": lambda d: (

@@ -10,6 +10,7 @@ from lazarus_pit.cells.view import AgentView, CellView, see_cells
 from lazarus_pit.cli import gateways, say
 from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
+from lazarus_pit.cli.sentences import NEEDS
 from lazarus_pit.core.model import Phase
 from lazarus_pit.formats.isolation import words
 from lazarus_pit.formats.limits import NO_ROOM
@@ -17,7 +18,7 @@ from lazarus_pit.formats.limits import NO_ROOM
 HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "MAIL", "SAYS")
 REASONED = (Phase.ESCALATED, Phase.HELD)
 """States that say little without their reason."""
-NEEDS_A_PERSON = ("escalated", "awaiting", "held: auth_hold", "held: needs_input")
+NEEDS_A_PERSON = ("escalated", "awaiting", *(f"held: {why}" for why in NEEDS))
 """What the table shows of an agent that goes on only when somebody acts."""
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from lazarus_pit.core import health
+from lazarus_pit.core import budget, health
+from lazarus_pit.core.budget import Curb, Tab
 from lazarus_pit.core.events import (
     Ask,
     Freeze,
@@ -73,7 +74,7 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     due: Instant = 0.0
     """BACKOFF: when the next start may happen. AWAITING: when the request expires. FENCING: when
-    people were told that it does not die."""
+    people were told that it does not die. HELD and curbed: when the request expires."""
     queued: bool = False
     """BACKOFF: the start is due and waits for its turn in the fleet."""
     free: bool = True
@@ -90,6 +91,13 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     begin: OnRevive = OnRevive.RESUME
     """STARTING: what is still to be done before the process may begin; ``resume`` is nothing."""
     hold: Hold | None = None
+    curb: Curb | None = None
+    """HELD: on the pit's order, and people are asked whether it may go on."""
+    curbs: int = 0
+    """How often it was curbed."""
+    tab: Tab = Tab()
+    mailed: bool = False
+    """Mail has come for this life."""
     saving: bool = False
     """FENCING: the cell is being saved; only then is the life ended."""
     forced: bool = False
@@ -119,6 +127,12 @@ def may_live(agent: Agent) -> bool:
     return agent.phase in LIVING or (agent.phase is Phase.HELD and agent.life is not None)
 
 
+def uptime(agent: Agent, now: Instant) -> Seconds:
+    """Return how long this life has lasted, up to where it was held or made to stand still."""
+    held = agent.since if agent.phase is Phase.HELD else now
+    return max(0.0, min(agent.frozen_at or held, held) - agent.started)
+
+
 def is_void(order: Order, agent: Agent) -> bool:
     """Whether a start was overtaken, in the same turn, by what people want."""
     if not isinstance(order, Spawn | Prepare):
@@ -146,11 +160,13 @@ def owed(agent: Agent) -> list[Order]:
             resumes = agent.begin is OnRevive.RESUME
             orders.append(Spawn(**at) if resumes else Prepare(**at, how=agent.begin))
         case Phase.FENCING:
-            if agent.frozen_at or agent.thawing:
+            if (agent.frozen_at or agent.thawing) and not agent.saving:
                 orders.append(Thaw(**at))
             orders.append(SaveCell(**at) if agent.saving else Kill(**at, force=agent.forced))
         case Phase.AWAITING:
             orders.append(Ask(**at, expires=agent.due))
+        case Phase.HELD if agent.curb is not None:
+            orders += [*_owed_freeze(agent, at), Ask(**at, expires=agent.due)]
         case Phase.BACKOFF if agent.queued:
             orders.append(RequestStart(**at))
         case _:
@@ -170,6 +186,8 @@ def _owed_freeze(agent: Agent, at: dict[str, Any]) -> list[Order]:
 
 def wake(agent: Agent) -> Instant:
     """When time alone will next matter to this agent. Every wait has an end here."""
+    if agent.curb is not None:
+        return agent.due
     if agent.frozen_at and agent.phase is not Phase.FENCING:
         return NEVER
     match agent.phase:
@@ -219,7 +237,8 @@ def has_fresh_look(agent: Agent, deadline: Instant) -> bool:
 
 def _wake_running(agent: Agent) -> Instant:
     rules, vitals = agent.rules, agent.vitals
-    instants = [_look_or(agent, health.silent_at(vitals, rules))]
+    spent = budget.minutes_up(agent.tab, rules, agent.started)
+    instants = [_look_or(agent, health.silent_at(vitals, rules)), spent]
     if agent.warned is Finding.FINE:
         instants.append(health.stale_at(vitals, rules))
     if agent.warned is not Finding.STALLED or rules.on_stall is OnStall.REVIVE:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import restart
+from lazarus_pit.core import budget, curb, restart
 from lazarus_pit.core.agent import PEOPLES, Agent
+from lazarus_pit.core.agent import uptime as active
 from lazarus_pit.core.events import Exited
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import (
@@ -22,6 +23,9 @@ from lazarus_pit.core.model import (
 )
 from lazarus_pit.core.moves import Step, arrive, enter, escalate, schedule, tell
 
+ANSWERS = ("denied", "approval_expired")
+"""Why a curbed life is ended."""
+
 
 def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     """Nothing is left of this life; decide what follows."""
@@ -35,6 +39,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
         last_exit=fact.exit,
         died=now,
         status="",
+        tab=budget.closed(agent.tab, active(agent, now)),
         warned=Finding.FINE,
     )
     if agent.desired is Desired.STOP:
@@ -43,11 +48,17 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     if agent.phase is Phase.FENCING and agent.reason in PEOPLES:
         line = tell(gone, "agent_stopped", exit=str(fact.exit), uptime=round(uptime, 3))
         return arrive(schedule(gone, agent.reason, now, now, free=True), line)
+    if agent.phase is Phase.FENCING and agent.reason in ANSWERS:
+        return escalate(gone, agent.reason, now)
+    if agent.curb is not None:
+        return curb.bury(gone, fact.exit, now)
     if agent.phase is Phase.HELD and agent.hold is not None:
         return _bury_held(gone, agent.hold, now)
     natural = agent.phase in (Phase.STARTING, Phase.RUNNING)
     if natural and not restart.is_death(fact.exit, agent.rules):
         line = tell(gone, "agent_exited", exit=str(fact.exit), uptime=round(uptime, 3))
+        if agent.mailed and agent.rules.wake_on_mail:
+            return arrive(schedule(gone, "mail", now, now, free=True), line)
         return arrive(enter(gone, Phase.EXITED, "finished", now, verdict=Verdict.UNKNOWN), line)
     return _after_death(gone, fact, uptime, now)
 

@@ -108,6 +108,25 @@ class Beat(Fact, frozen=True, kw_only=True):
     """How much longer the announced long step may take."""
 
 
+class Spent(Fact, frozen=True, kw_only=True):
+    """What this life has spent so far, as it says; ``None`` is what it did not say."""
+
+    generation: int
+    turns: int | None = None
+    tokens: int | None = None
+
+
+class ToolUsed(Fact, frozen=True, kw_only=True):
+    """The life has called a tool; ``repeats`` calls in a row, this one among them, were alike."""
+
+    generation: int
+    repeats: int
+
+
+class Mailed(Fact, frozen=True, kw_only=True):
+    """Mail has come for this agent."""
+
+
 class Progressed(Fact, frozen=True, kw_only=True):
     """The agent got something done; ``source`` says how we know."""
 
@@ -150,6 +169,8 @@ class Decided(Fact, frozen=True, kw_only=True):
     approved: bool
     by: str = ""
     via: str = ""
+    hold: int = 0
+    """Which curb was asked about; 0: a death."""
 
 
 class Tick(Fact, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import Agent, is_judged, is_restoring, may_live, owed, wake
+from lazarus_pit.core.budget import CURB_LONGEST
 from lazarus_pit.core.events import (
     Admitted,
     Dismissed,
@@ -57,6 +58,7 @@ def is_durable(before: Agent, after: Agent) -> bool:
         or before.saving is not after.saving
         or before.request != after.request
         or before.desired is not after.desired
+        or before.curb is not after.curb
         or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
         or before.frozen_at != after.frozen_at
         or before.thawing is not after.thawing
@@ -346,13 +348,14 @@ def restamp(agent: Agent, now: Instant, *, same_boot: bool) -> Agent:
     hold = agent.hold
     if hold is not None and hold.until < NEVER:
         hold = replace(hold, until=now + agent.rules.quota_retry)
+    due = now if agent.phase is Phase.BACKOFF else now + agent.rules.approval_timeout
     return replace(
         agent,
         since=now,
         started=now,
         died=now,
         vitals=health.fresh(now),
-        due=now if agent.phase is Phase.BACKOFF else now + agent.rules.approval_timeout,
+        due=due if agent.curb is None else now + CURB_LONGEST,
         attempts=tuple(now for _ in agent.attempts),
         frozen_at=now if agent.frozen_at else 0.0,
         hold=hold,

@@ -11,8 +11,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import health
+from lazarus_pit.core import budget, curb, health
 from lazarus_pit.core.agent import Agent, may_live, needs_beats, owed
+from lazarus_pit.core.budget import Tab
 from lazarus_pit.core.death import bury
 from lazarus_pit.core.events import (
     Admitted,
@@ -27,15 +28,18 @@ from lazarus_pit.core.events import (
     Freeze,
     Frozen,
     Looked,
+    Mailed,
     Order,
     Prepared,
     Progressed,
     Spawned,
     SpawnFailed,
+    Spent,
     Thaw,
     Thawed,
     Tick,
     Told,
+    ToolUsed,
 )
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import Desired, Exit, Instant, OnRevive, Phase, Seconds, Verdict
@@ -79,6 +83,8 @@ def on_enlisted(agent: Agent, fact: Enlisted, now: Instant) -> Step:
         request=max(fact.request, agent.request),
         queued=agent.queued and fact.desired is Desired.RUN,
     )
+    if agent.curb is not None and fact.desired is not Desired.STOP and not asked:
+        return curb.ruled(agent, now)
     match fact.desired:
         case Desired.STOP:
             return _stop(agent, now)
@@ -115,6 +121,7 @@ def _thaw(agent: Agent, now: Instant) -> Agent:
         thawing=agent.life is not None,
         since=agent.since + gap if agent.phase is Phase.STARTING else agent.since,
         vitals=health.resumed(agent.vitals, now, gap),
+        tab=budget.waited(agent.tab, gap),
         look=None,
     )
 
@@ -133,7 +140,7 @@ def _run(agent: Agent, now: Instant, *, asked: bool) -> Step:
 
 def _revive_by_hand(agent: Agent, now: Instant) -> Step:
     """A person's word clears attempts, holds and giving up; a living agent is replaced."""
-    agent = replace(agent, attempts=(), failures=0)
+    agent = replace(agent, attempts=(), failures=0, tab=Tab())
     line = tell(agent, "revive_requested")
     if agent.phase is Phase.FENCING:
         return Step(replace(agent, reason="operator"), (line,))
@@ -168,6 +175,7 @@ def on_admitted(agent: Agent, fact: Admitted, now: Instant) -> Step:
         attempts=attempts,
         revives=agent.revives + (1 if agent.revived else 0),
         free=False,
+        mailed=False,
         begin=OnRevive.RESUME if crowded else begin,
     )
     return arrive(born, *[tell(born, "agent_resumed", why="others of the cell live")] * crowded)
@@ -263,6 +271,8 @@ def on_beat(agent: Agent, fact: Beat, now: Instant) -> Step:
     if status != agent.status_told and now - agent.status_told_at >= STATUS_GRAIN:
         beaten = replace(beaten, status_told=status, status_told_at=now)
         told = (tell(beaten, "heartbeat", status=status),)
+    if agent.curb is not None:
+        return Step(beaten, told)
     if fact.hold is not None:
         if agent.hold is not None and agent.hold.kind is fact.hold.kind:
             return Step(replace(beaten, hold=fact.hold), told)
@@ -331,13 +341,24 @@ def on_thawed(agent: Agent, _fact: Thawed, _now: Instant) -> Step:
 
 def on_decided(agent: Agent, fact: Decided, now: Instant) -> Step:
     """A person's answer, good once, in time, for the death it was asked about."""
-    if agent.phase is not Phase.AWAITING or now >= agent.due:
+    if agent.curb is not None and now < agent.due:
+        return curb.answered(agent, fact, now)
+    if agent.phase is not Phase.AWAITING or now >= agent.due or fact.hold:
         return Step(agent)
     data = {"by": fact.by, "via": fact.via}
     if fact.approved:
         line = tell(agent, "approval_granted", **data)
         return arrive(schedule(agent, "approved", now, now), line)
     return escalate(agent, "denied", now, tell(agent, "approval_denied", **data))
+
+
+def on_mailed(agent: Agent, _fact: Mailed, now: Instant) -> Step:
+    """Whoever has ended well and is to be woken by mail begins again; whoever lives reads it."""
+    if not agent.rules.wake_on_mail:
+        return Step(agent)
+    if agent.phase is Phase.EXITED and agent.desired is Desired.RUN:
+        return arrive(schedule(agent, "mail", now, now, free=True))
+    return Step(replace(agent, mailed=True)) if may_live(agent) else Step(agent)
 
 
 def on_doubted(agent: Agent, _fact: Doubted, _now: Instant) -> Step:
@@ -354,6 +375,9 @@ STEPS: dict[type[Fact], Callable[[Agent, Any, Instant], Step]] = {
     SpawnFailed: on_spawn_failed,
     Adopted: on_adopted,
     Beat: on_beat,
+    Spent: curb.on_spent,
+    ToolUsed: curb.on_tool_used,
+    Mailed: on_mailed,
     Progressed: on_progressed,
     Looked: on_looked,
     Exited: on_exited,

@@ -155,6 +155,15 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     """The same for an agent that is condemned."""
     save_before_kill: Seconds = 30.0
     """How long a kill that nobody asked for waits for a checkpoint of the cell; 0 takes none."""
+    budget_turns: int = 0
+    """Turns, over all its lives, after which an agent is held and people are asked; 0: no bound."""
+    budget_tokens: int = 0
+    budget_minutes: float = 0.0
+    """Minutes that it lives and is neither held nor frozen."""
+    loop_repeats: int = 20
+    """The same call of a tool with the same result, so often in a row, holds it; 0 looks away."""
+    wake_on_mail: bool = False
+    """Mail gives an agent that has ended well a new life."""
     approval_timeout: Seconds = 300.0
     quota_retry: Seconds = 900.0
     """When to try again after an exit for quota that named no time."""

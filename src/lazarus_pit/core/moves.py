@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import health
+from lazarus_pit.core import budget, health
 from lazarus_pit.core.agent import PEOPLES, Agent, owed
 from lazarus_pit.core.events import Order, Told
 from lazarus_pit.core.health import Finding
@@ -31,6 +31,7 @@ def enter(agent: Agent, phase: Phase, reason: str, now: Instant, **changes: Any)
         "look": None,
         "due": 0.0,
         "hold": None,
+        "curb": None,
     }
     return replace(agent, phase=phase, reason=reason, since=now, **{**settled, **changes})
 
@@ -85,7 +86,8 @@ def release(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     """Let a held agent run again, with its clocks set to now."""
     line = tell(agent, "agent_released", source=source)
     up = enter(agent, Phase.RUNNING, source, now, verdict=Verdict.HEALTHY)
-    return arrive(replace(up, vitals=health.resumed(agent.vitals, now)), *told, line)
+    tab = budget.waited(agent.tab, now - agent.since)
+    return arrive(replace(up, tab=tab, vitals=health.resumed(agent.vitals, now)), *told, line)
 
 
 def reassess(agent: Agent, now: Instant, *told: Told) -> Step:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import health
+from lazarus_pit.core import curb, health
 from lazarus_pit.core.agent import Agent, patience, ready_by, stable_at, wake
 from lazarus_pit.core.events import LookAt, Tick
 from lazarus_pit.core.health import Finding
@@ -58,6 +58,8 @@ def _look(agent: Agent, now: Instant) -> Step:
 def _tick_running(agent: Agent, now: Instant) -> Step:
     """Weigh the evidence: warn, look again, or condemn with the readings it rests on."""
     rules = agent.rules
+    if (checked := curb.check(agent, now)).agent is not agent:
+        return checked
     finding = health.weigh(agent.vitals, rules, now)
     if _is_newly_stale(agent, now):
         return _warn(agent, Verdict.DEGRADED, now)
@@ -92,6 +94,8 @@ def readings(agent: Agent, now: Instant) -> dict[str, Any]:
 
 
 def _tick_held(agent: Agent, now: Instant) -> Step:
+    if agent.curb is not None:
+        return curb.end(agent, "approval_expired", now, tell(agent, "approval_expired"))
     if agent.life is not None:
         return release(agent, "time", now)
     return arrive(schedule(agent, agent.reason, now, now, free=True))

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lazarus_pit.core.agent import Agent, wake
+from lazarus_pit.core import budget
+from lazarus_pit.core.agent import Agent, uptime, wake
 from lazarus_pit.core.model import NEVER, Instant, OnRevive, Phase, Verdict
 from lazarus_pit.formats.state import Health, State
 
@@ -52,6 +53,8 @@ def _health(
 def _readings(agent: Agent, offset: float) -> dict[str, Any]:
     """The evidence and the counters behind the present state, leaving out what says nothing."""
     rules = agent.rules
+    lives = agent.life is not None
+    spent = budget.readings(agent.tab, uptime(agent, time.monotonic()) if lives else 0.0)
     found: dict[str, Any] = {
         "desired": agent.desired.value,
         "policy": rules.revive_policy.value,
@@ -73,6 +76,8 @@ def _readings(agent: Agent, offset: float) -> dict[str, Any]:
         "hold_until": _wall(agent.hold.until, offset) if agent.hold else None,
         "last_exit": str(agent.last_exit) if agent.last_exit else None,
         "died": _wall(agent.died, offset),
+        "spent": {name: value for name, value in spent.items() if value} or None,
+        "asked": f"curb {agent.curb.number}" if agent.curb else None,
         "warned": agent.warned.value if agent.warned != "fine" else None,
         "cgroup": agent.life.cgroup if agent.life and agent.life.cgroup else None,
     }

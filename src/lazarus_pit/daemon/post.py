@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from lazarus_pit.cells.checkpoint.save import Saved
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.agent import Agent
-from lazarus_pit.core.events import Told
+from lazarus_pit.core.events import Fact, Mailed, Told
 from lazarus_pit.core.model import CellStatus, Key, Role
 from lazarus_pit.daemon.clerk import Clerk
 from lazarus_pit.daemon.roster import Roster, Stamp
 from lazarus_pit.daemon.router import Desk, Outcome, Router
 from lazarus_pit.daemon.watch import Kind, Watch
-from lazarus_pit.errors import LazarusError, RefusedError
+from lazarus_pit.errors import LazarusError
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +49,26 @@ class _Tally:
 class Post:
     """The loop's side of the bus; nothing here waits for a disk."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that mail concerns
         self,
         loop: asyncio.AbstractEventLoop,
         roster: Roster,
         agents: Mapping[Key, Agent],
         tell: Callable[[Told], None],
-        take: Callable[[CellPaths, str], Awaitable[Saved]] | None = None,
+        offer: Callable[[Key, Fact], None],
+        take: Callable[[CellPaths, str], Awaitable[Saved]],
     ) -> None:
         """Serve the members in ``roster``; ``agents`` knows which life each of them lives.
 
-        ``take`` takes a checkpoint of a cell, with a note, for a coordinator that asks for one.
+        ``offer`` tells the loop who is to be woken by mail; ``take`` takes a checkpoint of a cell,
+        with a note, for a coordinator that asks for one.
         """
         self._loop = loop
         self._roster = roster
         self._agents = agents
         self._tell = tell
         self._watch = Watch(loop, self._seen, self._blinded, batch=0.0)
+        self._offer = offer
         self._take = take
         self._saves: set[asyncio.Task[None]] = set()
         clerk = Clerk(PitPaths(roster.root), agents, self._save)
@@ -206,8 +209,6 @@ class Post:
 
     async def _saved(self, uuid: str, note: str, told: Callable[[str], None]) -> None:
         try:
-            if self._take is None:
-                raise RefusedError("this daemon takes none")
             saved = await self._take(self._roster.cells[uuid].paths, note)
         except (LazarusError, KeyError) as error:
             told(f"no checkpoint was taken: {error}")
@@ -217,6 +218,11 @@ class Post:
     # ------------------------------------------------------------ telling
 
     def _report(self, key: Key, outcome: Outcome) -> None:
+        for name in outcome.reached:
+            reader = f"{key.partition('/')[0]}/{name}"
+            agent = self._agents.get(reader)
+            if agent is not None and agent.rules.wake_on_mail:
+                self._offer(reader, Mailed())
         if outcome.delivered:
             self._count("messages_delivered", key, "", "", outcome.delivered)
             self.heard(key.partition("/")[0])

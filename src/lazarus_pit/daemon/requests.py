@@ -26,6 +26,8 @@ class _Awaiting(NamedTuple):
     generation: int
     expires: float
     facts: dict[str, object]
+    hold: int
+    """Which curb it is about; 0: a death."""
 
 
 class Round(NamedTuple):
@@ -68,7 +70,7 @@ class Requests:
         """Begin a round; Unix time is ``ahead`` of the loop's clock."""
         left, self._left = self._left, set()
         asked = [agent for key in self._asked if (agent := self._agents.get(key)) is not None]
-        waiting = [agent for agent in asked if agent.phase is Phase.AWAITING]
+        waiting = [agent for agent in asked if _waits(agent)]
         self._asked = {agent.key for agent in waiting}
         return Round([_wants(agent, ahead) for agent in waiting], left)
 
@@ -108,25 +110,43 @@ class Requests:
         return not (subject in known or _is_far(subject))
 
 
+def _waits(agent: Agent) -> bool:
+    return agent.phase is Phase.AWAITING or agent.curb is not None
+
+
 def _wants(agent: Agent, ahead: Seconds) -> _Awaiting:
-    return _Awaiting(
-        agent.key,
-        agent.generation,
-        agent.due + ahead - EARLY_SECONDS,
-        {"died": round(agent.since + ahead, 3), "attempts": len(agent.attempts)},
-    )
+    since, hold = round(agent.since + ahead, 3), agent.curb.number if agent.curb else 0
+    facts: dict[str, object] = {"died": since, "attempts": len(agent.attempts)}
+    if hold:
+        facts = {"held": since, "hold": hold, "why": agent.reason}
+    expires = agent.due + ahead - EARLY_SECONDS
+    return _Awaiting(agent.key, agent.generation, expires, facts, hold)
 
 
 def _answer(db: sqlite3.Connection, one: _Awaiting, now: float) -> tuple[Key, Decided] | None:
     """Ask, unless it was asked before, and return the answer where there is one."""
-    request = approvals.open_request(
-        db, one.key, one.generation, one.facts, expires=one.expires, now=now
-    )
+    request = _opened(db, one, now)
+    if request.facts.get("hold", 0) != one.hold:
+        # The same life was asked about before, and that is over: its answer is not this one's.
+        approvals.retire(db, one.key, now)
+        request = _opened(db, one, now)
     if request.outcome not in ("approved", "denied"):
         return None
     approved = request.outcome == "approved"
-    answer = Decided(generation=one.generation, approved=approved, by=request.by, via=request.via)
+    answer = Decided(
+        generation=one.generation,
+        approved=approved,
+        by=request.by,
+        via=request.via,
+        hold=one.hold,
+    )
     return one.key, answer
+
+
+def _opened(db: sqlite3.Connection, one: _Awaiting, now: float) -> approvals.Request:
+    return approvals.open_request(
+        db, one.key, one.generation, one.facts, expires=one.expires, now=now
+    )
 
 
 def _is_far(subject: str) -> bool:

@@ -64,6 +64,8 @@ class Outcome:
     """What became of one desk in a round."""
 
     delivered: int = 0
+    reached: set[str] = field(default_factory=set)
+    """Members that have got mail of this sender."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """A word for the sort of reason, and the reason."""
     dead: list[tuple[str, str]] = field(default_factory=list)
@@ -300,6 +302,7 @@ class Router:
         name = box.next_name(generation, mail.expiry(said), sender, said.id)
         hand.round.letters.append(Letter(box.inbox, name, data))
         hand.outcome.delivered += 1
+        hand.outcome.reached.add(receiver)
         return True
 
     # ------------------------------------------------------------ what goes back

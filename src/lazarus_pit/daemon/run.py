@@ -107,7 +107,9 @@ class Daemon:
             self.offer,
         )
         self.loop = Loop(self.fleet, self.recorder, self.hands)
-        self.post = Post(aio, self.roster, self.fleet.agents, self._tell)
+        self.post = Post(
+            aio, self.roster, self.fleet.agents, self._tell, self.offer, self.saves.take
+        )
         self.idling = Idling(
             self.roster, self.fleet.agents, self.exits.lives, launches.sights, self._judge
         )

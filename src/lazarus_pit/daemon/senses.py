@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths
-from lazarus_pit.core.events import Beat, Fact, Progressed, Told
+from lazarus_pit.core.events import Beat, Fact, Progressed, Spent, Told, ToolUsed
 from lazarus_pit.core.model import NEVER, Hold, Key
 from lazarus_pit.daemon.conversations import checked
 from lazarus_pit.daemon.watch import Kind, Watch
@@ -164,10 +164,20 @@ class Senses:
             return
         now = time.time()
         self._offer(key, _fact(beat, now))
+        self._count(key, attended, beat)
         self._publish(attended, beat, now)
         if not attended.conversed and (found := checked(key, beat)):
             attended.conversed = True
             self._tell(found)
+
+    def _count(self, key: Key, attended: Attended, beat: heartbeat.Heartbeat) -> None:
+        """Pass on what the life has spent, and how often in a row it has called a tool alike."""
+        generation = attended.generation if beat.generation is None else beat.generation
+        if beat.turns is not None or beat.tokens is not None:
+            spent = Spent(generation=generation, turns=beat.turns, tokens=beat.tokens)
+            self._offer(key, spent)
+        if beat.tool_repeats is not None:
+            self._offer(key, ToolUsed(generation=generation, repeats=beat.tool_repeats))
 
     def _publish(self, attended: Attended, beat: heartbeat.Heartbeat, now: float) -> None:
         """Renew the file that everybody reads: at a change of status, else now and then."""

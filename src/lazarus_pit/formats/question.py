@@ -49,11 +49,27 @@ class Question(NamedTuple):
     expires: float
     answer_to: str
     """The name by which ``revive`` and ``skip`` mean this request alone."""
+    why: str = ""
+    """What an agent that stands still has run into; empty for one that died."""
+    held: float | None = None
+    """Since when it stands still, in Unix seconds."""
 
     @property
     def title(self) -> str:
         """One line that says what happened to whom."""
-        return f"{one_line(self.agent, _NAME)} is dead"
+        name = one_line(self.agent, _NAME)
+        if not self.why:
+            return f"{name} is dead"
+        return f"{name} stands still: {CURBS.get(self.why, one_line(self.why, _NAME))}"
+
+
+CURBS: Mapping[str, str] = {
+    "budget_turns": "it has used up its budget of turns",
+    "budget_tokens": "it has used up its budget of tokens",
+    "budget_minutes": "it has used up its budget of minutes",
+    "loop": "it calls the same tool with the same result again and again",
+}
+"""Why the pit makes an agent stand still, in words."""
 
 
 class Ending(NamedTuple):
@@ -75,9 +91,9 @@ def ask(question: Question, now: float, style: Style = PLAIN) -> str:
         + revive
         + style.plain(" or ")
         + style.typed("+1")
-        + style.plain(" brings it back, ")
+        + style.plain(" lets it go on, " if question.why else " brings it back, ")
         + skip
-        + style.plain(" leaves it dead this time.")
+        + style.plain(" ends it." if question.why else " leaves it dead this time.")
     )
     return "\n".join(lines)
 
@@ -119,6 +135,7 @@ def _facts(question: Question, now: float, style: Style) -> list[str]:
     probes = ", ".join(f"{name} {one_line(said, _NOTE)}" for name, said in question.probes.items())
     facts = {
         "Dead for": dead,
+        "Held for": "" if question.held is None else span(max(0.0, now - question.held)),
         "Mission": one_line(question.mission, _MISSION),
         "Where": one_line(question.place, _NAME),
         "Probes": one_line(probes, 4 * _NOTE),
