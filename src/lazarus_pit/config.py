@@ -54,6 +54,8 @@ class Cells(Struct, frozen=True, kw_only=True):
     max_revive_attempts: int = Rules().max_revive_attempts
     poll_interval: float = 15.0
     """How often everything is looked at anew, whatever was noticed as it happened."""
+    graves_kept: int = 20
+    """Destroyed cells of which the last checkpoint stays in the graveyard."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

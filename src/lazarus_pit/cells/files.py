@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from lazarus_pit.errors import FormatError, StoreError
-from lazarus_pit.linux.rename import exchange
+from lazarus_pit.linux.rename import exchange, sync_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,6 +161,19 @@ class Appended(NamedTuple):
 
     written: int
     error: StoreError | None = None
+
+
+def sync_all(path: Path) -> None:
+    """Have everything below a directory, and the rest of its file system, reach the disk.
+
+    Raises:
+        OSError: it did not.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync_filesystem(fd)
+    finally:
+        os.close(fd)
 
 
 def append_lines(path: Path, lines: Sequence[bytes], *, durable: bool = False) -> Appended:

@@ -332,6 +332,11 @@ class PitPaths:
         return self.private / "bell"
 
     @property
+    def graveyard(self) -> Path:
+        """The last checkpoint of each cell that was destroyed."""
+        return self.private / "graveyard"
+
+    @property
     def nursery(self) -> Path:
         """Where cells are built before they appear, whole, below the root."""
         return self.private / "new"

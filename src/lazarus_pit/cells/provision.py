@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from lazarus_pit.cells.files import durably, sync_directory
+from lazarus_pit.cells.files import durably, sync_all, sync_directory
 from lazarus_pit.cells.journal import append_events
 from lazarus_pit.cells.layout import MANIFEST, CellPaths, PitPaths
 from lazarus_pit.cells.remove import remove_tree
@@ -31,7 +31,7 @@ from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Kind, Manifest, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 TRANSITIONS: Mapping[CellStatus, tuple[CellStatus, ...]] = {
@@ -70,7 +70,14 @@ def agent_owner(uid: int = AGENT_ID, gid: int = AGENT_ID) -> Owner:
     return Owner(uid, gid) if os.geteuid() == 0 else Owner(os.getuid(), os.getgid())
 
 
-def create_cell(root: Path, wanted: Manifest, owner: Owner, *, invited: bool = False) -> CellPaths:
+def create_cell(
+    root: Path,
+    wanted: Manifest,
+    owner: Owner,
+    *,
+    invited: bool = False,
+    fill: Callable[[CellPaths], Iterable[Event]] | None = None,
+) -> CellPaths:
     """Provision a cell; it appears below the root whole or not at all.
 
     Args:
@@ -78,6 +85,8 @@ def create_cell(root: Path, wanted: Manifest, owner: Owner, *, invited: bool = F
         wanted: the manifest; make its uuid with ``new_uuid``.
         owner: whom the agents run as.
         invited: its members are only invited; else they have joined at once.
+        fill: puts what is to be in it from the start into it before anybody sees it, and returns
+            how its journal begins.
 
     Raises:
         RefusedError: there is such a cell already.
@@ -103,7 +112,10 @@ def create_cell(root: Path, wanted: Manifest, owner: Owner, *, invited: bool = F
                 make_member(unborn, member, owner)
             write_manifest(unborn, wanted)
             publish_manifest(unborn, wanted)
-            append_events(unborn.events, _birth(wanted), durable=True)
+            told = list(fill(unborn)) if fill else _birth(wanted)
+            append_events(unborn.events, told, durable=True)
+            if fill:
+                sync_all(unborn.cell)
             unborn.cell.rename(paths.cell)
             sync_directory(root)
         finally:

@@ -38,6 +38,16 @@ VERBS: dict[str, Verb] = {
         "End a mission: its agents are stopped, the cell is kept.",
         "lazarus cell archive pond",
     ),
+    "cell export": Verb(
+        "moving:export",
+        "Write a cell into one archive, to move it elsewhere.",
+        "lazarus cell export pond /tmp/pond.tar.gz",
+    ),
+    "cell import": Verb(
+        "moving:import_",
+        "Make a cell of an archive from elsewhere.",
+        "lazarus cell import /tmp/pond.tar.gz",
+    ),
     "cell destroy": Verb(
         "endings:destroy",
         "Remove an archived cell for good.",

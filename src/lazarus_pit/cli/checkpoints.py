@@ -42,7 +42,7 @@ def checkpoint(
     config = place.settings()
     paths, _ = find_cell(place.pit(), cell)
     stillness = saving.Stillness(paths, partial(lives_of, config, paths))
-    saved = _work(saving.save(paths, stillness, note, _progress))
+    saved = _work(saving.save(paths, stillness, note, progress))
     if json:
         say.as_json(saved)
         return 0
@@ -183,7 +183,7 @@ def _name(archive: str) -> str:
 
 def _ask(request: Any) -> Coroutine[Any, Any, Any]:
     """Have a worker do it to a cell in which nothing runs."""
-    return run(Order(request=request), Still(), _progress)
+    return run(Order(request=request), Still(), progress)
 
 
 def _work(work: Coroutine[Any, Any, T]) -> T:
@@ -194,7 +194,7 @@ def _work(work: Coroutine[Any, Any, T]) -> T:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _progress(at: Progress) -> None:
+def progress(at: Progress) -> None:
     """Draw a bar on a terminal; elsewhere say each stage once, when it is done."""
     if sys.stderr.isatty():
         bar = "#" * round(at.done * 30)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lazarus_pit.cells import provision
+from lazarus_pit.cells import graves, provision
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
@@ -112,10 +112,14 @@ def destroy(
         _await_the_end(config, paths, wait, force=force)
         _save_last(config, paths, wait)
     _await_the_end(config, paths, wait, force=force)
+    kept = ""
     if manifest.status is not CellStatus.DESTROYED:  # Else its removal was cut short.
-        agree(cell, find_losses(config, pit, found), token)
+        losses = find_losses(config, pit, found)
+        agree(cell, losses, token)
+        grave = graves.bury(paths, losses.unsaved.checkpoint, config.cells.graves_kept)
+        kept = f"; its last checkpoint is kept: {grave}" if grave else "; nothing of it is kept"
     provision.destroy_cell(paths)
-    say.line(f"cell {cell} is destroyed")
+    say.line(f"cell {cell} is destroyed{kept}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,8 @@ from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import resume
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.core.model import CellStatus, Desired
-from lazarus_pit.daemon import saving
+from lazarus_pit.formats.instant import to_rfc3339
+from lazarus_pit.formats.journal import Event
 
 
 def fork(
@@ -59,13 +61,18 @@ def fork(
         found={k: v for k, v in manifest.found.items() if k not in ("uuid", "name", "created_at")},
     )
     stopped = replace(wanted, agents=tuple(replace(m, desired=Desired.STOP) for m in wanted.agents))
-    made = provision.create_cell(config.root, stopped, owner_of(config))
-    try:
-        _fill(made, archive)
-    except BaseException:
-        provision.destroy_cell(made, force=True)
-        raise
-    saving.note_event(made, "cell_forked", source=manifest.uuid, checkpoint=archive.name)
+    facts = {"source": manifest.uuid, "checkpoint": archive.name}
+
+    def fill(unborn: CellPaths) -> list[Event]:
+        _fill(unborn, archive)
+        created = {"by": wanted.created_by, "uuid": wanted.uuid}
+        now = to_rfc3339(time.time(), 3)
+        return [
+            Event(ts=now, event="cell_created", data=created),
+            Event(ts=now, event="cell_forked", data=facts),
+        ]
+
+    made = provision.create_cell(config.root, stopped, owner_of(config), fill=fill)
     if start:
         resume(made, frozenset(member.name for member in wanted.agents))
     if json:

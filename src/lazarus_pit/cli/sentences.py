@@ -110,6 +110,10 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         f"the cell was made of checkpoint {clean(d.get('checkpoint', '?'), 80)} "
         f"of {clean(d.get('source', '?'), 80)}"
     ),
+    "cell_exported": lambda d: f"the cell was exported by {clean(d.get('by', '?'), 80)}",
+    "cell_imported": lambda d: (
+        f"the cell came from elsewhere, as it was at {clean(d.get('taken', '?'), 40)}"
+    ),
     "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
     "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
     "agent_left": lambda d: (

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -127,6 +128,20 @@ async def save(
         note=note,
     )
     _discard(paths, manifest, saved.name)
+    return saved
+
+
+async def write(
+    paths: CellPaths, stillness: Stillness, store: Path, parts: tuple[str, ...], tell: Tell
+) -> Saved:
+    """Save parts of a cell into a directory of its own, elsewhere.
+
+    Raises:
+        WorldError: it could not be taken; nothing has changed.
+    """
+    request = SaveRequest(cell=str(paths.cell), store=str(store), parts=parts, note="export")
+    order = Order(request=request, thaw_files=thaw_files(stillness.found()))
+    saved: Saved = await run(order, stillness, tell)
     return saved
 
 
