@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,7 +191,11 @@ def serving(api: BotApi) -> Iterator[BotApi]:
 
         def do_POST(self) -> None:
             method = self.path.rpartition("/")[2]
-            data = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            data = self.rfile.read(length)
+            if len(data) < length:  # Whoever spoke was killed.
+                self.close_connection = True
+                return
             if self.path != f"/bot{TOKEN}/{method}":
                 self._reply(401, {"ok": False, "error_code": 401, "description": "Unauthorized"})
                 return
@@ -216,7 +221,12 @@ def serving(api: BotApi) -> Iterator[BotApi]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
