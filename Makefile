@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JOBS   ?= 2
 
-.PHONY: help setup demo test test-api test-browser test-channels check sim bench lock clean
+.PHONY: help setup demo test test-agents test-api test-browser test-channels check sim bench lock clean
 help:            ## This list.
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -24,6 +24,13 @@ demo: setup      ## Watch two real agents die and come back.
 
 test: setup      ## The quick suite, as this user and (for root) as an ordinary one too.
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+test-agents: setup ## Claude Code, Codex and pi in real cells, against a model on loopback (installs a gigabyte from npm).
+	@command -v npm >/dev/null || { echo "test-agents: no npm here" >&2; exit 1; }
+	@folder=$${LAZARUS_AGENTS:-$$(mktemp -d)} && { [ -n "$$LAZARUS_AGENTS" ] || trap 'rm -rf "$$folder"' EXIT; } && \
+	npm install --loglevel=error --no-save --prefix "$$folder" @copilotkit/aimock@1.43.0 @anthropic-ai/claude-code@2.1.197 \
+	  @openai/codex@0.171.0 @earendil-works/pi-coding-agent@0.74.2 @modelcontextprotocol/inspector@0.15.0 >/dev/null && \
+	LAZARUS_AGENTS=$$folder $(BIN)/python -m pytest -n $(JOBS) tests/agents $(ARGS)
 
 test-browser: setup ## The page in a real headless Chromium, and axe-core on it.
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -72,6 +72,11 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     except ValueError as error:
         sys.stderr.write(f"lazarus drive: {error}\n")
         return 2
+    return run(asked, environ)
+
+
+def run(asked: Asked, environ: Mapping[str, str]) -> int:
+    """Run the program to its end, and return the exit code that says what the end was."""
     where = Where(environ.get("HOME", "."), f"{environ.get('LAZARUS_CELL', '')}/workspace")
     for name, said in asked.preset.files(where).items():
         settle(f"{where.home}/{name}", said)
@@ -80,6 +85,7 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         passed[session.ASKED] = asked.session
     driver = Driver(asked, passed)
     driver.begin()
+    hand_on = _signals()
     try:
         child = subprocess.Popen(
             asked.program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=passed
@@ -87,13 +93,30 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     except OSError as error:
         sys.stderr.write(f"lazarus drive: {asked.program[0]}: {error.strerror}\n")
         return NOT_FOUND
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda found, _frame: child.send_signal(found))
+    hand_on(child)
     if child.stdout is not None:
         listen(child.pid, child.stdout.fileno(), driver.line)
-    code = child.wait()
-    driver.ended(code)
-    return 128 - code if code < 0 else code
+    return driver.ended(child.wait())
+
+
+def _signals() -> Callable[[subprocess.Popen[bytes]], None]:
+    """Keep signals from now on for a program to come; what is returned hands them on to it."""
+    born: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def caught(number: int, _frame: object) -> None:
+        early.append(number)
+        while born and early:
+            born[0].send_signal(early.pop())
+
+    def hand_on(child: subprocess.Popen[bytes]) -> None:
+        born.append(child)
+        while early:
+            child.send_signal(early.pop())
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, caught)
+    return hand_on
 
 
 def listen(pid: int, output: int, line: Callable[[bytes], None]) -> None:
@@ -163,6 +186,7 @@ class Driver:
         self._environ = environ
         self._seen = ""
         self._wants: Sort | None = None
+        self._failed = False
 
     def begin(self) -> None:
         """Remember which conversation this life is to lead; no beat: it has shown nothing yet."""
@@ -192,29 +216,37 @@ class Driver:
         def alter(memory: Memory) -> None:
             for one in said:
                 self._note(memory, one)
-                MEANS[one.sort](Heard(memory, one, self._environ, now, hooked))
+                if one.sort is not Sort.TURN or not self._failed:
+                    MEANS[one.sort](Heard(memory, one, self._environ, now, hooked))
 
         session.tell(self._environ, session.change(self._environ, alter))
 
     def _note(self, memory: Memory, one: Said) -> None:
+        """Take down what the end will be weighed by: a program may fail and yet end with 0."""
         if one.sort is Sort.SESSION and one.text:
             self._seen = one.text
             memory.pop("lost", None)
         if one.sort in (Sort.QUOTA, Sort.LOGIN, Sort.EXHAUSTED):
             self._wants = one.sort
+        if one.sort is Sort.FAILED:
+            self._failed = True
+        elif one.sort in (Sort.THINKING, Sort.TOOL, Sort.RESULT):
+            self._failed, self._wants = False, None
 
-    def ended(self, code: int) -> None:
-        """Remember how it ended, and say last of all what it means."""
+    def ended(self, code: int) -> int:
+        """Remember how it ended, say last of all what it means, and return the exit code for it."""
+        if code == 0 and self._failed:
+            code = 1
 
         def alter(memory: Memory) -> None:
             if code and self._asked.resumes and self._asked.preset.tells and not self._seen:
                 memory["lost"] = True
                 memory["session"] = ""
-            if code == 0 and self._wants is None:
+            if code == 0:
                 memory["open"] = {}
 
-        memory = session.change(self._environ, alter)
-        session.tell(self._environ, memory)
+        session.tell(self._environ, session.change(self._environ, alter))
+        return 128 - code if code < 0 else code
 
 
 # ---------------------------------------------------------------- what each thing means

@@ -67,6 +67,12 @@ exit 2
 """
 
 
+_PROFILE = """\
+# Login shells forget the PATH that the agent was given; some programs run each command in one.
+export PATH="/lazarus/bin:$PATH"
+"""
+
+
 class Furniture(NamedTuple):
     """Where the pieces are on the host."""
 
@@ -154,6 +160,9 @@ def _build(place: Path, uid: int, gid: int, entries: dict[str, tuple[str, str, s
     new = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     new.chmod(0o755)
     _copy_etc(new / "etc")
+    profile = new / "etc" / "profile.d"
+    profile.mkdir(exist_ok=True)
+    (profile / "lazarus.sh").write_text(_PROFILE, encoding="ascii")
     for account, text in _accounts(uid, gid).items():
         (new / "etc" / account).write_text(text, encoding="ascii")
     for name, words in entries.items():
@@ -213,7 +222,7 @@ def _entries() -> Iterator[tuple[str, os.stat_result]]:
 
 def _digest(made_of: tuple[str, ...]) -> str:
     digest = hashlib.sha256("\0".join(made_of).encode())
-    digest.update(_ENTRY.encode())
+    digest.update(_ENTRY.encode() + _PROFILE.encode())
     for path, found in _entries():
         digest.update(f"{path}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
     return digest.hexdigest()[:16]

@@ -128,6 +128,18 @@ def test_an_end_for_want_of_quota_or_login_says_so(
     assert found.beat.hold is hold
 
 
+def test_a_program_that_fails_and_ends_well_has_failed(cell: Cell) -> None:
+    failure = {"stopReason": "error", "errorMessage": "500 broken"}
+    lines = [{"type": "session", "id": "p"}, {"type": "turn_end", "message": failure}]
+    assert cell.run("pi", "--begin", "", [*lines, {"type": "agent_end"}]).code == 1
+    again = [*lines, {"type": "turn_start"}, {"type": "agent_end"}]
+    assert cell.run("pi", "--begin", "", again).code == 0, "it tried again and went on"
+    limit = {"type": "turn_end", "message": failure | {"errorMessage": "429 slow down"}}
+    held = cell.run("pi", "--begin", "", [lines[0], limit, {"type": "agent_end"}])
+    assert held.beat is not None
+    assert held.beat.hold is HoldKind.QUOTA_WAIT, "the turn's end does not undo it"
+
+
 def test_words_of_a_tool_are_no_error_of_the_program(cell: Cell) -> None:
     lines = [STARTED, item("completed", aggregated_output="429 Too Many Requests", exit_code=1)]
     found = cell.run("codex", "--begin", "", lines, 1)
