@@ -23,7 +23,7 @@ from lazarus_pit.linux.inotify import Inotify
 
 PIT = ""
 """The place of the journal that concerns no one cell."""
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.2
 """How long changes are gathered before they are read."""
 _TAIL = 256 * 1024
 """Bytes before the end in which a reader that comes for the first time looks for what is new."""

@@ -43,6 +43,11 @@ class Outbox:
         self._open: list[Issue] | None = None
         self._refused: set[int] = set()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the last call of ``deliver`` has left something that was refused."""
+        return bool(self._refused)
+
     async def deliver(self) -> None:
         """Deliver all there is; what is refused is tried again at the next call.
 

@@ -35,6 +35,8 @@ SWEEP_SECONDS: Seconds = 30.0
 """How often the journals are read, whatever was noticed."""
 FRESH_SECONDS: Seconds = 60.0
 """A reader that comes for the first time hears what is so new: who began with it began then."""
+SAVE_SECONDS: Seconds = 60.0
+"""How often it is written down how far was read, where nothing of it mattered."""
 FIRST_SECONDS: Seconds = 1.0
 LAST_SECONDS: Seconds = 300.0
 """The first wait for a forge that is down, and the longest; each is twice the one before."""
@@ -62,6 +64,12 @@ class Teller:
         self._settings = settings
         self._part = part
         self._noticing: Noticing | None = None
+        self._cursors: dict[str, str] | None = None
+        """How far we have read; what is on record of it is no farther."""
+        self._since = 0.0
+        self._saved = 0.0
+        self._untold = True
+        """Whether there may be something to be said."""
         self._wait = FIRST_SECONDS
         self._down = ""
 
@@ -77,7 +85,7 @@ class Teller:
                 try:
                     self._watch()  # Before we read: what comes after that rings.
                     await asyncio.to_thread(self.take_in)
-                    if time.monotonic() >= retry:
+                    if self._untold and time.monotonic() >= retry:
                         retry = time.monotonic() + await self.send()
                 except StoreError as error:
                     log.warning("incidents wait: %s", error)
@@ -114,6 +122,7 @@ class Teller:
             self._wait = min(self._wait * 2, LAST_SECONDS)
             after = error.after if isinstance(error, ForgeDownError) else 0.0
             return max(self._wait, after)
+        self._untold = self.outbox.is_waiting
         if self._down:
             log.info("the forge is back, and was told what there was")
         self._down, self._wait = "", FIRST_SECONDS
@@ -122,19 +131,34 @@ class Teller:
     def take_in(self) -> None:
         """Read on in the journals, and queue what follows. One transaction: all or nothing.
 
+        Most lines of a journal are no matter of ours; for them alone nothing is written. Whoever
+        comes after us reads those again.
+
         Raises:
             StoreError: the root or the records refuse.
         """
         places = places_of(self._pit, cells=self._part == "cells")
+        fresh = self._cursors is None
+        if self._cursors is None:
+            self._cursors, self._since = self._recalled()
+        heard = read_on(places, self._cursors, self._since)
+        matters = heard.gone or any(_matters(event) for _, event in heard.events)
+        if fresh or matters or time.monotonic() - self._saved > SAVE_SECONDS:
+            read = {**self._cursors, **heard.cursors}
+            with opened_records(self._pit.records) as db, transaction(db):
+                self._follow(db, heard)
+                carried.note(db, self.queue, {**read, _SINCE: str(self._since)})
+                outbox.forget(db, self.queue, heard.gone)
+            self._saved = time.monotonic()
+            self._untold = True
+        self._cursors.update(heard.cursors)
+        for place in heard.gone:
+            self._cursors.pop(place, None)
+
+    def _recalled(self) -> tuple[dict[str, str], float]:
         with opened_records(self._pit.records) as db:
             cursors = carried.recall(db, self.queue)
-            since = float(cursors.pop(_SINCE, time.time() - FRESH_SECONDS))
-            heard = read_on(places, cursors, since)
-            if heard.cursors or heard.events or heard.gone or not cursors:
-                with transaction(db):
-                    self._follow(db, heard)
-                    carried.note(db, self.queue, {**heard.cursors, _SINCE: str(since)})
-                    outbox.forget(db, self.queue, heard.gone)
+        return cursors, float(cursors.pop(_SINCE, time.time() - FRESH_SECONDS))
 
     def _follow(self, db: sqlite3.Connection, heard: Heard) -> None:
         for place, event in heard.events:
@@ -178,6 +202,10 @@ class Teller:
         except (FormatError, StoreError):
             mission, cell = "", place
         return Scene(mission=mission, cell=cell, heartbeat_age=_beat_age(paths, event))
+
+
+def _matters(event: Event) -> bool:
+    return event.event in incidents.EVENTS or event.event in _ENDS
 
 
 def _beat_age(paths: CellPaths, event: Event) -> float | None:
