@@ -47,7 +47,7 @@ test-api: setup  ## The HTTP API against its own document, at length.
 test-channels: setup ## The ways to people, held to other people's documents and programs.
 	@command -v npm >/dev/null || { echo "test-channels: no npm here" >&2; exit 1; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && npm install --loglevel=error --no-save \
-	  --prefix "$$folder" @stoplight/prism-cli@5.14.2 telegram-test-api@4.2.1 >/dev/null && \
+	  --prefix "$$folder" @stoplight/prism-cli@5.14.2 nostr-tools@2.25.2 ws@8.23.0 telegram-test-api@4.2.1 >/dev/null && \
 	LAZARUS_NODE_MODULES=$$folder/node_modules $(BIN)/python -m pytest tests/channels $(ARGS)
 
 check: setup     ## Format, lint, types, import rules.

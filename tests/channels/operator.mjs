@@ -35,6 +35,7 @@ async function open(event) {
 const relays = []
 for (const url of urls) {
   const relay = await Relay.connect(url)
+  relay.onnotice = () => {} // It would be printed.
   relays.push(relay)
   relay.subscribe([{ kinds: [wrapped ? 1059 : 4], '#p': [me] }], { onevent: (event) => void open(event) })
 }
