@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from launching import Nest
+from lazarus_pit import beat
 from lazarus_pit.core.model import Role
 from lazarus_pit.sandboxes import inside
 from lazarus_pit.sandboxes.base import Launch
@@ -41,15 +42,20 @@ class Outside:
 
     def facts(self, launch: Launch, workspace: str, **more: object) -> dict[str, Any]:
         """What the agent is told: everything, so that it need not guess."""
+        mounted = workspace == inside.WORKSPACE
         return {
             "outside": str(self.place),
             "secret": str(self.secret),
             "cell": str(self.nest.cell),
-            "manifest": f"{inside.CELL}/cell.json",
-            "inbox": f"{inside.CELL}/bus/inbox/{launch.agent}",
+            "manifest": f"{inside.CELL}/cell.json"
+            if mounted
+            else str(self.nest.cell / "cell.json"),
+            "inbox": f"{inside.CELL}/bus/inbox/{launch.agent}" if mounted else launch.inbox,
             **self._of_the_role(launch, workspace),
             "others_beat": str(self.others_beat),
             "status": launch.status_file,
+            "package": f"{inside.OURS}/lib/lazarus_pit/beat.py" if mounted else beat.__file__,
+            "hostname": os.uname().nodename,
             **more,
         }
 

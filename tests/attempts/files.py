@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 
 from attempts.registry import Facts, attempt, opened
 
@@ -154,12 +155,12 @@ def write_own_inbox(facts: Facts) -> object:
 
 @attempt
 def write_our_programs(_: Facts) -> object:
-    return opened("/lazarus/bin/lazarus", os.O_WRONLY | os.O_APPEND)
+    return opened(shutil.which("lazarus") or "", os.O_WRONLY | os.O_APPEND)
 
 
 @attempt
-def write_our_package(_: Facts) -> object:
-    return opened("/lazarus/lib/lazarus_pit/beat.py", os.O_WRONLY | os.O_APPEND)
+def write_our_package(facts: Facts) -> object:
+    return opened(facts["package"], os.O_WRONLY | os.O_APPEND)
 
 
 @attempt
@@ -255,7 +256,13 @@ def leaked_directory(facts: Facts) -> object:
 
 @attempt
 def open_the_inits_files(_: Facts) -> object:
-    return [opened(f"/proc/1/fd/{fd}", os.O_RDONLY) for fd in os.listdir("/proc/1/fd")]
+    """What it has beyond input and output, which are the agent's own."""
+    found = []
+    for fd in os.listdir("/proc/1/fd"):
+        with contextlib.suppress(OSError):
+            if int(fd) > 2:
+                found.append(opened(f"/proc/1/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK))
+    return found
 
 
 @attempt

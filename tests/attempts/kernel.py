@@ -51,6 +51,17 @@ def rename_the_host(_: Facts) -> object:
 
 
 @attempt
+def see_the_hosts_name(facts: Facts) -> object:
+    return os.uname().nodename == facts["hostname"]
+
+
+@attempt
+def see_its_place_among_cgroups(facts: Facts) -> object:
+    with open("/proc/self/cgroup") as file:
+        return os.path.basename(facts["cell"]) in file.read()
+
+
+@attempt
 def write_core_pattern(_: Facts) -> object:
     return opened("/proc/sys/kernel/core_pattern", os.O_WRONLY)
 

@@ -162,6 +162,17 @@ with open("big", "wb", buffering=0) as file:
     assert (cell.workspace / "big").stat().st_size == 2 << 20
 
 
+def test_memory_that_looks_like_a_disk_ends_at_its_size(pit: Pit) -> None:
+    cell = pit.cell()
+    fill = "for top in /tmp /dev/shm; do head -c 8M /dev/zero >$top/f; wc -c <$top/f; done"
+    shell(pit, cell, "a", f"{fill}; echo over; {SLEEP}", limits={"tmp_mb": 2})
+    pit.wait_event(cell, "agent_started", "a")
+    pit.wait(lambda: "over" in cell.log("a").read_text(), "it is filled")
+    said = cell.log("a").read_text().splitlines()
+    assert [word for word in said if word.isdigit()] == [str(2 << 20)] * 2
+    assert sum("No space left" in line for line in said) == 2
+
+
 # ---------------------------------------------------------------- the disk
 
 

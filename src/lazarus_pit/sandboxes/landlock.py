@@ -35,8 +35,8 @@ from lazarus_pit.sandboxes.furniture import Furniture
 
 GAPS = (
     "modes, owners, times and attributes of files that the agent's user owns can be changed "
-    "anywhere; names of files and other processes can be seen, and processes of the same user "
-    "signalled before Linux 6.12; no Unix sockets, and no /tmp and /dev/shm of its own"
+    "anywhere; names of files, other processes and the machine can be seen, and processes of the "
+    "same user signalled before Linux 6.12; no Unix sockets, and no /tmp and /dev/shm of its own"
 )
 """What gets through, and what an agent must do without."""
 
