@@ -39,15 +39,16 @@ def approvals(
 ) -> int:
     """List the requests that wait for a person's word."""
     pit = place.pit()
-    found: list[Request] = []
+    found: list[tuple[Request, dict[str, str]]] = []
     if pit.records.exists():
         with opened_records(pit.records) as db:
-            found = records.everything(db) if all_ else records.pending(db, time.time())
+            some = records.everything(db) if all_ else records.pending(db, time.time())
+            found = [(one, records.receipts(db, one.id)) for one in some]
     if json:
-        say.as_json([one._asdict() for one in found])
+        say.as_json([{**one._asdict(), "carried": carried} for one, carried in found])
         return 0
-    for one in found:
-        say.line(_words(one))
+    for one, carried in found:
+        say.line(_words(one, carried))
     if not found:
         say.line("nothing was ever asked" if all_ else "nobody waits for a word")
     return 0
@@ -117,8 +118,10 @@ def _refusal(meant: Request, answered: Answered) -> str:
     return f"{say.clean(meant.subject)}: {why.get(answered.reply, answered.reply)}"
 
 
-def _words(one: Request) -> str:
+def _words(one: Request, carried: dict[str, str]) -> str:
     left = one.expires - time.time()
     state = f"open for {say.span(left)}" if one.outcome == "open" and left > 0 else one.outcome
     by = f" by {say.clean(one.by, 80)} ({say.clean(one.via, 40)})" if one.by else ""
-    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  life {one.generation}  {state}{by}"
+    asked = ", ".join(name for name, receipt in sorted(carried.items()) if receipt)
+    on = f"  asked on {say.clean(asked, 80)}" if asked and one.outcome == "open" else ""
+    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  life {one.generation}  {state}{by}{on}"
