@@ -131,6 +131,8 @@ def ways() -> Iterator[dict[str, Start]]:
             found["bubblewrap, plain"] = by_command(bwrap.path, *PLAIN_BWRAP)
         if shutil.which("firejail"):
             found["firejail"] = by_command("firejail", *FIREJAIL)
+        else:
+            print("no firejail: not compared with it (Debian's package is called firejail)")
         for sandbox in _ours(tree):
             base = Path(place, sandbox.name)
             base.mkdir(mode=0o755)
