@@ -37,6 +37,18 @@ class Forge:
         self.trouble: Trouble = lambda _method, _path: None
         self.changed = threading.Condition()
         self.url = ""
+        self.github = False
+        """Speak as GitHub does, where that is otherwise."""
+
+    @property
+    def base(self) -> str:
+        """Where its API begins."""
+        return f"/api/{'v3' if self.github else 'v1'}/repos/{REPO}"
+
+    @property
+    def size(self) -> str:
+        """What a page's size is called."""
+        return "per_page" if self.github else "limit"
 
     def texts(self, number: int) -> list[str]:
         """The comments of an issue, without what nobody sees."""
@@ -91,9 +103,12 @@ class Forge:
             case "GET", ["issues"]:
                 return 200, self._listed(query)
             case "POST", ["issues"]:
-                if not all(isinstance(one, int) for one in body.get("labels", [])):
-                    return 422, {"message": "labels: expected ids"}
-                number = self.open(body["title"], body["body"], body.get("labels"), "pit")
+                key = "name" if self.github else "id"
+                ids = {one[key]: one["id"] for one in self.labels}
+                if not all(one in ids for one in body["labels"]):
+                    return 422, {"message": f"labels: expected {key}s"}
+                marks = [ids[one] for one in body["labels"]]
+                number = self.open(body["title"], body["body"], marks, "pit")
                 return 201, self.issues[number - 1]
             case "GET", ["issues", "comments"]:
                 said = [one for some in self.said.values() for one in some]
@@ -146,14 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)) if length else None
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        path = parts.path.removeprefix(f"/api/v1/repos/{REPO}")
+        path = parts.path.removeprefix(forge.base)
         with forge.changed:
             forge.asked.append(f"{self.command} {path}")
             verdict = forge.trouble(self.command, path)
             status, answer = verdict or 0, {"message": "trouble"}
             if not verdict:
                 known = self.headers.get("Authorization") == f"token {TOKEN}"
-                there = parts.path.startswith(f"/api/v1/repos/{REPO}/")
+                there = parts.path.startswith(f"{forge.base}/")
                 if not known or not there:
                     status, answer = (404 if known else 401), {"message": "no"}
                 else:
@@ -167,9 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         if isinstance(answer, list):
-            size = min(int(query.get("limit", "30")), MOST_ON_A_PAGE)
+            size = min(int(query.get(self.forge.size, "30")), MOST_ON_A_PAGE)
             first = (int(query.get("page", "1")) - 1) * size
-            self.send_header("X-Total-Count", str(len(answer)))
+            if not self.forge.github:
+                self.send_header("X-Total-Count", str(len(answer)))
+            elif first + size < len(answer):
+                self.send_header("Link", '<http://next>; rel="next", <http://last>; rel="last"')
+            elif first:
+                self.send_header("Link", '<http://first>; rel="first"')
             answer = answer[first : first + size]
         data = json.dumps(answer).encode()
         self.send_header("Content-Type", "application/json")

@@ -141,8 +141,10 @@ class Outbox:
             self._open = await self._forge.issues()
         marked = [one for one in self._open if f"{_marker(post)} " in _first_line(one.text)]
         named = [one for one in self._open if one.title.startswith(action.prefix)]
-        # One that bears another agent's marker is about a namesake in another cell.
-        unmarked = [one for one in named if not _first_line(one.text).startswith(SIGN)]
+        # One that bears another's mark, or was taken over for one, is about a namesake.
+        threads = await self.keep(lambda db: outbox.threads(db, self._queue))
+        taken = {one.number for one in threads.values()}
+        unmarked = [one for one in named if not is_ours(one.text) and one.number not in taken]
         found = marked or unmarked
         return min(found, key=lambda one: one.number) if found else None
 

@@ -151,3 +151,17 @@ def test_what_was_removed_or_is_refused_keeps_nothing_back(records: Path, forge:
         assert deliver(records, forge)
     assert left(records) == 0
     assert len(forge.issues) == 3
+
+
+def test_github_is_spoken_to_in_its_own_way(records: Path, forge: Forge) -> None:
+    forge.github = True
+    old = forge.open("[pool] timmy: agent dead (7s)", "opened by another program")
+    forge.issues[0]["pull_request"] = {"url": "a pull request, among the issues"}
+    right = forge.open("[pool] timmy: agent dead (8s)")
+    for number in range(60):
+        forge.open(f"issue {number}")
+    queue(records, DIED)
+    queue(records, DIED, subject="pool/other")
+    assert deliver(records, forge, f"{forge.url}/api/v3")
+    assert (forge.texts(old), forge.texts(right)) == ([], ["again"])
+    assert forge.issues[-1]["labels"][0]["name"] == "resurrection-pool"
