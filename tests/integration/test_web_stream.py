@@ -53,6 +53,10 @@ def test_an_agent_is_seen_killed_and_come_back(tmp_path: Path) -> None:
                         agent = agents_of(frame.data["cells"][0])["scribe"]
                         if agent["phase"] == "running" and agent["generation"] == 2:
                             break
+                pit.kill9()  # No file says so.
+                while not (told[-1].event == "fleet" and told[-1].data["daemon"]["up"] is False):
+                    told.append(next(seen))
+            pit.start()
             names = [f.data["event"] for f in told if f.event == "event"]
             assert names.index("agent_died") < names.index("agent_started")
             ids = [frame.id for frame in told]

@@ -38,14 +38,22 @@ def list_cells(root: Path) -> list[Listed]:
     Raises:
         StoreError: the root cannot be read; one that does not exist has no cells.
     """
+    return [look_at(CellPaths(root, name)) for name in list_names(root)]
+
+
+def list_names(root: Path) -> list[str]:
+    """Return the UUIDs of the cells below the root, in order; no manifest is read.
+
+    Raises:
+        StoreError: the root cannot be read; one that does not exist has no cells.
+    """
     try:
         names = sorted(name for name in os.listdir(root) if is_cell_uuid(name))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StoreError(f"{root}: cannot be listed: {error.strerror}") from error
-    cells = [CellPaths(root, name) for name in names]
-    return [look_at(paths) for paths in cells if os.path.lexists(paths.manifest)]
+    return [name for name in names if os.path.lexists(CellPaths(root, name).manifest)]
 
 
 def look_at(paths: CellPaths) -> Listed:
