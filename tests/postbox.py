@@ -11,7 +11,6 @@ from lazarus_pit.channels.base import (
     ChannelError,
     Heard,
     MessageRefusedError,
-    Notice,
     Outcome,
     Receipt,
 )
@@ -95,9 +94,6 @@ class PostChannel:
         assert heard.word is not None
         self._post.replies.append(outcome)
         await self._notify()
-
-    async def tell(self, notice: Notice) -> None:
-        raise NotImplementedError
 
     def _try(self) -> None:
         self._post.tries += 1

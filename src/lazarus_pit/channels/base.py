@@ -1,4 +1,4 @@
-"""What a channel is: a way to reach people, and for some a way to hear them.
+"""What a channel is: a way to ask people, and to hear them.
 
 A channel is one file in this folder and a line in ``choose``. It knows its service and nothing of
 the records: a ``Desk`` says what is to be carried and what an answer means, and ``serve`` calls
@@ -73,13 +73,6 @@ class Outcome(NamedTuple):
     """Whether it decided a request."""
 
 
-class Notice(NamedTuple):
-    """Something that people should know and need not answer."""
-
-    title: str
-    text: str
-
-
 class Channel(Protocol):
     """One way to reach people. Entered before anything else is called, left at the end."""
 
@@ -110,11 +103,8 @@ class Channel(Protocol):
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Tell a person what became of what they said."""
 
-    async def tell(self, notice: Notice) -> None:
-        """Say something that needs no answer."""
-
 
 async def silence() -> NoReturn:
-    """Wait for ever: all that ``listen`` does in a channel that hears nobody."""
+    """Wait for ever: all that who hears nobody does."""
     await asyncio.Event().wait()
     raise AssertionError

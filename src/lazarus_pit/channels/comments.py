@@ -24,7 +24,6 @@ from lazarus_pit.channels.base import (
     ChannelError,
     Heard,
     MessageRefusedError,
-    Notice,
     Outcome,
     Receipt,
 )
@@ -161,9 +160,6 @@ class Comments:
         with _said():
             words = f"{incidents.code('@' + heard.by, 80)}: {incidents.code(outcome.words, 800)}"
             await self._forge.comment(number, f"{SIGN}reply={heard.handle.id} -->\n{words}")
-
-    async def tell(self, notice: Notice) -> None:
-        """Do nothing: what happens is told in the issues."""
 
     def _heard(self, one: Comment, ours: set[int]) -> Heard | None:
         """Return what a comment says; ``None`` for one that is none of our business."""

@@ -16,7 +16,7 @@ from typing import Self
 
 from lazarus_pit.cells.files import durably, read_hostile, replace_file
 from lazarus_pit.cells.layout import PitPaths
-from lazarus_pit.channels.base import Heard, Notice, Outcome, Receipt
+from lazarus_pit.channels.base import Heard, Outcome, Receipt
 from lazarus_pit.channels.desk import Desk
 from lazarus_pit.channels.nostr_api import (
     BACKDATED_SECONDS,
@@ -122,11 +122,6 @@ class Nostr:
         to: Said = heard.handle
         if not outcome.counts and (to.by == self._person or self._may_refuse()):
             await self._relays.send(one_line(outcome.words, 2000), to.by, about=to.id)
-
-    async def tell(self, notice: Notice) -> None:
-        """Say something."""
-        text = f"{one_line(notice.title, 300)}\n{notice.text[:3000]}"
-        await self._relays.send(text, self._person)
 
     def _may_refuse(self) -> bool:
         now = time.monotonic()

@@ -16,7 +16,6 @@ from lazarus_pit.channels.base import (
     ChannelError,
     Heard,
     MessageRefusedError,
-    Notice,
     Outcome,
     Receipt,
 )
@@ -151,12 +150,6 @@ class Telegram:
                 text=one_line(outcome.words, 2000),
                 reply_parameters={"message_id": to.message, "allow_sending_without_reply": True},
             )
-
-    async def tell(self, notice: Notice) -> None:
-        """Say something in the chat."""
-        title, text = one_line(notice.title, 300), notice.text[:3000]
-        marked = f"{MARKDOWN.strong(title)}\n{MARKDOWN.plain(text)}"
-        await self._say(marked, f"{title}\n{text}")
 
     async def _say(self, marked: str, plain: str, **more: Any) -> Message:
         more["link_preview_options"] = {"is_disabled": True}
