@@ -8,6 +8,8 @@ from forge import REPO, TOKEN, serving
 from integration.pit import Pit
 from integration.pools import FarPool
 
+PROPOSAL = Path(__file__).parents[2] / "examples" / "mission-proposal.md"
+
 
 def test_5_1_the_pool_opens_and_closes_an_issue(tmp_path: Path) -> None:
     with serving() as forge, FarPool(tmp_path) as pool:
@@ -44,13 +46,31 @@ def test_5_1_a_pool_that_looks_only_once_tells_too_and_5_3_says_where_it_cannot(
         assert any("`policy_never`" in text for text in forge.texts(1))
 
 
+def test_4_3_a_gateway_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -> None:
+    with serving() as forge, FarPool(tmp_path) as pool:
+        pool.settings["gitea"] = {
+            "url": forge.url,
+            "repo": REPO,
+            "token": TOKEN,
+            "approvers": ["ada"],
+            "poll_interval": 0.1,
+        }
+        pool.add("tim\n@all `my`", "ask")
+        pool.start()
+        forge.until(lambda: any("Answer within" in one for one in forge.all_texts()))
+        forge.comment(1, "+1", by="ada")
+        forge.until(lambda: forge.issues[0]["state"] == "closed", 60)
+        assert len(pool.lives()) == 1
+        assert forge.issues[0]["title"].startswith("[pool] tim\\u000a@all `my`: agent dead (")
+
+
 def test_5_1_an_agent_of_a_cell_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -> None:
     with serving() as forge:
         pit = Pit(tmp_path, revive_policy="ask")
         with pit.config.open("a") as file:
             file.write(
                 f'[gitea]\nurl = "{forge.url}"\nrepo = "{REPO}"\ntoken = "{TOKEN}"\n'
-                'approvers = ["ada"]\npoll_interval = 0.1\n'
+                'approvers = ["ada"]\npoll_interval = 0.1\nprovision_approved = true\n'
             )
         try:
             pit.start()
@@ -69,5 +89,10 @@ def test_5_1_an_agent_of_a_cell_is_asked_about_and_revived_in_its_issue(tmp_path
             forge.until(lambda: forge.issues[0]["state"] == "closed", 60)
             assert sum("Answer within" in text for text in forge.texts(1)) == 1
             assert "with leave of `ada` (`gitea`)" in forge.texts(1)[-1]
+            page = PROPOSAL.read_text()
+            number = forge.open("[MISSION] Pool", page, [forge.label("mission-approved")])
+            forge.until(lambda: len(forge.texts(number)) == 1, 60)
+            (made,) = (one for one in pit.cells() if one.uuid != cell.uuid)
+            assert f"`{made.uuid}`, named `pool`" in forge.texts(number)[0]
         finally:
             pit.close()
