@@ -36,7 +36,6 @@ STEPS = {
     "asked": ("sendMessage", False),
     "asked, and we do not know": ("sendMessage", True),
     "answered": ("answerCallbackQuery", False),
-    "shown": ("editMessageText", False),
     "shown, and we do not know": ("editMessageText", True),
 }
 
