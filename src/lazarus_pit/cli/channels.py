@@ -116,6 +116,8 @@ def known_as(config: Config, name: str) -> str:
 
 
 def _served(name: str, notes: dict[str, str]) -> State:
+    if name == "apprise":
+        return _telling(name, notes)
     for what in _WORK:
         if notes.get(what):
             why, since = f"{what}: {notes[what]}", float(notes.get(f"{what}_since", "0"))
@@ -123,6 +125,15 @@ def _served(name: str, notes: dict[str, str]) -> State:
     if any(what not in notes for what in _WORK):
         return State(name, well=True, found="begins")
     return State(name, well=True, found="asks and hears")
+
+
+def _telling(name: str, notes: dict[str, str]) -> State:
+    """Return how a channel is that only tells: it notes an error for each address."""
+    why = [notes[key] for key in sorted(notes) if key.startswith("telling ") and notes[key]]
+    if why:
+        since = float(notes.get("telling_since", "0"))
+        return State(name, well=False, found="; ".join(why), since=since)
+    return State(name, well=True, found="tells")
 
 
 class _OneLine(logging.Formatter):

@@ -29,7 +29,7 @@ TURN_SECONDS = 2.0
 
 @asynccontextmanager
 async def carrying(pit: PitPaths, channels: Channels, gitea: Gitea) -> AsyncIterator[list[str]]:
-    """Serve what is configured for as long as the block runs; gives the names of it."""
+    """Serve what is configured for as long as the block runs; gives the names of those that ask."""
     if not (channels.configured or gitea.answers):
         yield []
         return
@@ -37,10 +37,14 @@ async def carrying(pit: PitPaths, channels: Channels, gitea: Gitea) -> AsyncIter
     from lazarus_pit.channels.serve import serve  # noqa: PLC0415
 
     made = makers(channels, gitea)
-    tasks = [
-        asyncio.create_task(in_turn(pit, name, partial(serve, pit, {name: make})))
-        for name, make in made.items()
-    ]
+    acts: dict[str, Callable[[], Awaitable[None]]] = {
+        name: partial(serve, pit, {name: make}) for name, make in made.items()
+    }
+    if not channels.apprise.missing:
+        from lazarus_pit.channels import apprise  # noqa: PLC0415 - only who is configured
+
+        acts[apprise.NAME] = partial(apprise.keep, pit, channels.apprise)
+    tasks = [asyncio.create_task(in_turn(pit, name, act)) for name, act in acts.items()]
     try:
         yield list(made)
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lazarus_pit.channels.nostr import own_key
-from lazarus_pit.cli.channels import channels
+from lazarus_pit.cli.channels import _served, channels
 from lazarus_pit.cli.checks import Verdict, people
 from lazarus_pit.cli.place import Place
 
@@ -31,3 +31,10 @@ def test_people_learn_to_whom_they_write(place: Place, capsys: pytest.CaptureFix
     assert f"known there as {npub}" in said
     check = people(settings)
     assert (check.verdict, check.found) == (Verdict.OK, f"nostr as {npub}")
+
+
+def test_an_address_that_is_down_is_said() -> None:
+    notes = {"telling 1": "", "telling 2": "number 2 (ntfy) does not take a message"}
+    found = _served("apprise", {**notes, "telling_since": "1.0"})
+    assert (found.well, found.found, found.since) == (False, notes["telling 2"], 1.0)
+    assert _served("apprise", {"telling 1": ""}).found == "tells"

@@ -1,0 +1,205 @@
+"""Apprise: deaths, escalations and wanted words, to any service that it knows; nobody answers.
+
+Each address reads the journals from a cursor of its own in the records, which moves once a message
+was taken: after a kill between the two a message comes twice, and none is lost. Between two
+messages to one address lies a pause, in which what happens is gathered into the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import apprise
+
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.cells.store import read_manifest
+from lazarus_pit.channels.base import ChannelError
+from lazarus_pit.channels.journals import PIT, Heard, Noticing, places_of, read_on
+from lazarus_pit.channels.secrets import secret
+from lazarus_pit.core.model import Seconds
+from lazarus_pit.errors import ConfigError, FormatError, StoreError
+from lazarus_pit.formats import channel_settings, notices
+from lazarus_pit.formats.notices import News, Notice
+from lazarus_pit.formats.text import one_line
+from lazarus_pit.records import carried
+from lazarus_pit.records.database import opened_records, transaction
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS: Seconds = 1.0
+"""How long a message waits for what dies with the first."""
+PAUSE_SECONDS: Seconds = 30.0
+"""Between two messages to one address."""
+SWEEP_SECONDS: Seconds = 30.0
+"""How often the journals are read, whatever was noticed."""
+FRESH_SECONDS: Seconds = 60.0
+"""An address that is new hears what is so new: who began with it began then."""
+FIRST_SECONDS, LAST_SECONDS = 2.0, 300.0
+"""The first wait for a service that is down, and the longest; each is twice the one before."""
+NAME = "apprise"
+TELLING = "telling"
+"""Under this, with the number of an address, the last error stands in the channel's notes."""
+_CURSORS, _SINCE = "cursors", "since"
+
+
+class Target:
+    """One address, and how far it was told."""
+
+    def __init__(self, pit: PitPaths, url: str, number: int) -> None:
+        """Take an address; ``number`` is its place in the configuration, from 1.
+
+        Raises:
+            ConfigError: Apprise knows no such service; the address is not shown.
+        """
+        self._apprise = apprise.Apprise()
+        if not self._apprise.add(url):
+            raise ConfigError(f"[apprise] urls: number {number}: Apprise knows no such service")
+        self._pit = pit
+        self._queue = f"{NAME} {hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        self._number = number
+        self._service = one_line(url.partition(":")[0], 20)
+        self._wait = 0.0
+        self._said: str | None = None
+        self.due = 0.0
+        """When it may be told the next time, by the monotonic clock."""
+
+    async def step(self) -> None:
+        """Tell what there is; a service or records that refuse are tried again later."""
+        why, told = "", False
+        try:
+            told = await self._tell()
+        except (ChannelError, StoreError) as error:
+            why = str(error)
+        except Exception as error:  # A service's part of Apprise may raise anything.
+            log.debug("a fault while telling", exc_info=error)
+            why = f"number {self._number} ({self._service}): {type(error).__name__}"
+        if why:
+            self._wait = min(max(2.0 * self._wait, FIRST_SECONDS), LAST_SECONDS)
+            self.due = time.monotonic() + self._wait
+        else:
+            self._wait = 0.0
+            self.due = time.monotonic() + PAUSE_SECONDS * told
+        if why != self._said:
+            if why:
+                log.warning("%s, trying again: %s", NAME, why)
+            self._said = why
+            notes = {f"{TELLING} {self._number}": why, f"{TELLING}_since": f"{time.time():.3f}"}
+            with contextlib.suppress(StoreError):
+                await asyncio.to_thread(self._note, NAME, notes)
+
+    async def _tell(self) -> bool:
+        notice, heard = await asyncio.to_thread(self._read)
+        if notice is not None:
+            await asyncio.sleep(GATHER_SECONDS)
+            notice, heard = await asyncio.to_thread(self._read)
+        if notice is not None:
+            await asyncio.to_thread(self._send, notice)
+        if heard is not None:
+            await asyncio.to_thread(self._note, self._queue, heard)
+        return notice is not None
+
+    def _read(self) -> tuple[Notice | None, dict[str, str] | None]:
+        """Return what is to be said, and what is to be noted once it is; ``None``: nothing moved.
+
+        Raises:
+            StoreError: the root or the records refuse.
+        """
+        places = {**places_of(self._pit, cells=True), **places_of(self._pit, cells=False)}
+        with opened_records(self._pit.records) as db:
+            notes = carried.recall(db, self._queue)
+        cursors: dict[str, str] = json.loads(notes.get(_CURSORS, "{}"))
+        since = float(notes.get(_SINCE, time.time() - FRESH_SECONDS))
+        heard = read_on(places, cursors, since)
+        if not (heard.cursors or heard.gone) and notes:
+            return None, None
+        now = {place: at for place, at in cursors.items() if place not in heard.gone}
+        now |= heard.cursors
+        return notices.compose(self._named(heard)), {
+            _CURSORS: json.dumps(now),
+            _SINCE: f"{since:.3f}",
+        }
+
+    def _named(self, heard: Heard) -> list[News]:
+        names = {PIT: ""}
+        for place, _ in heard.events:
+            if place not in names:
+                names[place] = place
+                with contextlib.suppress(FormatError, StoreError):
+                    names[place] = read_manifest(self._pit.cell(place)).name or place
+        return [News(names[place], event) for place, event in heard.events]
+
+    def _send(self, notice: Notice) -> None:
+        grave, mild = apprise.NotifyType.FAILURE, apprise.NotifyType.WARNING
+        taken = self._apprise.notify(
+            title=notice.title,
+            body=notice.text,
+            notify_type=grave if notice.grave else mild,
+            body_format=apprise.NotifyFormat.TEXT,
+        )
+        if not taken:
+            raise ChannelError(f"number {self._number} ({self._service}) does not take a message")
+
+    def _note(self, channel: str, notes: dict[str, str]) -> None:
+        with opened_records(self._pit.records) as db, transaction(db):
+            carried.note(db, channel, notes)
+
+
+async def keep(pit: PitPaths, settings: channel_settings.Apprise) -> None:
+    """Tell until cancelled. At most one may do so for a root."""
+    try:
+        # Apprise loads every service that it knows, which takes a second or two.
+        targets = await asyncio.to_thread(targets_of, pit, settings)
+    except ConfigError as error:
+        log.warning("nobody is told: %s", error)
+        with contextlib.suppress(StoreError):
+            await asyncio.to_thread(_complain, pit, str(error))
+        await asyncio.Event().wait()  # The configuration is read once.
+    await _tell_all(pit, targets)
+
+
+def targets_of(pit: PitPaths, settings: channel_settings.Apprise) -> list[Target]:
+    """Return the addresses that are configured.
+
+    Raises:
+        ConfigError: one is none, or the file that holds them cannot be read.
+    """
+    kept = secret("", settings.urls_file, "[apprise] urls_file").splitlines()
+    lines = [line.strip() for line in kept]
+    urls = [*settings.urls, *(line for line in lines if line and not line.startswith("#"))]
+    return [Target(pit, url, number) for number, url in enumerate(dict.fromkeys(urls), 1)]
+
+
+async def _tell_all(pit: PitPaths, targets: Sequence[Target]) -> NoReturn:
+    noticing: Noticing | None = None
+    try:
+        noticing = Noticing(pit)
+    except OSError as error:
+        log.warning("journals are read every %g s only: %s", SWEEP_SECONDS, error.strerror)
+    try:
+        while True:
+            now = time.monotonic()
+            await asyncio.gather(*(target.step() for target in targets if target.due <= now))
+            later = min((target.due for target in targets if target.due > now), default=0.0)
+            wait = min(SWEEP_SECONDS, later - time.monotonic()) if later > now else SWEEP_SECONDS
+            if noticing is None:
+                await asyncio.sleep(max(0.0, wait))
+                continue
+            with contextlib.suppress(StoreError):
+                everywhere = {**places_of(pit, cells=True), **places_of(pit, cells=False)}
+                noticing.watch(everywhere)
+            await noticing.wait(wait)
+    finally:
+        if noticing is not None:
+            noticing.close()
+
+
+def _complain(pit: PitPaths, why: str) -> None:
+    with opened_records(pit.records) as db, transaction(db):
+        carried.note(db, NAME, {f"{TELLING} 1": why, f"{TELLING}_since": f"{time.time():.3f}"})
