@@ -12,6 +12,7 @@ import pytest
 
 from integration.typing_it import Typist
 from lazarus_pit.cells.checkpoint import shelf
+from lazarus_pit.cells.checkpoint.source import opened
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cli import committed
 
@@ -81,8 +82,11 @@ def test_work_newer_than_the_checkpoint_is_lost_only_by_its_token(
     said = lazarus.fails(1, "cell", "destroy", "pond", "--token", first)
     assert f"{first} is not what would be lost now" in said
     assert (cell.workspace / "new").read_text() == "not saved"
-    assert lazarus("cell", "destroy", "pond", "--token", token_in(said)).code == 0
+    done = lazarus("cell", "destroy", "pond", "--token", token_in(said))
+    assert done.code == 0
     assert not cell.cell.exists()
+    with opened(Path(done.out.strip().rpartition(": ")[2])) as source:
+        assert b"./workspace/new" in source.preface.lines, "saved once more, whatever was agreed"
 
 
 def test_a_rotten_checkpoint_saves_nothing(lazarus: Typist, cell: CellPaths) -> None:

@@ -59,6 +59,22 @@ def test_a_dead_agents_cell_goes_back_to_the_last_good_checkpoint(pit: Pit, tmp_
     assert "if nobody else of the cell lives (on_revive)" in why
 
 
+@pytest.mark.parametrize("moment", ["saved", "restored"])
+def test_a_daemon_that_dies_in_the_middle_restores_and_starts_once(pit: Pit, moment: str) -> None:
+    cell = began(pit, "restore")
+    spoil(cell)
+    if moment == "saved":
+        pit.wait_event(cell, "checkpoint_taken", count=2)
+    else:
+        pit.wait(cell.restoring.is_dir, "the restore")
+    pit.kill9()
+    pit.start()
+    pit.wait_event(cell, "agent_revived", "worker", generation=2)
+    assert (cell.workspace / "good").read_text() == "good"
+    assert not (cell.workspace / "die").exists()
+    assert len(pit.events(cell, "agent_started", "worker")) == 2
+
+
 def test_nobodys_work_is_taken_back_while_others_live(pit: Pit) -> None:
     cell = began(pit, "restore")
     pit.spawn(cell, "other", *sh(BEATING))

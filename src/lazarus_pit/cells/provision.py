@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from lazarus_pit.cells.files import durably, sync_all, sync_directory
 from lazarus_pit.cells.journal import append_events
 from lazarus_pit.cells.layout import MANIFEST, CellPaths, PitPaths
-from lazarus_pit.cells.remove import remove_tree
+from lazarus_pit.cells.remove import empty_tree, remove_tree
 from lazarus_pit.cells.store import publish_manifest, read_manifest, update_manifest, write_manifest
-from lazarus_pit.core.model import CellStatus
+from lazarus_pit.core.model import CellStatus, Seconds
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats import manifest
 from lazarus_pit.formats.envelope import ADDRESSES
@@ -48,6 +48,9 @@ EVENTS: Mapping[CellStatus, str] = {
     CellStatus.ARCHIVED: "cell_archived",
     CellStatus.DESTROYED: "cell_destroyed",
 }
+
+LEFT_OVER: Seconds = 86_400.0
+"""Age from which something in the nursery is nobody's work any more."""
 
 AGENT_ID = 61042
 """The user and group of all agents under a root daemon, unless ``[isolation]`` says otherwise.
@@ -291,8 +294,26 @@ def destroy_cell(paths: CellPaths, *, force: bool = False) -> None:
     if status is not CellStatus.DESTROYED:
         move_cell(paths, CellStatus.DESTROYED)
     with durably("cannot be removed", paths.cell):
-        remove_tree(paths.cell, last=MANIFEST)
+        empty_tree(paths.cell, keep=MANIFEST)
+        # It goes with its last word in one step: without a manifest nobody could ask again.
+        dying = PitPaths(paths.root).nursery / secrets.token_hex(8)
+        dying.parent.mkdir(parents=True, exist_ok=True)
+        paths.cell.rename(dying)
         sync_directory(paths.root)
+        remove_tree(dying)
+
+
+def tidy(root: Path, older_than: float = LEFT_OVER) -> None:
+    """Remove what a crash left of cells that were being made or removed, once it is old enough.
+
+    Raises:
+        StoreError: it could not be removed.
+    """
+    nursery = PitPaths(root).nursery
+    with durably("cannot be tidied", nursery):
+        for left in nursery.iterdir() if nursery.is_dir() else ():
+            if time.time() - left.lstat().st_mtime >= older_than:
+                remove_tree(left)
 
 
 def joined(member: Member, **data: Any) -> Event:

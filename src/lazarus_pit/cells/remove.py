@@ -20,30 +20,28 @@ _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ALL = 0o700
 
 
-def remove_tree(path: Path, last: str = "") -> None:
+def remove_tree(path: Path) -> None:
     """Remove a directory with all that is in it; a link at ``path`` itself is refused.
-
-    Args:
-        path: the directory.
-        last: a name directly inside that is removed after everything else, so that a removal
-            that was cut short can be recognised and repeated.
 
     Raises:
         OSError: something could not be removed, or another file system is mounted below; what is
             left is still below ``path``.
     """
+    empty_tree(path)
+    path.rmdir()
+
+
+def empty_tree(path: Path, keep: str = "") -> None:
+    """Remove all that is in a directory but one name directly inside; raises as ``remove_tree``."""
     top = os.open(path, _DIRECTORY)
     try:
         moved = 0
-        while names := [name for name in os.listdir(top) if name != last]:
+        while names := [name for name in os.listdir(top) if name != keep]:
             for name in names:
                 if not _unlink(name, top):
                     moved = _flatten(name, top, moved)
-        if last:
-            _unlink(last, top)
     finally:
         os.close(top)
-    path.rmdir()
 
 
 def _unlink(name: str, parent: int) -> bool:

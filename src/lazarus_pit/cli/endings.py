@@ -14,7 +14,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
-from lazarus_pit.cli.losing import agree, find_losses
+from lazarus_pit.cli.losing import Losses, agree, find_losses
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.pulse import feel
@@ -32,6 +32,7 @@ LOOK_AGAIN: Seconds = 0.05
 """Between two looks at lives that are ending."""
 LAST = "last, at the archive"
 """The note of the checkpoint that ends a mission."""
+BEFORE_THE_END = "before it is destroyed"
 DESTROYABLE = (CellStatus.ARCHIVED, CellStatus.DESTROYED)
 
 
@@ -116,11 +117,27 @@ def destroy(
     if manifest.status is not CellStatus.DESTROYED:  # Else its removal was cut short.
         losses = find_losses(config, pit, found)
         agree(cell, losses, token)
-        grave = graves.bury(paths, losses.unsaved.checkpoint, config.cells.graves_kept)
+        last = _save_losses(config, paths, losses) or losses.unsaved.checkpoint
+        grave = graves.bury(paths, last, config.cells.graves_kept)
         kept = f"; its last checkpoint is kept: {grave}" if grave else "; nothing of it is kept"
     provision.destroy_cell(paths)
     say.line(f"cell {cell} is destroyed{kept}")
     return 0
+
+
+def _save_losses(config: Config, paths: CellPaths, losses: Losses) -> str:
+    """Save once more what a person agreed to lose; empty where there is nothing, or it cannot be.
+
+    The agreement stands in any case: a full disk must not keep a cell from its end.
+    """
+    if not losses.unsaved.paths:
+        return ""
+    stillness = saving.Stillness(paths, partial(lives_of, config, paths))
+    try:
+        return asyncio.run(saving.save(paths, stillness, BEFORE_THE_END, lambda _: None)).name
+    except (WorldError, RefusedError) as error:
+        say.complain(f"not saved once more: {say.clean(error, 300)}")
+        return ""
 
 
 def _await_the_end(config: Config, paths: CellPaths, seconds: Seconds, *, force: bool) -> None:

@@ -67,6 +67,10 @@ def awaken(config: Config, *, unsafe_no_sandbox: bool) -> Awakened:
         log.warning("sandbox: %s", reason)
     opened = open_ledger(config.root, procfs.boot_id())
     now = time.monotonic()
+    try:
+        provision.tidy(config.root)
+    except StoreError as error:
+        log.warning("%s", error)
     recorded = _records(opened.ledger, now)
     living = _living(config, pit, tree)
     for report in opened.reports:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lazarus_pit.cells.remove import remove_tree
+from lazarus_pit.cells.remove import empty_tree, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,13 +77,13 @@ def test_directories_without_any_permission_go_too(tmp_path: Path) -> None:
     assert not tree.exists()
 
 
-def test_the_last_name_goes_last(tmp_path: Path) -> None:
+def test_one_name_can_stay(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in ("a", "cell.json", "z"):
         (tree / name).touch()
-    remove_tree(tree, last="cell.json")
-    assert not tree.exists()
+    empty_tree(tree, keep="cell.json")
+    assert os.listdir(tree) == ["cell.json"]
 
 
 @pytest.mark.root
@@ -101,10 +101,10 @@ def test_what_is_mounted_inside_is_left_alone(tmp_path: Path) -> None:
         pytest.skip(f"no mounts here: {made.stderr.decode().strip()}")
     try:
         with pytest.raises(OSError, match=r"something is mounted there|busy"):
-            remove_tree(tree, last="cell.json")
+            empty_tree(tree, keep="cell.json")
         assert (home / "precious").exists()
         assert (tree / "cell.json").exists()
     finally:
         subprocess.run(["umount", "--lazy", mounted], check=True)
-    remove_tree(tree, last="cell.json")
+    remove_tree(tree)
     assert (home / "precious").exists()
