@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -34,6 +35,8 @@ _ABOVE = 64
 """Descriptors are first moved above this number, so that none is overwritten before its turn."""
 _PATIENCE = 30
 """Seconds until a child must have become its program."""
+_SOON = 1.0
+"""The same where a child that stands still is tried again in a way that is slower but safe."""
 _ENOUGH = 4096
 """Bytes of a child's last words that are read."""
 
@@ -60,6 +63,10 @@ class StepError(OSError):
     def __init__(self, number: int, step: str, reason: str) -> None:
         super().__init__(number, f"{step}: {reason}")
         self.step = step
+
+
+class _StuckError(StepError):
+    """A child stood still before it was the program."""
 
 
 def plain(program: Program, descriptors: Sequence[int], cwd: str) -> int:
@@ -127,6 +134,24 @@ def forked(
     Raises:
         StepError: a step, or the execution itself, failed; the child is gone.
     """
+    if leaf and threading.active_count() > 1:
+        # Another thread may hold a lock of the C library's just now; fork(2) waits for those, but
+        # clone3(2) does not, and a child that needs one would stand still for ever.
+        with contextlib.suppress(_StuckError):
+            return _forked(program, descriptors, steps, leaf, _SOON)
+        enter = Step("join the cgroup", lambda: cgroup.enter(leaf))
+        return _forked(program, descriptors, [enter, *steps], "", _PATIENCE)
+    return _forked(program, descriptors, steps, leaf, _PATIENCE)
+
+
+def _forked(
+    program: Program, descriptors: Sequence[int], steps: Sequence[Step], leaf: str, patience: float
+) -> int:
+    """Do it once.
+
+    Raises:
+        StepError: it failed; ``_StuckError``: it was not the program after ``patience`` seconds.
+    """
     ear, mouth = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _RESETTABLE)
     try:
@@ -139,7 +164,10 @@ def forked(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(mouth)
-    words = _last_words(pid, ear)
+    words = _last_words(pid, ear, patience)
+    if words is None:
+        os.waitpid(pid, 0)
+        raise _StuckError(errno.ETIMEDOUT, "child", f"not the program after {patience:g} s")
     if words:
         os.waitpid(pid, 0)
         number, _, rest = words.decode(errors="replace").partition(" ")
@@ -158,15 +186,18 @@ def _fork(leaf: str) -> tuple[int, list[Step]]:
         return os.fork(), [Step("join the cgroup", lambda: cgroup.enter(leaf))]
 
 
-def _last_words(pid: int, ear: int) -> bytes:
-    """Hear what the child says before it is the program: nothing, if all went well."""
+def _last_words(pid: int, ear: int, patience: float) -> bytes | None:
+    """Hear what the child says before it is the program: nothing, if all went well.
+
+    ``None``: it stands still, and was killed for it.
+    """
     with open(ear, "rb") as file:
         poll = select.poll()
         poll.register(file, select.POLLIN)
-        if poll.poll(_PATIENCE * 1000):
+        if poll.poll(patience * 1000):
             return file.read(_ENOUGH)
     os.kill(pid, signal.SIGKILL)
-    return b"%d child\nnot the program after %d s" % (errno.ETIMEDOUT, _PATIENCE)
+    return None
 
 
 def _become(

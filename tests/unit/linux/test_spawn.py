@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
-from lazarus_pit.linux import procfs, spawn
+from launching import own_tree
+from lazarus_pit.linux import cgroup, procfs, spawn
 from lazarus_pit.linux.spawn import Program, Step, StepError
 
 
@@ -155,3 +157,33 @@ def test_a_log_is_appended_to_and_is_a_regular_file(tmp_path: Path) -> None:
     for name in ("fifo", "link", "."):
         with pytest.raises(OSError, match=r"."):
             spawn.open_log(str(tmp_path / name))
+
+
+def test_a_child_that_stands_still_at_its_birth_is_born_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn, "_SOON", 0.05)
+    tried = tmp_path / "tried"
+
+    def stand_still_once() -> None:
+        if not tried.exists():
+            tried.touch()
+            signal.pause()
+
+    given = standard(tmp_path / "out")
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        with own_tree() as tree:
+            if tree is None:
+                pytest.skip("no writable cgroups here")
+            leaf = cgroup.make_leaf(tree, "cell", "ada", 1)
+            step = Step("stand still", stand_still_once)
+            pid = spawn.forked(shell("cat /proc/self/cgroup"), given, [step], leaf)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        over.set()
+        other.join()
+        close(given)
+    assert Path(leaf).name in (tmp_path / "out").read_text()
