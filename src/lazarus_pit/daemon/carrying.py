@@ -21,7 +21,7 @@ from lazarus_pit.formats.forge_settings import Gitea
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS, HEAR_SECONDS, LOOK_SECONDS = 10.0, 1.0, 0.05
+FLUSH_SECONDS, HEAR_SECONDS, LOOK_SECONDS = 5.0, 1.0, 0.05
 """Who comes only once carries for so long at most, and hears for so long after that."""
 TURN_SECONDS = 2.0
 """How often who waits for a turn tries to take it."""

@@ -77,9 +77,7 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def tie(
-    word: Word, asked: Sequence[Asked], *, at: float, about: str = "", named_only: bool = False
-) -> Asked | str:
+def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> Asked | str:
     """Return the one request that is meant, open or closed; else why there is none.
 
     Args:
@@ -88,14 +86,13 @@ def tie(
         at: when it was said, by the clock of the place and as late as it can have been. A request
             that was asked later is not meant: who spoke had not seen it.
         about: the receipt of the message that it answers; empty if it answers none.
-        named_only: take no ``+1`` that answers no message.
     """
     shown = [one for one in asked if one.at <= at]
     here = [one for one in shown if one.receipt == about] if about else []
     if word.whom is None:
         if here:
             return _newest(here)
-        return _loose(shown, at, loose=not (about or named_only))
+        return _loose(shown, at, loose=not about)
     named = [one for one in shown if _goes_by(word.whom, one)]
     if here:
         if any(one in named for one in here):
