@@ -13,7 +13,7 @@ from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lazarus_pit.formats.journal import Event
@@ -23,6 +23,7 @@ _BLOCK = 64 * 1024
 _TAIL = 4096
 _BACK = 8 * 1024 * 1024
 """Bytes of a journal that one look backwards reads at most."""
+_PAGES, _PAGE_LINES = 4, 4096
 
 
 class Line(NamedTuple):
@@ -113,6 +114,25 @@ def read_back(path: Path, limit: int, before: int | None = None) -> Page:
     skipped = sum(len(line) + 1 for line in lines[: len(lines) - len(kept)])
     events = [event for line in kept if (event := _event(line)) is not None]
     return Page(events, start + begin + skipped if kept else start)
+
+
+def latest(path: Path, wanted: Callable[[Event], bool], count: int) -> list[Event]:
+    """Return the last ``count`` events that are wanted, the newest last.
+
+    They are looked for among the last 16,384 lines: a long journal costs no more than that.
+
+    Raises:
+        StoreError: there is no such file or it may not be read.
+    """
+    found: list[Event] = []
+    cursor: int | None = None
+    for _ in range(_PAGES):
+        page = read_back(path, _PAGE_LINES, cursor)
+        found = [event for event in page.events if wanted(event)] + found
+        cursor = page.start
+        if len(found) >= count or cursor == 0:
+            break
+    return found[-count:]
 
 
 def last_seq(path: Path) -> int:

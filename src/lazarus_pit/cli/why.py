@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from lazarus_pit.cells.journal import latest
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import outlook, say
-from lazarus_pit.cli.follow import JournalTail
 from lazarus_pit.cli.names import FoundAgent, find_agent
 from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.cli.pulse import feel, headline
@@ -19,7 +20,7 @@ from lazarus_pit.cli.sentences import timed
 from lazarus_pit.cli.status import agent_object
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import Rules
-from lazarus_pit.errors import FormatError
+from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.journal import Event, to_object
 from lazarus_pit.formats.manifest import rules_of
 
@@ -89,20 +90,25 @@ def explain(config: Config, agent: str) -> Explained:
 
 def _decisions(pit: PitPaths, found: FoundAgent) -> list[Event]:
     """Return the latest events about this agent, and those about the pit's eyes since the first."""
-    own = deque(
-        (
-            event
-            for event in JournalTail(found.paths.events).read()
-            if (event.agent == found.name and event.event not in CHATTER)
+    own = _latest(
+        found.paths.events,
+        lambda event: (
+            (event.agent == found.name and event.event not in CHATTER)
             or (event.agent is None and event.event in CELLS)
         ),
-        maxlen=DECISIONS,
     )
     if not own:
         return []
     first = own[0].ts
-    pits = [event for event in JournalTail(pit.events).read() if event.ts >= first]
-    return sorted([*own, *pits[-DECISIONS:]], key=lambda event: event.ts)
+    pits = _latest(pit.events, lambda event: event.ts >= first)
+    return sorted([*own, *pits], key=lambda event: event.ts)
+
+
+def _latest(path: Path, wanted: Callable[[Event], bool]) -> list[Event]:
+    try:
+        return latest(path, wanted, DECISIONS)
+    except StoreError:
+        return []  # Nothing has been told yet, or it is not to be read.
 
 
 def _as_object(rules: Rules, decisions: list[Event], told: outlook.Outlook) -> dict[str, Any]:

@@ -145,3 +145,13 @@ def test_a_long_journal_is_read_from_its_end_alone(tmp_path: Path) -> None:
     older = journal.read_back(path, 2, page.start)
     assert older.events == []
     assert 1 << 29 < older.start < 1 << 30, "little of it was read, and the cursor moved on"
+
+
+def test_the_last_that_are_wanted_are_found_behind_many_others(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    journal.append_events(path, [event(number) for number in range(9)])
+    journal.append_events(path, [event(name="heartbeat")] * 9000)
+    found = journal.latest(path, lambda one: one.event == "agent_died", 3)
+    assert [one.seq for one in found] == [6, 7, 8]
+    journal.append_events(path, [event(name="heartbeat")] * 9000)
+    assert journal.latest(path, lambda one: one.event == "agent_died", 3) == []
