@@ -141,7 +141,9 @@ class Forge:
                 return 404, {"message": "not found"}
 
     def _listed(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = query.get("labels", "")
+        known = [one["name"] for one in self.labels]
+        # As Gitea does: a label that nobody knows is no part of the question.
+        wanted = query.get("labels", "") if query.get("labels") in known else ""
         found = [
             one
             for one in reversed(self.issues)

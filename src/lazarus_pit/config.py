@@ -255,6 +255,9 @@ def parse(data: bytes, path: Path) -> Config:
     if not values["fleet"].get("starts_in_flight"):
         values["fleet"]["starts_in_flight"] = 2 * (os.cpu_count() or 1)
     structs: dict[str, Any] = {name: SECTIONS[name](**table) for name, table in values.items()}
+    if structs["gitea"].webhook_port and not structs["gitea"].webhook_secret:
+        at = Place(path, source, "gitea", "webhook_secret")
+        raise ConfigError(f"{at}: missing, expected what the forge signs its calls with")
     return Config(path=path, found=True, pool=pool, warnings=tuple(warnings), **structs)
 
 

@@ -78,6 +78,10 @@ class Issue(Struct, frozen=True):
         """The page."""
         return self.body or ""
 
+    def bears(self, label: str) -> bool:
+        """Whether it has a label, whatever the case of it."""
+        return any(one.name.lower() == label.lower() for one in self.labels or [])
+
 
 class Comment(Struct, frozen=True):
     """A comment, as far as we use it."""
@@ -149,7 +153,8 @@ class Forge:
         """Return every issue of that state, and with that label where one is given."""
         query = {"state": state, "type": "issues"} | ({"labels": label} if label else {})
         found = await self._pages("/issues", query, Issue, "number")
-        return [one for one in found if not one.pull_request]
+        # A Gitea that does not know the label leaves it out of the question, and returns all.
+        return [one for one in found if not one.pull_request and (not label or one.bears(label))]
 
     async def comments(self, number: int) -> list[Comment]:
         """Return the comments of an issue."""
@@ -271,7 +276,7 @@ def _fault(what: str, answer: httpx2.Response, data: bytes) -> LazarusError:
     said = one_line(data[:300].decode("utf-8", "replace"), 200)
     text = f"{what}: status {answer.status_code}: {said}"
     status = answer.status_code
-    limited = answer.headers.get("X-RateLimit-Remaining") == "0"
+    limited = answer.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in answer.headers
     if status in (401, 408, 425, 429) or status >= 500 or (status == 403 and limited):
         return ForgeDownError(text, after=_seconds(answer.headers.get("Retry-After", "")))
     return ForgeRefusedError(text, status)

@@ -23,6 +23,7 @@ LABEL = "resurrection-pool"
 MOST_REPEATS = 10
 """Comments on one issue about the same trouble again; what comes after is not told there."""
 NAME_SHOWN = 120
+ASKED = "approval_requested"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -182,7 +183,8 @@ def _opened(  # noqa: PLR0913, PLR0917 - an issue is these facts
     """Say it in the issue that is open, or see that there is one."""
     if incident.open:
         return _repeated(incident, said)
-    if not settings.open_on_death:
+    # Who is asked there needs an issue to answer in, whatever else is told.
+    if not (settings.open_on_death or (settings.asks_there and event.event == ASKED)):
         return replace(incident, deaths=0), []
     reopen = _goes_on(incident, event, settings)
     known = replace(incident, open=True, repeats=incident.repeats if reopen else 0)
@@ -216,7 +218,9 @@ def _asked(incident: Incident, event: Event, scene: Scene, settings: Settings) -
         said = f"**It stands still** until a person says whether it may go on: {code(why)}.{lists}"
         title = f"{prefix_of(known.agent)} agent held ({one_line(str(why), 60)})"
         return _opened(known, event, settings, said, title, _page(known, event, scene, said, None))
-    if not incident.open or settings.asks_there:
+    if settings.asks_there and not incident.open:
+        return _trouble(incident, event, scene, settings, "**It is dead.**")
+    if settings.asks_there or not incident.open:
         return incident, []
     seconds = int(_number(event.data.get("expires_in")))
     said = f"**May it be revived?** A word is waited for until {seconds} s after this.{lists}"
@@ -270,7 +274,7 @@ _RULES: Mapping[str, Callable[[Incident, Event, Scene, Settings], Step]] = {
     "gateway_revive_failed": _failed,
     "agent_hung": _condemned,
     "agent_stalled": _condemned,
-    "approval_requested": _asked,
+    ASKED: _asked,
     "approval_granted": _answered,
     "approval_denied": _answered,
     "approval_expired": _answered,
@@ -285,7 +289,7 @@ _RULES: Mapping[str, Callable[[Incident, Event, Scene, Settings], Step]] = {
 }
 EVENTS = frozenset(_RULES)
 """The events that matter to an incident."""
-OPENING = frozenset(("agent_died", "agent_escalated", "approval_requested"))
+OPENING = frozenset(("agent_died", "agent_escalated", ASKED))
 """Those of a cell's agent that may open one."""
 
 

@@ -7,9 +7,10 @@ by that key, so that an answer that was lost, or our own death, has nothing said
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,11 +117,13 @@ class Outbox:
     async def _see_open(self, post: Post, action: Open, number: int | None) -> int:
         issue = await self._forge.issue(number) if number is not None else None
         if issue is None or (issue.state != "open" and not action.reopen):
-            issue = await self._find(post, action)
+            with _no_post_is_to_blame():
+                issue = await self._find(post, action)
         if issue is None:
-            label = await self._labelled()
             head = f"{SIGN}{_marker(post)} post={post.key} -->"
-            issue = await self._forge.open(action.title, f"{head}\n{action.body}", [label])
+            with _no_post_is_to_blame():
+                label = await self._labelled()
+                issue = await self._forge.open(action.title, f"{head}\n{action.body}", [label])
             return issue.number
         if post.key in _first_line(issue.text):
             return issue.number  # This very post opened it, before we died.
@@ -166,12 +169,19 @@ class Outbox:
     async def _labelled(self) -> Label:
         if self._label is None:
             said = "Opened by Lazarus Pit about an agent that died"
-            try:
-                self._label = await self._forge.label(incidents.LABEL, COLOUR, said)
-            except ForgeRefusedError as error:
-                # The repository itself is out of reach: no post is to blame.
-                raise ForgeDownError(str(error)) from None
+            self._label = await self._forge.label(incidents.LABEL, COLOUR, said)
         return self._label
+
+
+@contextlib.contextmanager
+def _no_post_is_to_blame() -> Iterator[None]:
+    """Where the repository itself is out of reach, all of it waits until that is put right."""
+    try:
+        yield
+    except ForgeRefusedError as error:
+        if error.status in (403, 404, 410):
+            raise ForgeDownError(str(error)) from None
+        raise
 
 
 def is_ours(text: str) -> bool:

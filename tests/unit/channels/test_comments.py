@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -64,8 +66,12 @@ def request(pit: PitPaths, which: str) -> Request:
 
 
 @asynccontextmanager
-async def at_work(pit: PitPaths, forge: Forge, poll: float = 0.1) -> AsyncIterator[None]:
-    settings = Gitea(url=forge.url, repo=REPO, token=TOKEN, approvers=("Ada",), poll_interval=poll)
+async def at_work(
+    pit: PitPaths, forge: Forge, poll: float = 0.1, **more: Any
+) -> AsyncIterator[None]:
+    settings = Gitea(
+        url=forge.url, repo=REPO, token=TOKEN, approvers=("Ada",), poll_interval=poll, **more
+    )
     async with Client(forge.url, REPO, TOKEN) as client:
         teller = Teller(pit, client, Settings(asks_there=True), "far")
         makers = {"gitea": partial(Comments, settings, pit)}
@@ -126,6 +132,27 @@ def test_each_request_is_asked_once_and_answered_in_its_own_issue(
         assert not any(
             line.startswith(("@", "- [", "**x")) for text in asked for line in text.split("\n")
         )
+
+    asyncio.run(live())
+
+
+def test_a_call_of_the_forge_is_followed_by_a_look(pit: PitPaths, forge: Forge) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async def live() -> None:
+        which = die(pit, "timmy")
+        hook = {"webhook_port": port, "webhook_secret": "secret"}
+        async with at_work(pit, forge, 3600.0, **hook), httpx2.AsyncClient() as client:
+            await until(forge, 1, "Answer within")
+            forge.comment(1, "revive timmy")
+            forge.comment(1, "skip timmy")
+            signature = hmac.new(b"secret", b"", hashlib.sha256).hexdigest()
+            headers = {"X-Gitea-Signature": signature}
+            answer = await client.post(f"http://127.0.0.1:{port}/", headers=headers)
+            assert answer.status_code == 204
+            await until(forge, 1, "too late")
+            assert request(pit, which).outcome == "approved"
 
     asyncio.run(live())
 

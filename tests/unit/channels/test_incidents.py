@@ -81,6 +81,13 @@ def test_what_people_do_not_want_is_not_done() -> None:
     assert not closed.close
 
 
+def test_who_is_asked_there_has_an_issue_whatever_people_want_told() -> None:
+    settings = Settings(open_on_death=False, asks_there=True)
+    died, asked = told(DIED, ("approval_requested", {"expires_in": 300.0}), settings=settings)
+    assert died == []
+    assert isinstance(asked[0], Open)
+
+
 def test_a_death_soon_after_goes_on_in_the_same_issue_and_a_later_one_does_not() -> None:
     for apart, same in ((10.0, True), (100_000.0, False)):
         (opened,) = told(DIED, BACK, DIED, apart=apart)[2]

@@ -100,6 +100,10 @@ def test_an_outage_is_waited_out(records: Path, forge: Forge) -> None:
     for status in (500, 429, 401):
         forge.trouble = lambda *_, s=status: s
         assert not deliver(records, forge)
+    for status in (403, 404):  # The repository, not one post: renamed, or a token too weak.
+        forge.trouble = lambda _method, path, s=status: s if path == "/issues" else None
+        for _ in range(MOST_REFUSALS):
+            assert not deliver(records, forge)
     assert left(records) == len(LIFE)
     forge.trouble = lambda *_: None
     assert deliver(records, forge)

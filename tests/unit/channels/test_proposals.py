@@ -48,6 +48,13 @@ def approve(forge: Forge, page: str = PAGE) -> int:
     return forge.open("[MISSION] Pond", page.replace("\n", "\r\n"), [forge.label(LABEL)])
 
 
+def test_what_nobody_approved_is_left_alone(pit: PitPaths, forge: Forge) -> None:
+    """Where the label does not exist, a Gitea returns every issue."""
+    forge.open("[MISSION] Not approved", PAGE)
+    assert look(pit, forge)
+    assert list_cells(pit.root) == []
+
+
 def test_an_approved_proposal_becomes_a_cell_once(pit: PitPaths, forge: Forge) -> None:
     forge.open("[MISSION] Not approved", PAGE)
     number = approve(forge)

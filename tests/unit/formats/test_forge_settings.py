@@ -19,6 +19,7 @@ from lazarus_pit.formats.forge_settings import Gitea, check
         ("webhook_port = 70000", "[gitea] webhook_port: found 70000"),
         ("poll_interval = 0", "[gitea] poll_interval: found 0"),
         ("token = 7", "[gitea] token: expected a text"),
+        ("webhook_port = 7", "[gitea] webhook_secret: missing"),
         ("url = 'forge'", '[gitea] url: found "forge", expected https://git.example.org'),
         ("url = 'ftp://x'", "[gitea] url"),
         ("repo = 'a/b/c'", '[gitea] repo: found "a/b/c", expected owner/name'),
@@ -28,7 +29,8 @@ from lazarus_pit.formats.forge_settings import Gitea, check
 def test_a_wrong_value_is_named(line: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(f"[gitea]\n{line}\n".encode(), Path("pit.toml"))
-    assert f"pit.toml: line 2: {said}" in str(caught.value)
+    where = "line 1" if "missing" in said else "line 2"
+    assert f"pit.toml: {where}: {said}" in str(caught.value)
 
 
 def test_a_secret_is_never_shown() -> None:
