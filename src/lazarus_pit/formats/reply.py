@@ -130,13 +130,13 @@ def _is_typeable(name: str) -> bool:
 def _loose(shown: Collection[Asked], at: float, *, loose: bool) -> Asked | str:
     """Return what a ``+1`` means that answers no request's own message."""
     open_then = [one for one in shown if one.closed is None or one.closed > at]
-    if not any(one.closed is None for one in shown):
+    if not open_then:
         return "Nobody waits for a word here. Nothing was changed."
-    if loose and len(open_then) == 1:
-        return open_then[0]
+    if not loose:
+        return "Answer the request's own message, or say revive and the name. Nothing was changed."
     if len(open_then) > 1:
         return _several(Word(approved=True, whom=None), open_then)
-    return "Answer the request's own message, or say revive and the name. Nothing was changed."
+    return open_then[0]
 
 
 def _several(word: Word, meant: Sequence[Asked]) -> str:

@@ -62,6 +62,7 @@ def test_a_plus_counts_where_one_is_open() -> None:
     assert say(PLUS, asked("a", closed=12.0), asked("b", "bob")) == "b"
     assert "say one of: revive timmy, revive bob" in say(PLUS, asked("a"), asked("b", "bob"))
     assert "Nobody waits" in say(PLUS, asked("a", closed=12.0))
+    assert say(PLUS, asked("a", closed=21.0)) == "a"  # Somebody was faster.
 
 
 def test_a_plus_that_answers_a_message_is_about_that_message() -> None:
