@@ -204,8 +204,7 @@ class Comments:
         return next((one for one in numbers if one is not None), None), False
 
     def _issues(self, db: sqlite3.Connection) -> set[int]:
-        found = [one for queue in self._queues for one in outbox.threads(db, queue).values()]
-        return {one.number for one in found if one.number is not None}
+        return {number for queue in self._queues for number in outbox.numbers(db, queue)}
 
     def _is_worth_it(self, db: sqlite3.Connection) -> bool:
         if approvals.pending(db, time.time()):

@@ -145,8 +145,7 @@ class Outbox:
         marked = [one for one in self._open if f"{_marker(post)} " in _first_line(one.text)]
         named = [one for one in self._open if one.title.startswith(action.prefix)]
         # One that bears another's mark, or was taken over for one, is about a namesake.
-        threads = await self.keep(lambda db: outbox.threads(db, self._queue))
-        taken = {one.number for one in threads.values()}
+        taken = await self.keep(lambda db: outbox.numbers(db, self._queue)) if named else set()
         unmarked = [one for one in named if not is_ours(one.text) and one.number not in taken]
         found = marked or unmarked
         return min(found, key=lambda one: one.number) if found else None

@@ -92,6 +92,12 @@ def thread(db: sqlite3.Connection, forge: str, subject: str) -> Thread:
     return Thread({}, None) if row is None else Thread(json.loads(row[0]), row[1])
 
 
+def numbers(db: sqlite3.Connection, forge: str) -> set[int]:
+    """Return the numbers of all issues that are known."""
+    query = "SELECT number FROM threads WHERE forge = ? AND number IS NOT NULL"
+    return {number for (number,) in db.execute(query, (forge,))}
+
+
 def threads(db: sqlite3.Connection, forge: str) -> dict[str, Thread]:
     """Return what is known of every subject's issue."""
     rows = db.execute("SELECT subject, state, number FROM threads WHERE forge = ?", (forge,))
