@@ -7,16 +7,16 @@ SQLite's part is outside the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.store import read_manifest
+from lazarus_pit.channels import hearing
 from lazarus_pit.channels.base import Heard, Outcome, Receipt
 from lazarus_pit.errors import FormatError, StoreError
-from lazarus_pit.formats import question, reply
+from lazarus_pit.formats import reply
 from lazarus_pit.formats.question import Ending, Question
 from lazarus_pit.formats.reply import Asked
 from lazarus_pit.records import approvals, carried
@@ -25,8 +25,6 @@ from lazarus_pit.records.carried import Carried
 from lazarus_pit.records.database import opened_records, transaction
 
 FAR_GATEWAYS = "pool"
-_NOTHING = Outcome("", counts=False)
-_UNKNOWN = "That request is not known here. Nothing was changed."
 
 
 class Settling(NamedTuple):
@@ -137,36 +135,7 @@ class Desk:
 
     def _hear(self, heard: Heard) -> Outcome:
         with opened_records(self.pit.records) as db, transaction(db):
-            carried.note(db, self.channel, heard.notes)
-            if heard.word is None:
-                return _NOTHING
-            if heard.forbidden:
-                return Outcome(heard.forbidden, counts=False)
-            approvals.expire(db, self._clock())
-            return self._answer(db, heard, heard.word)
-
-    def _answer(self, db: sqlite3.Connection, heard: Heard, word: reply.Word) -> Outcome:
-        names = _Names(self.pit)
-        if heard.request:
-            meant = _pressed(db, heard.request, names)
-        else:
-            asked = [names.asked(one.request, one) for one in carried.carried(db, self.channel)]
-            meant = reply.tie(word, asked, at=heard.at, about=heard.about)
-        if isinstance(meant, str):
-            return Outcome(meant, counts=False)
-        answered = approvals.decide_within(
-            db,
-            meant.id,
-            approved=word.approved,
-            by=heard.by,
-            via=self.channel,
-            now=self._clock(),
-        )
-        if answered.reply == "decided":
-            return Outcome(question.taken(meant.agent, approved=word.approved), counts=True)
-        if answered.request is None:
-            return Outcome(_UNKNOWN, counts=False)
-        return Outcome(question.late(meant.agent, _ending(answered.request)), counts=False)
+            return hearing.hear(db, self.channel, heard, _Names(self.pit), self._clock())
 
 
 class _Names:
@@ -217,19 +186,9 @@ class _Names:
         return self._cells[place]
 
 
-def _pressed(db: sqlite3.Connection, request: str, names: _Names) -> Asked | str:
-    """Return the request of a button: its id is random, so whoever has it was shown it."""
-    found = approvals.find(db, request)
-    return names.asked(found) if found is not None else _UNKNOWN
-
-
 def _settling(names: _Names, one: Carried, others: list[Asked]) -> Settling:
     asked = names.question(one.request, others)
-    return Settling(asked, _ending(one.request), one.receipt)
-
-
-def _ending(one: Request) -> Ending:
-    return Ending(one.outcome, one.by, one.via)
+    return Settling(asked, hearing.ending_of(one.request), one.receipt)
 
 
 def _number(found: Any) -> float | None:
