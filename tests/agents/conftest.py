@@ -67,7 +67,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         try:
             assert model.stdout is not None
             url = model.stdout.readline().strip()
-            pit = Pit(folder, **QUIET).start()
+            keys = {"ANTHROPIC_API_KEY": "fake", "CODEX_API_KEY": "fake"}
+            pit = Pit(folder, **QUIET).start(env=os.environ | keys)
             try:
                 yield World(pit, url)
             finally:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from integration.pit import Pit, send
+from integration.typing_it import Typist
+from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths
 
 STARTED = """echo '{"type":"thread.started","thread_id":"conv-1"}'"""
@@ -98,3 +100,25 @@ def test_what_an_agent_plants_in_place_of_its_memory_is_not_followed(
     pit.wait_event(cell, "session_lost", "ada", reason="none_known")
     pit.wait_event(cell, "agent_exited", "ada")
     assert all("stolen" not in str(event.data) for event in pit.events(cell))
+
+
+def test_a_preset_can_be_typed_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    down = Pit(tmp_path)
+    cell = down.cell(name="pond")
+    lazarus = Typist(down.root)
+    task = ("--preset", "codex", "--model", "m", "--argument=--own", "--no-wait", "--", "do", "it")
+    assert lazarus("spawn", "pond", "ada", *task).code == 0
+    token = lazarus("invite", "pond", "ben").out.strip()
+    assert lazarus("join", token, "--program", "/opt/codex", *task).code == 0
+    members = store.read_manifest(cell).agents
+    assert [member.command for member in members] == [("codex",), ("/opt/codex",)]
+    wanted = {"name": "codex", "task": "do it", "model": "m", "arguments": ["--own"]}
+    assert [member.preset for member in members] == [wanted, wanted]
+    for words, says in (
+        (("--preset", "nosuch", "--", "x"), "expected one of claude_code"),
+        (("--preset", "codex"), "expected its task"),
+        (("--preset", "codex", "--", " "), "task: empty"),
+        (("--model", "m", "--", "x"), "--model: expected --preset with it"),
+        (("--preset", "command", "--program", "p", "--", "x"), "--program: expected --preset"),
+    ):
+        assert says in lazarus.fails(2, "spawn", "pond", "eve", *words)

@@ -97,6 +97,7 @@ def _instructed(there: Member, joined: Member) -> Member:
         joined_at=joined.joined_at,
         invitation=joined.invitation,
         command=joined.command,
+        preset=joined.preset,
         env=joined.env or there.env,
         network=joined.network if joined.network is not Network.NONE else there.network,
         allow=joined.allow or there.allow,

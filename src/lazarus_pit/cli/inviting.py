@@ -10,11 +10,12 @@ from cyclopts import Parameter
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
+from lazarus_pit.cli.kit import PLAIN, Kit
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.spawn import RoleWord, Several, check_name, environment_of, network_of
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
-from lazarus_pit.cli.widening import Credential, EnvFrom, isolation_of
+from lazarus_pit.cli.widening import Credential, EnvFrom, ReadOnly, isolation_of
 from lazarus_pit.core.model import Role
 from lazarus_pit.daemon import teaming
 from lazarus_pit.daemon.teaming import Guest, Joined
@@ -87,7 +88,9 @@ def join(
         tuple[str, ...], Several, Parameter(help="NAME=VALUE for its environment.")
     ] = (),
     env_from: EnvFrom = (),
+    ro: ReadOnly = (),
     credential: Credential = (),
+    kit: Kit = PLAIN,
     wait: Wait = WAIT,
     no_wait: NoWait = False,
     json: Json = False,
@@ -95,16 +98,18 @@ def join(
 ) -> int:
     """Accept an invitation: an agent is started as ``--`` says, a person gets a seat."""
     config = place.settings()
-    opened = isolation_of((), (), (), env_from, credential)
+    opened = isolation_of(ro, (), (), env_from, credential)
     given: dict[str, Any] = {
         "env": environment_of(env),
         **({"rules": {"revive_policy": policy}} if policy else {}),
         **({"isolation": opened} if opened else {}),
         **network_of(network, allow, ()),
     }
-    if not argv and any(given.values()):
+    if not argv and (kit != PLAIN or any(given.values())):
         raise UsageError("join: these flags are for an agent, expected -- PROGRAM after them")
-    launch = Member(name="guest", role=Role.OBSERVER, command=argv, **given) if argv else None
+    if argv:
+        given |= kit.member(argv, "lazarus join TOKEN")
+    launch = Member(name="guest", role=Role.OBSERVER, **given) if argv else None
     pit = place.pit()
     offset = journal_end(pit.cell(teaming.invited(pit, token).cell).events)
     joined = teaming.join(pit, token, launch, owner_of(config))

@@ -48,7 +48,7 @@ class Kit:
                 if given:
                     raise UsageError(f"{flag}: expected --preset with it, another than command")
             if not argv:
-                raise UsageError(f"spawn: expected a program, `{typed} -- PROGRAM …`")
+                raise UsageError(f"expected a program, `{typed} -- PROGRAM …`")
             return {"command": argv}
         if self.preset not in PRESETS:
             known = ", ".join((*PRESETS, "command"))
