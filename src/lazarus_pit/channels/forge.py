@@ -26,6 +26,7 @@ MAX_BYTES = 32 * 1024 * 1024
 """Of one answer."""
 PATIENCE = 30.0
 """Seconds that one call may take."""
+_HERE = ("localhost", "127.0.0.1", "::1")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 
 T = TypeVar("T", "Issue", "Comment", "Label")
@@ -122,7 +123,8 @@ class Forge:
         self.id = f"{base} {repo}"
         """What this repository is called in the records."""
         self._client = httpx2.AsyncClient(
-            trust_env=False,
+            # A proxy and certificates of the environment; but none to reach this machine.
+            trust_env=urlsplit(base).hostname not in _HERE,
             follow_redirects=False,
             timeout=None,
             verify=base.startswith("https:"),  # To read all certificates for nothing is slow.
