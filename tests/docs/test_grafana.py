@@ -25,6 +25,7 @@ def said() -> dict[str, set[str]]:
     agent = Agent(
         name="scribe", role="developer", kind="agent", desired="run", state="running",
         phase="running", healthy=True, pid=7, heartbeat_age=1.5, revive_count=2, version="1",
+        unread=0,
     )  # fmt: skip
     cell = Cell(
         uuid="u", name="pond", mission="", status="active", problem=None, agents=(agent,),

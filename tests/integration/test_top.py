@@ -27,6 +27,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cli.place import Place
 from lazarus_pit.cli.top.app import Top
 from lazarus_pit.core.model import CellStatus
+from lazarus_pit.formats.envelope import MailName
 from lazarus_pit.records import approvals
 from lazarus_pit.records.database import opened_records
 
@@ -326,8 +327,11 @@ def test_answers_what_is_asked(pit: Pit) -> None:
         await eyes.until(r"\? pool/far awaiting: dead for .* a approves, d denies")
         await eyes.press("slash", *"dier", "enter")
         await eyes.until(r"^reef/dier: awaiting", r"^a approve d deny")
+        mail = MailName(time.time_ns(), 1, 0, "ada", "12345678")
+        (reef.inbox("dier") / mail.file()).write_text("{}")
         await eyes.press("a")
         await eyes.until("✓ approve reef/dier: .*approved", r"reef +dier +● running")
+        await eyes.until(r"1 mail not acknowledged \(`lazarus mail log --cell reef`\)")
         await eyes.press("a")
         await eyes.until("✕ approve reef/dier: nobody is asked about it")
         await eyes.press("slash", *["backspace"] * 4, *"pool/far", "enter")

@@ -134,7 +134,7 @@ def test_a_person_writes_and_everybody_may_read(living: tuple[Website, CellPaths
         posed = client.post(base, json={"as": "scribe", "to": "ada", "body": "?"})
         empty = client.post(base, json={"as": "ada", "to": "scribe"})
     mail = found[-1]
-    assert (mail["from"], mail["receiver"], mail["box"]) == ("ada", "scribe", "inbox")
+    assert (mail["from"], mail["receiver"], mail["state"]) == ("ada", "scribe", "waiting")
     assert (mail["is_cut"], mail["body"]) == (True, body[:2000])
     assert (whole["is_cut"], whole["body"]) == (False, body)
     assert (posed.status_code, "expected a person" in posed.json()["error"]) == (400, True)

@@ -97,6 +97,7 @@ def agent_object(agent: AgentView, need: Need) -> Agent:
         desired=agent.desired,
         state=agent.shown,
         heartbeat_age=None if agent.beat_age is None else round(agent.beat_age, 3),
+        unread=agent.unread,
         need=need(agent) or None,
         version=f"{health.generation if health else 0}.{agent.shown}.{agent.desired}",
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lazarus_pit.cells import letters
+from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.layout import CellPaths
-from lazarus_pit.cells.letters import Filed
+from lazarus_pit.cells.mailbox import Filed, filed
+from lazarus_pit.cells.view import see_cell
+from lazarus_pit.errors import LazarusError
+from lazarus_pit.formats.envelope import Envelope, parse_delivered
 from lazarus_pit.web import actions, verbs
 from lazarus_pit.web.shapes import Mail, Mails
 from lazarus_pit.web.spots import Query, Server, as_json, cell_of, number, refuse
 
 CUT = 2000
 """Characters of each body in a list; one mail by itself is whole."""
+_BYTES = 1024 * 1024
 LIMIT = Query("limit", "How many mails, the newest.", 50, 1, 1000)
 
 
@@ -22,9 +26,8 @@ def listed(server: Server, request: Request) -> Response:
     paths = cell_of(server, request)
     if paths is None:
         return refuse(404, "there is no such cell")
-    found = letters.filed(paths)
-    shown = found[: number(request, LIMIT) or 0]
-    mails = (_mail(paths, one, CUT) for one in reversed(shown))
+    found = _all(paths)
+    mails = (_mail(one, CUT) for one in found[-(number(request, LIMIT) or 0) :])
     return as_json(Mails(tuple(mail for mail in mails if mail), len(found)))
 
 
@@ -32,12 +35,10 @@ def one(server: Server, request: Request) -> Response:
     """Answer ``GET /cells/{uuid}/mail/{receiver}/{id}``."""
     paths = cell_of(server, request)
     receiver, wanted = request.path_params["receiver"], request.path_params["id"]
-    found = letters.filed(paths) if paths else []
-    for filed in found:
-        if paths and (filed.receiver, filed.name.id) == (receiver, wanted):
-            mail = _mail(paths, filed)
-            return as_json(mail) if mail else refuse(404, "this mail has just been moved")
-    return refuse(404, "there is no such mail")
+    found = _all(paths) if paths else []
+    meant = [one for one in found if (one.receiver, one.name.id) == (receiver, wanted)]
+    mail = _mail(meant[-1]) if meant else None
+    return as_json(mail) if mail else refuse(404, "there is no such mail")
 
 
 def send(server: Server, request: Request) -> Response:
@@ -49,16 +50,29 @@ def send(server: Server, request: Request) -> Response:
     return actions.act(server, request, verbs.SEND, words, paths.uuid)
 
 
-def _mail(paths: CellPaths, filed: Filed, most: int | None = None) -> Mail | None:
-    found = letters.read(paths, filed)
+def _all(paths: CellPaths) -> list[Filed]:
+    return filed(paths, [agent.name for agent in see_cell(paths).agents])
+
+
+def _read(one: Filed) -> Envelope | None:
+    """Return a mail; ``None`` where it has been moved meanwhile, or cannot be read."""
+    try:
+        data = read_hostile(one.file, _BYTES)
+        return parse_delivered(data) if data else None
+    except LazarusError:
+        return None
+
+
+def _mail(one: Filed, most: int | None = None) -> Mail | None:
+    found = _read(one)
     if found is None:
         return None
     return Mail(
         id=found.id,
-        sender=found.sender or filed.name.sender,
+        sender=found.sender or one.name.sender,
         to=found.to,
-        receiver=filed.receiver,
-        box=filed.box,
+        receiver=one.receiver,
+        state=one.state,
         kind=found.kind.value,
         subject=found.subject,
         body=found.body[:most],
@@ -66,5 +80,5 @@ def _mail(paths: CellPaths, filed: Filed, most: int | None = None) -> Mail | Non
         reply_to=found.reply_to,
         sent_at=found.sent_at or None,
         expires=found.expires,
-        delivered=filed.name.sequence / 1e9,
+        delivered=one.name.sequence / 1e9,
     )

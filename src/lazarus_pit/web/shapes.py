@@ -30,6 +30,8 @@ class Agent(Struct, frozen=True, kw_only=True):
     revive_count: int | None = None
     status: str | None = None
     """What it says of itself."""
+    unread: int
+    """Mails that it has not acknowledged."""
     need: str | None = None
     """Why it goes on only when a person acts."""
     version: str
@@ -183,8 +185,8 @@ class Mail(Struct, frozen=True, kw_only=True):
     to: str
     """A member, a role, or ``*``."""
     receiver: str
-    box: Literal["inbox", "done", "dead"]
-    """Waits, was acknowledged, or lies among the dead letters."""
+    state: str
+    """``waiting`` to be acknowledged, ``done``, or ``dead``: among the dead letters."""
     kind: str
     subject: str
     body: str

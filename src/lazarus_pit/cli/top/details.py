@@ -135,6 +135,9 @@ def _why(row: Row, rules: Rules, *, up: bool) -> tuple[str, tuple[str, ...]]:
     now = time.time()
     readings = " · ".join(outlook.readings(row.agent, now))
     asked = (words(row.request, now),) if row.request else ()
+    if unread := row.agent.unread:
+        where = f"lazarus mail log --cell {say.clean(row.cell.label, 40)}"
+        asked = (*asked, f"{say.count(unread, 'mail')} not acknowledged (`{where}`)")
     title = f"{label}: {outlook.standing(row.agent, now)}"
     return title, tuple(
         line for line in (*asked, *told.coming[:1], readings, *told.coming[1:]) if line

@@ -7,7 +7,7 @@ import { labelOf, now } from './fleet.js';
 import { clock, line, many, plain } from './words.js';
 
 const ROLES = ['developer', 'reviewer', 'observer', 'coordinator'];
-const BOXES = { inbox: 'waits', done: 'acknowledged', dead: 'dead letter' };
+const STATES = { waiting: 'waits', done: 'acknowledged', dead: 'dead letter' };
 
 /** Return `{node, show(cell), refresh()}`: the mail of a cell, and a form for its people. */
 export function mailView(uuid) {
@@ -76,9 +76,9 @@ function mailRow(uuid) {
 
 function states(copies) {
   const counts = new Map();
-  for (const { box } of copies) counts.set(box, (counts.get(box) ?? 0) + 1);
-  if (copies.length === 1) return BOXES[copies[0].box];
-  return [...counts].map(([box, count]) => `${BOXES[box]} (${count})`).join(', ');
+  for (const { state } of copies) counts.set(state, (counts.get(state) ?? 0) + 1);
+  if (copies.length === 1) return STATES[copies[0].state];
+  return [...counts].map(([state, count]) => `${STATES[state]} (${count})`).join(', ');
 }
 
 /** A form that only people of the cell can fill: agents write by themselves. */

@@ -236,6 +236,7 @@ export function facts() {
     const parts = [
       agent.generation === null ? null : `life ${agent.generation}`,
       agent.max_attempts ? `${agent.attempts ?? 0} of ${agent.max_attempts} attempts used` : null,
+      agent.unread ? `${many(agent.unread, 'mail')} unread` : null,
       agent.status ? `says “${line(agent.status, 80)}”` : null,
     ];
     say(rest, parts.filter(Boolean).join(' · '));
