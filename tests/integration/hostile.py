@@ -6,8 +6,10 @@ PLANT = r"""
 import os, socket, sys
 outside, root = sys.argv[1:3]
 host_cell = f"{root}/{os.environ['LAZARUS_CELL_UUID']}"
+reviews = "/reviews" if os.environ["LAZARUS_ROLE"] == "reviewer" else ""
+work = f"/mission/workspace{reviews}"
 places = {
-    "workspace": "/mission/workspace",
+    "workspace": work,
     "home": os.environ["HOME"],
     "outbox": os.environ["LAZARUS_OUTBOX"],
     "beats": os.path.dirname(os.environ["LAZARUS_HEARTBEAT_FILE"]),
@@ -38,21 +40,25 @@ for top in places.values():
     attempt(os.link, f"{top}/fifo", f"{top}/second")
     for name in (b"\xff\xfe not utf-8", b"\x1b]0;t\x07\x1b[2J", b"new\nline", b"x" * 255, b"-rf"):
         attempt(lambda: open(os.fsencode(top) + b"/" + name, "wb").close())
-    if top in (places["workspace"], places["outbox"]):
+    if top in (places["workspace"], places["outbox"]) and not reviews:
         attempt(deep, top)
     with open(f"{top}/sparse", "wb") as file:
         attempt(file.truncate, 1 << 40)
 for name in ("bob.json", "fifo.json", "all.json"):
     attempt(os.mkfifo, f"{places['outbox']}/{name}")
-os.mkdir("/mission/workspace/.git")
-open("/mission/workspace/.git/config", "w").write("[core]\nfsmonitor = touch /tmp/ran\n")
-open("/mission/workspace/json.py", "w").write("raise SystemExit('ran')")
-with open("/mission/workspace/setuid", "w") as file:
+os.mkdir(f"{work}/many")
+for number in range(0 if reviews else 1000):
+    os.mkdir(f"{work}/many/{number}")
+os.mkdir(f"{work}/.git")
+open(f"{work}/.git/config", "w").write("[core]\nfsmonitor = touch /tmp/ran\n")
+open(f"{work}/json.py", "w").write("raise SystemExit('ran')")
+with open(f"{work}/setuid", "w") as file:
     os.fchmod(file.fileno(), 0o6777)
-open("/mission/workspace/planted", "w").close()
+open(f"{work}/planted", "w").close()
 import time; time.sleep(600)
 """
-"""Links, FIFOs, sockets, odd names, a tree of 1200 levels and a terabyte of nothing, everywhere."""
+"""Links, FIFOs, sockets, odd names, 1200 levels and 1000 directories, a terabyte of nothing,
+everywhere; by a reviewer where it may write."""
 
 BEAT = r"""
 import os, sys, time
@@ -102,6 +108,33 @@ while True:
     os.rename(f"new{n % 7}", f"old{n % 5}")
 """
 """A directory and a link to the outside change places without end."""
+
+RACE = r"""
+import contextlib, ctypes, json, os, sys, time
+outside, out, beat = sys.argv[1], os.environ["LAZARUS_OUTBOX"], os.environ["LAZARUS_HEARTBEAT_FILE"]
+renameat2 = ctypes.CDLL(None).renameat2
+def linked(path, target):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    os.symlink(f"{outside}/{target}", path)
+def put(path, said):
+    with open(f"{path}.new", "w") as file:
+        json.dump(said, file)
+    os.rename(f"{path}.new", path)
+n = 0
+while True:
+    n += 1
+    mail = f"{out}/{n}.json"
+    linked(f"{out}/.link", "mail.json")
+    linked(f"{beat}.link", "beat.json")
+    put(mail, {"id": f"race-{n:012}", "to": "bob", "body": f"own {n}"})
+    put(beat, {"status": f"own {n}", "cycle": n})
+    for _ in range(100):
+        renameat2(-100, mail.encode(), -100, f"{out}/.link".encode(), 2)
+        renameat2(-100, beat.encode(), -100, f"{beat}.link".encode(), 2)
+    time.sleep(0.005)
+"""
+"""Mail and beats change places with links to the outside while they are read."""
 
 SHOUT = r"""
 import json, os, sys, time

@@ -23,7 +23,7 @@ from integration.typing_it import Typist
 from launching import AGENT_UID
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.remove import remove_tree
-from lazarus_pit.core.model import CellStatus
+from lazarus_pit.core.model import CellStatus, Role
 
 KINDS = ("fifo", "link", "zero", "directory", "huge", "second", "brackets", "bytes", "number")
 HIDDEN = "hunter2 of the outside"
@@ -37,6 +37,9 @@ class Scene:
         self.outside = base / "outside"
         self.outside.mkdir()
         (self.outside / "secret").write_text(HIDDEN)
+        stolen = {"id": "stolen-000000", "to": "bob", "body": HIDDEN, "status": HIDDEN}
+        for name in ("mail.json", "beat.json"):
+            (self.outside / name).write_text(json.dumps(stolen))
         (self.outside / "sub").mkdir()
         (self.outside / "sub" / "file").write_text("x")
         if os.geteuid() == 0:
@@ -90,9 +93,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_what_is_planted_everywhere_harms_nothing(scene: Scene) -> None:
-    cell = scene.pit.cell(name="pond")
-    scene.spawn(cell, "ann", hostile.PLANT, str(scene.outside), str(scene.pit.root))
+    cell = scene.pit.cell(name="pond", limits={"disk_mb": 500})
+    plant = (hostile.PLANT, str(scene.outside), str(scene.pit.root))
+    scene.spawn(cell, "ann", *plant)
     scene.pit.wait((cell.workspace / "planted").exists, "everything is planted")
+    scene.spawn(cell, "rev", *plant, role=Role.REVIEWER)
+    scene.pit.wait((cell.reviews / "planted").exists, "the reviews are planted too")
+    scene.pit.wait(lambda: " used" in measured(scene.pit, cell), "the disk is measured")
     if os.geteuid() == 0:
         for name, kind in (("null", stat.S_IFCHR), ("disk", stat.S_IFBLK)):
             os.mknod(cell.workspace / name, kind | 0o666, os.makedev(1, 3))
@@ -116,6 +123,26 @@ def test_what_is_planted_everywhere_harms_nothing(scene: Scene) -> None:
     assert scene.outsides_print() == scene.before
 
 
+def measured(pit: Pit, cell: CellPaths) -> str:
+    health = pit.health(cell).get("ann")
+    return health.limits.get("cell disk_mb", "") if health else ""
+
+
+def test_mail_and_beats_that_turn_into_links_are_never_read_through(scene: Scene) -> None:
+    cell = scene.pit.cell(name="pond")
+    scene.pit.spawn(cell, "bob", "sleep", "600")
+    scene.spawn(cell, "ann", hostile.RACE, str(scene.outside), rules={"liveness": "heartbeat"})
+    scene.pit.wait(lambda: len(list(cell.inbox("bob").rglob("*.json"))) >= 100, "mail for bob")
+    scene.pit.wait_event(cell, "heartbeat", "ann")
+    assert scene.type("checkpoint", "pond").code == 0
+    for path in cell.cell.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".log") and path.is_file() and not path.is_symlink():
+            assert HIDDEN not in path.read_text(errors="replace"), path
+    scene.check()
+    scene.destroy(cell)
+    assert scene.outsides_print() == scene.before
+
+
 def test_a_heartbeat_that_is_none_is_never_waited_for(scene: Scene) -> None:
     cell = scene.pit.cell(name="pond")
     for kind in KINDS:
@@ -133,7 +160,7 @@ def test_a_heartbeat_that_is_none_is_never_waited_for(scene: Scene) -> None:
 
 
 def test_a_directory_that_is_a_link_in_between_leads_nowhere(scene: Scene) -> None:
-    cell = scene.pit.cell(name="pond")
+    cell = scene.pit.cell(name="pond", limits={"disk_mb": 500})
     for name in ("ann", "bob"):
         scene.spawn(cell, name, hostile.FLIP, str(scene.outside))
     scene.pit.wait((cell.workspace / "flipping").exists, "it flips")

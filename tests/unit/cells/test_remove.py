@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lazarus_pit.cells.remove import empty_tree, remove_tree
+from lazarus_pit.linux.rename import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +68,34 @@ def test_links_fifos_and_sockets_go_and_nothing_is_followed(tmp_path: Path) -> N
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         remove_tree(link)
     assert [path.name for path in outside.iterdir()] == ["precious"]
+
+
+def test_a_directory_that_turns_into_a_link_in_between_leads_nowhere(tmp_path: Path) -> None:
+    outside, tree = tmp_path / "outside", tmp_path / "tree"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "sub" / "precious").touch()
+    for number in range(60):
+        (tree / "flip" / "sub" / str(number)).mkdir(parents=True)
+    (tree / "link").symlink_to(outside)
+    for name in ("a", "b"):
+        (tree / name / "c").mkdir(parents=True)
+    fd, over = os.open(tree, os.O_RDONLY), threading.Event()
+
+    def flip() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                exchange(fd, "flip", fd, "link")
+
+    flipper = threading.Thread(target=flip)
+    flipper.start()
+    try:
+        remove_tree(tree)
+    finally:
+        over.set()
+        flipper.join()
+        os.close(fd)
+    assert not tree.exists()
+    assert (outside / "sub" / "precious").exists()
 
 
 def test_directories_without_any_permission_go_too(tmp_path: Path) -> None:
