@@ -26,6 +26,7 @@ from lazarus_pit.core.model import Seconds
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.instant import from_rfc3339, to_rfc3339
 from lazarus_pit.formats.journal import Event
+from lazarus_pit.formats.text import one_line
 from lazarus_pit.records import carried, outbox
 from lazarus_pit.records.database import opened_records, transaction
 
@@ -71,7 +72,7 @@ class Teller:
         self._untold = True
         """Whether there may be something to be said."""
         self._wait = FIRST_SECONDS
-        self._down = ""
+        self._down: str | None = None
 
     async def run(self) -> None:
         """Tell, until cancelled. Whatever refuses is waited for; what is untold is kept."""
@@ -118,6 +119,7 @@ class Teller:
         except (ForgeDownError, FormatError) as error:
             if not self._down:
                 log.warning("the forge is down, what is to be said is kept: %s", error)
+                await self._note(str(error))
             self._down = str(error)
             self._wait = min(self._wait * 2, LAST_SECONDS)
             after = error.after if isinstance(error, ForgeDownError) else 0.0
@@ -125,8 +127,16 @@ class Teller:
         self._untold = self.outbox.is_waiting
         if self._down:
             log.info("the forge is back, and was told what there was")
+        if self._down is None or self._down:  # Whoever was killed may have left its own.
+            await self._note("")
         self._down, self._wait = "", FIRST_SECONDS
         return 0.0
+
+    async def _note(self, why: str) -> None:
+        """Note how it is, for ``lazarus channels``."""
+        notes = {"telling": one_line(why, 500), "telling_since": f"{time.time():.3f}"}
+        name = f"incidents-{self._part}"
+        await self.outbox.keep(lambda db: carried.note(db, name, notes))
 
     def take_in(self) -> None:
         """Read on in the journals, and queue what follows. One transaction: all or nothing.

@@ -20,7 +20,7 @@ from lazarus_pit.daemon.standing import is_held
 from lazarus_pit.daemon.telling import telling
 from lazarus_pit.errors import ConfigError, LazarusError
 from lazarus_pit.formats.text import one_line
-from lazarus_pit.records import carried
+from lazarus_pit.records import carried, outbox
 from lazarus_pit.records.database import opened_records
 
 _WORK = ("asking", "hearing")
@@ -96,8 +96,30 @@ def states(config: Config) -> list[State]:
         for name in sorted({*names, *served})
     ]
     found = [replace(one, known_as=known_as(config, one.name)) for one in found]
+    if not config.gitea.missing:
+        found += [_incidents(pit, part) for part in _parts(config)]
     halves = config.channels.halves
     return found + [State(one.partition("]")[0][1:], well=False, found=one) for one in halves]
+
+
+def _parts(config: Config) -> list[str]:
+    """Return of whom the forge is told from here: gateways by a pool that is configured here."""
+    return ["cells", "far"] if config.pool.gateways else ["cells"]
+
+
+def _incidents(pit: PitPaths, part: str) -> State:
+    """Return how the incidents of one part are told at the forge."""
+    name = f"incidents-{part}"
+    if not is_held(pit.channel_lock(name)):
+        return State(name, well=False, found="nobody tells them: is `lazarus up` running?")
+    with opened_records(pit.records) as db:
+        notes = carried.recall(db, name)
+        waiting = outbox.count(db, f"incidents of {part} at ")
+    left = f", {waiting} to be told" if waiting else ""
+    if notes.get("telling"):
+        since = float(notes.get("telling_since", "0"))
+        return State(name, well=False, found=f"the forge: {notes['telling']}{left}", since=since)
+    return State(name, well=True, found=f"tells{left}")
 
 
 def known_as(config: Config, name: str) -> str:

@@ -57,8 +57,9 @@ def first_of_each(db: sqlite3.Connection, forge: str) -> list[Post]:
 
 
 def count(db: sqlite3.Connection, forge: str) -> int:
-    """Return how much is still to be said."""
-    (found,) = db.execute("SELECT count(*) FROM outbox WHERE forge = ?", (forge,)).fetchone()
+    """Return how much is still to be said, by the beginning of a queue's name."""
+    query = "SELECT count(*) FROM outbox WHERE substr(forge, 1, ?) = ?"
+    (found,) = db.execute(query, (len(forge), forge)).fetchone()
     return int(found)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import LOST, REPO, TOKEN, Forge, serving
+from forge import LOST, REPO, TOKEN, Forge, Trouble, serving
 from lazarus_pit.channels import incidents
 from lazarus_pit.channels.forge import Forge as Client
 from lazarus_pit.channels.forge import ForgeDownError
@@ -61,6 +61,10 @@ def deliver(records: Path, forge: Forge, url: str = "") -> bool:
     return asyncio.run(once())
 
 
+def refusing(status: int, where: str) -> Trouble:
+    return lambda _method, path: status if path == where else None
+
+
 def test_a_life_is_told_in_one_issue(records: Path, forge: Forge) -> None:
     queue(records, *LIFE)
     assert deliver(records, forge)
@@ -101,7 +105,7 @@ def test_an_outage_is_waited_out(records: Path, forge: Forge) -> None:
         forge.trouble = lambda *_, s=status: s
         assert not deliver(records, forge)
     for status in (403, 404):  # The repository, not one post: renamed, or a token too weak.
-        forge.trouble = lambda _method, path, s=status: s if path == "/issues" else None
+        forge.trouble = refusing(status, "/issues")
         for _ in range(MOST_REFUSALS):
             assert not deliver(records, forge)
     assert left(records) == len(LIFE)
@@ -148,7 +152,7 @@ def test_what_was_removed_or_is_refused_keeps_nothing_back(records: Path, forge:
     queue(records, Say("into nothing"), DIED)
     assert deliver(records, forge)
     assert (len(forge.issues), forge.texts(2)) == (2, [])
-    forge.trouble = lambda _method, path: 403 if path == "/issues/2/comments" else None
+    forge.trouble = refusing(403, "/issues/2/comments")
     queue(records, Say("locked"))
     queue(records, DIED, subject="pool/other")
     for _ in range(MOST_REFUSALS):

@@ -19,6 +19,8 @@ from lazarus_pit.channels.incidents import Settings
 from lazarus_pit.channels.telling import PARTS, Part, Teller
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
+from lazarus_pit.records import carried
+from lazarus_pit.records.database import opened_records
 
 UUID = "0f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11"
 OTHER = "1f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c12"
@@ -119,13 +121,17 @@ def test_a_death_is_told_as_it_happens_and_an_outage_is_waited_out(
             try:
                 forge.trouble = lambda *_: 502
                 write(pit, UUID, "agent_died")
-                await asyncio.to_thread(forge.until, lambda: bool(forge.asked))
+                await asyncio.to_thread(forge.until, lambda: len(forge.asked) > 1)
+                with opened_records(pit.records) as db:
+                    assert "status 502" in carried.recall(db, "incidents-cells")["telling"]
                 forge.trouble = lambda *_: None
                 await asyncio.to_thread(forge.until, lambda: bool(forge.issues))
                 write(pit, UUID, "agent_revived", source="heartbeat", took=0.5)
                 await asyncio.to_thread(
                     forge.until, lambda: [one["state"] for one in forge.issues] == ["closed"]
                 )
+                with opened_records(pit.records) as db:
+                    assert carried.recall(db, "incidents-cells")["telling"] == ""
             finally:
                 running.cancel()
                 await asyncio.wait([running])
