@@ -46,6 +46,17 @@ def test_5_1_a_pool_that_looks_only_once_tells_too_and_5_3_says_where_it_cannot(
         assert any("`policy_never`" in text for text in forge.texts(1))
 
 
+def test_5_3_a_daemon_without_a_token_says_so_once(tmp_path: Path) -> None:
+    pit = Pit(tmp_path)
+    with pit.config.open("a") as file:
+        file.write('[gitea]\nurl = "https://forge.example.org"\nrepo = "a/b"\n')
+    try:
+        pit.start()
+        assert pit.log.read_text().count("[gitea] token is missing") == 1
+    finally:
+        pit.close()
+
+
 def test_4_3_a_gateway_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -> None:
     with serving() as forge, FarPool(tmp_path) as pool:
         pool.settings["gitea"] = {

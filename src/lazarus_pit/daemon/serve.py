@@ -15,6 +15,7 @@ from lazarus_pit.daemon.awaken import awaken
 from lazarus_pit.daemon.companions import wanted
 from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.run import Daemon
+from lazarus_pit.daemon.telling import is_told
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> Non
     )
     for warning in [*config.warnings, *config.channels.halves]:
         log.warning("%s", warning)
+    is_told(config.gitea)  # Who is told nothing hears of it once, here.
     try:
         await Daemon(config, awakened, wanted(config, alone=alone)).run()
     finally:
