@@ -12,7 +12,10 @@ from browser.chromium import Page, chromium
 from browser.test_eyes import AXE, LOOK, shoot
 from integration.pit import Pit
 from integration.website import Website, website
-from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.files import replace_file
+from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.core.far import Far, FarPhase
+from lazarus_pit.formats import pool_state
 
 ONCE = "echo life >> lives; [ -e died ] || { touch died; exit 3; }; exec sleep 600"
 
@@ -32,6 +35,9 @@ def asking(tmp_path: Path) -> Iterator[tuple[Pit, CellPaths, Website, Page]]:
 
 def test_a_click_brings_it_back(asking: tuple[Pit, CellPaths, Website, Page]) -> None:
     pit, cell, _, page = asking
+    far = Far(key="timmy", phase=FarPhase.ESCALATED, reason="denied", first_dead_at=1.0)
+    replace_file(PitPaths(pit.root).pool, pool_state.encode([far]), mode=0o600)
+    page.wait("document.querySelector('#pool').innerText.includes('given up')", "a gateway")
     page.wait("document.querySelector('.asked')", "the question")
     said = page.text(".asked")
     assert "pond / scribe" in said

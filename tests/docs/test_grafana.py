@@ -11,7 +11,7 @@ import pytest
 
 from lazarus_pit.formats import prometheus
 from lazarus_pit.web import metrics
-from lazarus_pit.web.shapes import Agent, Cell
+from lazarus_pit.web.shapes import Agent, Cell, Gateway
 
 DOCS = Path(__file__).parents[2] / "docs"
 BOARD: dict[str, Any] = json.loads((DOCS / "grafana" / "lazarus-pit.json").read_bytes())
@@ -31,7 +31,8 @@ def said() -> dict[str, set[str]]:
         uuid="u", name="pond", mission="", status="active", problem=None, agents=(agent,),
         version="1",
     )  # fmt: skip
-    text = prometheus.render(metrics.families([cell], up=True, readers=1, asked=1))
+    far = Gateway(name="timmy", phase="watched", reason="", dead_since=None, attempts=0)
+    text = prometheus.render(metrics.families([cell], [far], up=True, readers=1, asked=1))
     found: dict[str, set[str]] = {}
     for name, labels in re.findall(rf"^({WORD})(?:{{(.*)}})? ", text, re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r"(\w+)=", labels))

@@ -10,7 +10,10 @@ import pytest
 from integration.pit import Pit
 from integration.test_web_stream import frames
 from integration.website import Website, website
+from lazarus_pit.cells.files import replace_file
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.core.far import Far, FarPhase
+from lazarus_pit.formats import pool_state
 from lazarus_pit.records import approvals
 from lazarus_pit.records.database import opened_records
 
@@ -86,3 +89,20 @@ def test_nobody_answers_in_the_name_of_another(site: Website) -> None:
         unknown = client.post("/api/v1/approvals/00000000/approve")
     assert (posed.status_code, unknown.status_code) == (403, 404)
     assert "the token says who decides, and that is ada" in posed.json()["error"]
+
+
+def test_who_is_outside_the_cells_is_shown_as_the_pool_remembers(site: Website) -> None:
+    paths = PitPaths(site.pit.root)
+    far = Far(key="timmy", phase=FarPhase.REVIVING, first_dead_at=9.0, attempts=(1.0, 2.0))
+    with site.by_socket() as client, client.stream("GET", "/api/v1/stream") as answer:
+        seen = frames(answer)
+        next(seen)
+        replace_file(paths.pool, pool_state.encode([far]), mode=0o600)
+        frame = next(f for f in seen if f.event == "fleet" and "gateways" in f.data)
+        whole = client.get("/api/v1/fleet").json()
+        replace_file(paths.pool, b"{", mode=0o600)
+        assert client.get("/api/v1/fleet").json()["gateways"] == []
+    shown = {
+        "name": "timmy", "phase": "reviving", "reason": "", "dead_since": 9.0, "attempts": 2,
+    }  # fmt: skip
+    assert frame.data["gateways"] == whole["gateways"] == [shown]

@@ -21,7 +21,11 @@ def whole(server: Server, _request: Request) -> Response:
     cells = fleet.cells(pit, server.words.need)
     return as_json(
         Fleet(
-            now=fleet.now(), daemon=fleet.daemon(pit), cells=cells, approvals=approvals.shown(pit)
+            now=fleet.now(),
+            daemon=fleet.daemon(pit),
+            cells=cells,
+            approvals=approvals.shown(pit),
+            gateways=fleet.gateways(pit),
         )
     )
 
@@ -78,7 +82,8 @@ def numbers(server: Server, _request: Request) -> Response:
     """Answer ``GET /metrics``."""
     readers = server.ring.readers if server.ring else 0
     cells = fleet.cells(server.pit, server.words.need)
+    far = fleet.gateways(server.pit)
     up = bool(fleet.daemon(server.pit)["up"])
     asked = sum(one.outcome == "open" for one in approvals.shown(server.pit, 0))
-    text = prometheus.render(metrics.families(cells, up=up, readers=readers, asked=asked))
+    text = prometheus.render(metrics.families(cells, far, up=up, readers=readers, asked=asked))
     return Response(text, headers={"Content-Type": prometheus.CONTENT_TYPE})

@@ -22,7 +22,7 @@ from lazarus_pit.linux import inotify
 from lazarus_pit.linux.inotify import Inotify
 from lazarus_pit.web import approvals, fleet
 from lazarus_pit.web.ring import Ring
-from lazarus_pit.web.shapes import Approval, Cell
+from lazarus_pit.web.shapes import Approval, Cell, Gateway
 from lazarus_pit.web.spots import Words
 
 SETTLE_SECONDS = 0.25
@@ -31,7 +31,15 @@ TICK_SECONDS = 2.0
 """How often is looked for what no file tells: that the daemon was killed, and, where the kernel has
 no watch left to give, everything."""
 _FILES = frozenset(
-    {b"events.jsonl", b"cell.json", b"state.json", b"daemon.json", b"logs", b".lazarus"}
+    {
+        b"events.jsonl",
+        b"cell.json",
+        b"state.json",
+        b"daemon.json",
+        b"pool.json",
+        b"logs",
+        b".lazarus",
+    }
 )
 """The names that matter in a watched directory; an agent's log is none of them."""
 _RECORDS = b"records.db-wal"
@@ -83,6 +91,7 @@ class Feed:
         self._known: dict[str, Cell] = {}
         self._up: bool | None = None
         self._approvals: tuple[Approval, ...] = ()
+        self._far: tuple[Gateway, ...] = ()
         self._due: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -227,7 +236,9 @@ class Feed:
         for uuid in gone:
             self._forget(uuid)
         asked = self._answers() if records else {}
-        daemon = fleet.daemon(self._pit)
+        daemon, far = fleet.daemon(self._pit), fleet.gateways(self._pit)
+        if far != self._far:
+            self._far, asked = far, {**asked, "gateways": far}
         was_up, self._up = self._up, bool(daemon["up"])
         if not (cells or gone or asked or was_up != self._up):
             return {}

@@ -18,9 +18,10 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.view import AgentView, CellView, see_cell, see_cells
 from lazarus_pit.daemon import standing
 from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.formats import pool_state
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event, to_object
-from lazarus_pit.web.shapes import Agent, Cell, CellWhole, Checkpoint, Events
+from lazarus_pit.web.shapes import Agent, Cell, CellWhole, Checkpoint, Events, Gateway
 
 Need = Callable[[AgentView], str]
 """Says why an agent needs a person; empty where it does not."""
@@ -47,6 +48,25 @@ def daemon(pit: PitPaths) -> dict[str, Any]:
     except (msgspec.MsgspecError, FormatError, StoreError):
         said = {}  # What it said cannot be read; whether it lives, the lock still tells.
     return {**(said if isinstance(said, dict) else {}), "up": standing.is_held(pit.lock)}
+
+
+def gateways(pit: PitPaths) -> tuple[Gateway, ...]:
+    """Return the agents outside every cell, by name; none where no pool has written of any."""
+    try:
+        data = read_hostile(pit.pool, pool_state.MAX_BYTES)
+        known = pool_state.parse(data) if data else {}
+    except (FormatError, StoreError):
+        return ()
+    return tuple(
+        Gateway(
+            name=far.key,
+            phase=far.phase.value,
+            reason=far.reason,
+            dead_since=far.first_dead_at,
+            attempts=len(far.attempts),
+        )
+        for _, far in sorted(known.items())
+    )
 
 
 def one_cell(paths: CellPaths, need: Need) -> CellWhole:

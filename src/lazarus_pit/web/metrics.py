@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lazarus_pit.formats.prometheus import Family, Sample
-from lazarus_pit.web.shapes import Cell
+from lazarus_pit.web.shapes import Cell, Gateway
 
 
-def families(cells: Sequence[Cell], *, up: bool, readers: int, asked: int) -> list[Family]:
+def families(
+    cells: Sequence[Cell], gateways: Sequence[Gateway], *, up: bool, readers: int, asked: int
+) -> list[Family]:
     """Return the families for a fleet.
 
     Args:
         cells: as ``GET /api/v1/fleet`` answers.
+        gateways: agents outside every cell, as there.
         up: whether the daemon is.
         readers: how many read the stream.
         asked: how many requests wait for a person's word.
@@ -24,6 +27,7 @@ def families(cells: Sequence[Cell], *, up: bool, readers: int, asked: int) -> li
         Family("lazarus_cells", "gauge", "Cells, by status.", _statuses(cells)),
         Family("lazarus_agents", "gauge", "Agents of a cell, by phase.", _phases(cells)),
         Family("lazarus_agents_unhealthy", "gauge", "Agents that are not well.", _unhealthy(cells)),
+        Family("lazarus_gateways", "gauge", "Agents outside the cells.", _far(gateways)),
         Family("lazarus_revives_total", "counter", "Revives, ever.", _revives(cells)),
         Family(
             "lazarus_heartbeat_age_seconds", "gauge", "Age of the oldest last beat.", _ages(cells)
@@ -35,6 +39,11 @@ def families(cells: Sequence[Cell], *, up: bool, readers: int, asked: int) -> li
 def _statuses(cells: Sequence[Cell]) -> Iterator[Sample]:
     for status, count in sorted(Counter(cell.status for cell in cells).items()):
         yield Sample(count, {"status": status})
+
+
+def _far(gateways: Sequence[Gateway]) -> Iterator[Sample]:
+    for phase, count in sorted(Counter(one.phase for one in gateways).items()):
+        yield Sample(count, {"phase": phase})
 
 
 def _phases(cells: Sequence[Cell]) -> Iterator[Sample]:

@@ -93,6 +93,19 @@ class Approval(Struct, frozen=True, kw_only=True):
     """By which way the answer came."""
 
 
+class Gateway(Struct, frozen=True, kw_only=True):
+    """An agent outside every cell, as the resurrection pool remembers it."""
+
+    name: str
+    phase: str
+    """``watched``, ``awaiting``, ``backoff``, ``reviving`` or ``escalated``."""
+    reason: str
+    """Why it is escalated."""
+    dead_since: float | None
+    """Unix seconds of its first death since it was last healthy."""
+    attempts: int
+
+
 class Fleet(Struct, frozen=True, kw_only=True):
     """Everything at a glance."""
 
@@ -101,6 +114,7 @@ class Fleet(Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     approvals: tuple[Approval, ...]
     """The open ones, then those that were closed last."""
+    gateways: tuple[Gateway, ...]
 
 
 class Approvals(Struct, frozen=True):

@@ -3,8 +3,11 @@
 
 import { json } from './api.js';
 
-/** The cells by UUID, what the daemon says of itself, and the requests for people's words. */
-export const fleet = { cells: new Map(), daemon: {}, approvals: [], known: false };
+/**
+ * The cells by UUID, what the daemon says of itself, the requests for people's words, and the agents
+ * outside every cell.
+ */
+export const fleet = { cells: new Map(), daemon: {}, approvals: [], gateways: [], known: false };
 
 let skew = 0; // Seconds by which the pit's clock is ahead of ours.
 const listeners = new Set();
@@ -38,6 +41,7 @@ export async function load() {
   fleet.cells = new Map(whole.cells.map((cell) => [cell.uuid, kept(before, cell, whole.now)]));
   fleet.daemon = whole.daemon;
   fleet.approvals = whole.approvals;
+  fleet.gateways = whole.gateways;
   fleet.known = true;
   changed();
 }
@@ -49,6 +53,7 @@ export function merge(frame) {
   for (const cell of frame.cells ?? []) put(cell, frame.now);
   if (frame.daemon) fleet.daemon = frame.daemon;
   if (frame.approvals) fleet.approvals = frame.approvals;
+  if (frame.gateways) fleet.gateways = frame.gateways;
   changed();
 }
 

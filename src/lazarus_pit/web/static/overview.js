@@ -5,6 +5,7 @@ import { ago } from './ages.js';
 import { answered, approvalRow, openOnes } from './approvals.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { everybody, fleet, labelOf } from './fleet.js';
+import { poolList } from './pool.js';
 import { byNeed, collated, counted, line, lookOf, lookOfCell, many } from './words.js';
 
 const MOST_CARDS = 60; // At once; the rest comes on demand.
@@ -24,6 +25,7 @@ export function overview() {
   const rowOf = (item) => (item.approval ? approvalRow(link) : need());
   const showNeeds = keyed(needs, ({ key }) => key, rowOf, () => isInUse(needs));
   const showAnswered = answered(find('answered'));
+  const showPool = poolList(find('pool'), find('pool-list'));
   const cells = find('cells-list');
   const showCells = keyed(cells, (cell) => cell.uuid, card, () => isInUse(cells));
   let most = MOST_CARDS;
@@ -36,6 +38,7 @@ export function overview() {
     showNeeds(needy);
     sayNeeds(needy.length);
     showAnswered();
+    showPool();
     const wanted = matching(filter.value);
     showCells(wanted.slice(0, most));
     sayCells(wanted.length, wanted.length - most, filter.value);
