@@ -26,6 +26,7 @@ def test_one_daemon_watches_cells_and_gateways(tmp_path: Path) -> None:
             pit.spawn(cell, "scribe", "/bin/sh", "-c", "while :; do lazarus beat; sleep 0.2; done")
             pit.wait_event(cell, "agent_ready", "scribe")
             journal = PitPaths(pit.root).events
+            pit.wait(journal.exists, "the pool's first line")
             pit.wait(lambda: b"gateway_recovered" in journal.read_bytes(), "timmy is back")
             assert len(far.lives()) == 1
             shown = Typist(pit.root, pit.config)("status")
