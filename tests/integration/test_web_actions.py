@@ -8,7 +8,7 @@ import pytest
 
 from integration.pit import Pit
 from integration.website import Website, agents_of, website
-from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.model import Role
 from lazarus_pit.formats.manifest import Kind
 
@@ -142,3 +142,24 @@ def test_a_person_writes_and_everybody_may_read(living: tuple[Website, CellPaths
     with site.client(site.login("viewer")) as client:
         assert client.get(base).status_code == 200
         assert client.post(base, json={}).status_code == 403
+
+
+def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> None:
+    site, _ = living
+    with site.client(site.login("operator", "ada")) as client:
+        made = client.post("/api/v1/cells", json={"mission": "--root=/", "name": "reef"})
+        assert made.status_code == 202, made.text
+        base = f"/api/v1/cells/{made.json()['said']}"
+        argv = ["sh", "-c", 'echo "$1"; exec sleep 600', "sh", "--root=/nowhere"]
+        begun = client.post(f"{base}/agents", json={"name": "diver", "argv": argv})
+        assert begun.status_code == 202, begun.text
+        cell = PitPaths(site.pit.root).cell(made.json()["said"])
+        site.pit.wait_event(cell, "agent_started", "diver")
+        site.pit.wait(lambda: client.get(f"{base}/agents/diver/log").text, "what it printed")
+        printed = client.get(f"{base}/agents/diver/log").text
+        posed = client.post(f"{base}/agents", json={"name": "--rw=/etc", "argv": ["true"]})
+        empty = client.post(f"{base}/agents", json={"name": "other", "argv": []})
+        archived = client.post(f"{base}/archive")
+    assert printed == "--root=/nowhere\n"
+    assert site.pit.events(cell, "cell_created")[0].data["by"] == "ada"
+    assert (posed.status_code, empty.status_code, archived.status_code) == (400, 400, 202)

@@ -32,6 +32,21 @@ def on_cell(server: Server, request: Request) -> Response:
     return act(server, request, verb, [*(verb.words or (word,)), paths.uuid], paths.uuid)
 
 
+def create(server: Server, request: Request) -> Response:
+    """Create a cell; a token's name is that of its creator."""
+    who = request.scope.get("who", "")
+    words = [*verbs.CREATE.words, *([f"--by={who}"] if who else [])]
+    return act(server, request, verbs.CREATE, words, "")
+
+
+def spawn(server: Server, request: Request) -> Response:
+    """Start an agent in the cell that the path names."""
+    paths = cell_of(server, request)
+    if paths is None:
+        return refuse(404, "there is no such cell")
+    return act(server, request, verbs.SPAWN, ["spawn", paths.uuid], paths.uuid)
+
+
 def on_agent(server: Server, request: Request) -> Response:
     """Do what the path's last word says to the agent that it names."""
     found = agent_of(server, request)
@@ -69,10 +84,12 @@ def act(
         raise UsageError(f"Idempotency-Key: expected at most {_KEY_CHARACTERS} characters")
     body = request.scope["lazarus.body"]
     flags, given = verbs.flags_of(verb, body), verbs.given_of(verb, body)
-    asked = Asked(request.scope.get("who", ""), key, (*words, *flags), given)
-    argv = [*server.command, *asked.words, *server.where]
+    last = verbs.last_of(verb, body)
+    asked = Asked(request.scope.get("who", ""), key, (*words, *flags, *last), given)
+    argv = [*server.command, *words, *flags, *server.where, *last]
     secret = verb.tells_secrets
-    done, said = server.operations.do(asked, words[0], subject, argv, secret=secret)
+    name = " ".join(verb.words) or words[0]
+    done, said = server.operations.do(asked, name, subject, argv, secret=secret)
     if done.code:
         return as_json(Refusal(said, done.id), _REFUSED.get(done.code, 500))
     said = said if done.code == 0 else "it goes on; ask for the operation"

@@ -193,4 +193,6 @@ SPOTS: tuple[Spot, ...] = (
         for word, verb in verbs.OF_CELLS.items()
     ),
     _do(_CELL + "/mail", verbs.SEND, "operator", mails.send),
+    _do(_API + "/cells", verbs.CREATE, "operator", actions.create),
+    _do(_CELL + "/agents", verbs.SPAWN, "operator", actions.spawn),
 )

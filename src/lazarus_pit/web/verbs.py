@@ -19,6 +19,8 @@ from lazarus_pit.formats.text import one_line
 PATIENCE = 10.0
 """Seconds after which an answer no longer waits for the end of what was begun."""
 _OUTPUT = 16 * 1024
+MOST_WORDS = 200
+"""Words of a program and its arguments."""
 LONG, LONGEST = 1000, 16_000
 """Characters of a field, and of the one that may be long."""
 
@@ -34,6 +36,8 @@ class Verb(NamedTuple):
     """Those that may not be left out."""
     given: str = ""
     """The field that the command reads from its standard input; it may be long."""
+    last: str = ""
+    """The field, a list of texts, that stands after ``--``: a program and its arguments."""
     switches: Mapping[str, str] = {}
     """Fields that are true or false: by the name in the body, the flag for true."""
     words: tuple[str, ...] = ()
@@ -79,6 +83,21 @@ SEND = Verb(
 )
 
 
+CREATE = Verb(
+    "Create a mission cell, and give its UUID.",
+    fields={"mission": "--mission", "name": "--name", "repo": "--repo"},
+    needs=("mission",),
+    words=("cell", "create"),
+)
+SPAWN = Verb(
+    "Start an agent in a cell.",
+    ("--no-wait",),
+    fields={"name": "", "role": "--role", "policy": "--policy", "network": "--network"},
+    needs=("name", "argv"),
+    last="argv",
+)
+
+
 class Outcome(NamedTuple):
     """What became of a command: its exit code, ``None`` while it goes on, and what it said."""
 
@@ -92,11 +111,15 @@ def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
     Raises:
         FormatError: a field that this verb does not take or that is missing, or that cannot be.
     """
-    known = [*verb.fields, *verb.switches, *([verb.given] if verb.given else [])]
+    more = [name for name in (verb.given, verb.last) if name]
+    known = [*verb.fields, *verb.switches, *more]
     for name, value in body.items():
         if name not in known:
             expected = ", ".join(known) or "nothing"
             raise FormatError(f"body: found {one_line(name, 40)!r}, expected {expected}")
+        if name == verb.last:
+            _check_last(name, value)
+            continue
         if name in verb.switches:
             if not isinstance(value, bool):
                 raise FormatError(f"{name}: expected true or false")
@@ -118,6 +141,18 @@ def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
     return [*verb.flags, *flags, *(["-"] if verb.given else [])]
 
 
+def _check_last(name: str, value: object) -> None:
+    words = value if isinstance(value, list) else []
+    whole = all(isinstance(word, str) and len(word) <= LONGEST for word in words)
+    if not (1 <= len(words) <= MOST_WORDS and whole and words[0]) or "\0" in "".join(words):
+        raise FormatError(f"{name}: expected a list of 1 to {MOST_WORDS} texts, a program first")
+
+
+def last_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
+    """Return what stands after every flag."""
+    return ["--", *body[verb.last]] if verb.last else []
+
+
 def given_of(verb: Verb, body: Mapping[str, Any]) -> bytes:
     """Return what the command is to read from its standard input."""
     return str(body[verb.given]).encode("utf-8", "replace") if verb.given else b""
@@ -136,6 +171,16 @@ def schema_of(verb: Verb) -> dict[str, Any]:
     fields |= {key: {"type": "boolean"} for key in verb.switches}
     if verb.given:
         fields[verb.given] = {**text, "maxLength": LONGEST}
+    if verb.last:
+        word = {"type": "string", "pattern": text["pattern"], "maxLength": LONGEST}
+        first = {**word, "minLength": 1}
+        fields[verb.last] = {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_WORDS,
+            "prefixItems": [first],
+            "items": word,
+        }
     return {
         "type": "object",
         "properties": fields,
