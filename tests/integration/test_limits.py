@@ -93,6 +93,16 @@ def test_a_fork_bomb_is_bounded_and_named(pit: Pit, counted: dict[str, Any]) -> 
     pit.wait_event(cell, "agent_ready", "other")
 
 
+def test_who_is_slowed_down_for_long_is_named(pit: Pit, counted: dict[str, Any]) -> None:
+    if "cpu" not in counted:
+        pytest.skip("no cpu controller here")
+    cell = pit.cell()
+    shell(pit, cell, "a", "while :; do :; done", limits={"cpu_percent": 5})
+    told = pit.wait_event(cell, "limit_reached", "a")
+    assert (told.data["limit"], told.data["value"]) == ("cpu_percent", 5)
+    assert told.data["action"] == "slowed"
+
+
 def test_what_is_in_force_is_what_the_kernel_says(pit: Pit, counted: dict[str, Any]) -> None:
     cell = pit.cell()
     wanted = {"memory_mb": 64, "pids": 50, "cpu_percent": 40, "open_files": 128, "file_mb": 3}
@@ -123,6 +133,24 @@ def test_nothing_of_a_limited_life_is_left_in_the_kernel(pit: Pit, counted: dict
 
 
 # ---------------------------------------------------------------- of single processes
+
+
+def test_who_stands_at_the_limit_of_descriptors_is_named(pit: Pit) -> None:
+    cell = pit.cell()
+    hold = """
+import os, time
+try:
+    while True:
+        os.open("/dev/null", os.O_RDONLY)
+except OSError:
+    time.sleep(1000)
+"""
+    pit.spawn(cell, "a", "python3", "-c", hold, rules=PROCESS, limits={"open_files": 100})
+    pit.spawn(cell, "b", "sleep", "1000", rules=PROCESS, limits={"open_files": 100})
+    told = pit.wait_event(cell, "limit_reached", "a")
+    assert (told.data["limit"], told.data["value"]) == ("open_files", 100)
+    assert told.data["action"] == "denied"
+    assert not pit.events(cell, "limit_reached", "b")
 
 
 def test_descriptors_and_files_end_at_their_limit(pit: Pit) -> None:
@@ -171,6 +199,8 @@ def test_memory_that_looks_like_a_disk_ends_at_its_size(pit: Pit) -> None:
     said = cell.log("a").read_text().splitlines()
     assert [word for word in said if word.isdigit()] == [str(2 << 20)] * 2
     assert sum("No space left" in line for line in said) == 2
+    told = pit.wait_event(cell, "limit_reached", "a", limit="tmp_mb")
+    assert (told.data["value"], told.data["action"]) == (2, "full")
 
 
 # ---------------------------------------------------------------- the disk

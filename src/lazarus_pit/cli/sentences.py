@@ -56,6 +56,9 @@ LOSSES: Mapping[str, str] = {
 LIMIT_ACTIONS: Mapping[str, str] = {
     "killed": "the kernel ended a process that wanted more memory",
     "refused": "the kernel started no more processes",
+    "slowed": "it was slowed down for a while",
+    "denied": "a process could open no more files",
+    "full": "its /tmp or /dev/shm took no more",
     "rotated": "its log was put aside for a new one; an older one is gone",
     "frozen": "it stands still until something is removed or more is allowed",
 }

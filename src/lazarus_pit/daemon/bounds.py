@@ -19,7 +19,7 @@ from lazarus_pit.core.model import Key, Life
 from lazarus_pit.daemon.disk import Disk
 from lazarus_pit.daemon.logs import Logs
 from lazarus_pit.daemon.roster import Roster
-from lazarus_pit.formats.limits import NONE, Limits, limits_of_agent, limits_of_cell
+from lazarus_pit.formats.limits import LIMITS, NONE, Limits, limits_of_agent, limits_of_cell
 from lazarus_pit.linux import inotify
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.sandboxes import limits
@@ -90,7 +90,7 @@ class Bounds:
         self._seen[key] = self._log_aside(key)
         if adopted:
             for _, reached in self._cases(key, life):
-                self._seen[reached.group] = reached.times
+                self._seen[reached.source] = reached.times
         self._arm(key, life)
 
     def ended(self, key: Key, generation: int, life: Life) -> None:
@@ -99,9 +99,11 @@ class Bounds:
         self._look_at_log(key, generation)
         limits.forget(life.cgroup, self._tree)
         self._said.pop(key, None)
+        for limit in LIMITS:
+            self._seen.pop(f"{key} {limit}", None)
         for _, reached in self._cases(key, life):
             if not reached.group.endswith(key.partition("/")[0]):
-                self._seen.pop(reached.group, None)
+                self._seen.pop(reached.source, None)
 
     def sweep(self) -> None:
         """Look at some lives, and forget what is no news for long."""
@@ -112,6 +114,7 @@ class Bounds:
             generation, life = self._running[key]
             self._look(key, generation, life)
             self._look_at_log(key, generation)
+            self._look_inside(key, generation, life)
             self._arm(key, life)  # A watch holds for one event.
         old = time.monotonic() - EPISODE
         self._reached = {case: at for case, at in self._reached.items() if at > old}
@@ -175,7 +178,7 @@ class Bounds:
         for case, reached in self._cases(key, life):
             whose = {} if reached.of_cell else _of(generation)
             data = {"value": reached.value, "action": limits.ACTIONS[reached.limit], **whose}
-            self._note(case, reached.group, reached.times, data)
+            self._note(case, reached.source, reached.times, data)
 
     def _look_at_log(self, key: Key, generation: int) -> None:
         """A log that was put aside since the last look has reached its size."""
@@ -183,6 +186,14 @@ class Bounds:
         if own.log_mb:
             data = {"value": own.log_mb, "action": "rotated", **_of(generation)}
             self._note((key, "log_mb"), key, self._log_aside(key), data)
+
+    def _look_inside(self, key: Key, generation: int, life: Life) -> None:
+        """What nobody counts is reached if a look finds it so."""
+        own, _ = self.of(key)
+        for limit, action in limits.full(own, life, namespace=self._namespace):
+            source = f"{key} {limit}"
+            data = {"value": getattr(own, limit), "action": action, **_of(generation)}
+            self._note((key, limit), source, self._seen.get(source, 0) + 1, data)
 
     def _log_aside(self, key: Key) -> int:
         """Which file the old log is; 0 where there is none."""

@@ -181,6 +181,23 @@ def held(pid: int) -> Iterator[os.stat_result]:
                         yield os.stat(f"/proc/{place}/{name}")
 
 
+def open_files(pid: int) -> int:
+    """How many descriptors a process has; 0 if it is gone or may not be seen."""
+    place = f"/proc/{pid}/fd"
+    try:
+        return os.stat(place).st_size or len(os.listdir(place))  # Linux 6.2 says it by itself.
+    except OSError:
+        return 0
+
+
+def is_full(pid: int, place: str) -> bool:
+    """Whether nothing more fits into a file system that a process sees at ``place``."""
+    try:
+        return os.statvfs(f"/proc/{pid}/root{place}").f_bfree == 0
+    except OSError:
+        return False
+
+
 def hard_limits(pid: int) -> dict[str, int | None]:
     """The hard limits of a process by the kernel's names for them; ``None`` is: unlimited."""
     found: dict[str, int | None] = {}

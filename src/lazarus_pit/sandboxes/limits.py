@@ -19,6 +19,7 @@ from lazarus_pit.linux import controllers, procfs
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.linux.controllers import Controller
 from lazarus_pit.linux.spawn import Step
+from lazarus_pit.sandboxes import lives
 from lazarus_pit.sandboxes.base import Launch
 
 COUNTED: Mapping[str, tuple[str, int]] = {
@@ -28,9 +29,13 @@ COUNTED: Mapping[str, tuple[str, int]] = {
 }
 """What cgroups count: the controller, and how many of its units are one of ours."""
 
-ACTIONS: Mapping[str, str] = {"memory_mb": "killed", "pids": "refused"}
-"""What the kernel does about a limit that is reached: to slow down is not to reach one."""
+ACTIONS: Mapping[str, str] = {"memory_mb": "killed", "pids": "refused", "cpu_percent": "slowed"}
+"""What the kernel does about a limit that is reached."""
+_UNITS: Mapping[str, int] = {"cpu_percent": 20}
+"""How many counts are one: to be slowed down for a moment is not to reach a limit, for two seconds
+in all (the kernel counts tenths) it is."""
 
+_IN_MEMORY = ("/tmp", "/dev/shm")  # noqa: S108 - as they are in the sandbox
 _NEARLY = 0.95
 """The share of a limit that a life has held if it was stopped by it: growth comes in steps."""
 _MANY_FILES = 1 << 20
@@ -57,6 +62,11 @@ class Reached(NamedTuple):
     times: int
     group: str
     """Where it was counted."""
+
+    @property
+    def source(self) -> str:
+        """What was counted: a group of cgroup v2 counts several limits."""
+        return f"{self.group} {self.limit}"
 
 
 @functools.cache
@@ -260,7 +270,7 @@ def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iter
         if controller is None or not (own or whole):
             continue
         group = group_of(controller, life)
-        times = controllers.times_reached(controller, group)
+        times = controllers.times_reached(controller, group) // _UNITS.get(name, 1)
         of_cell = bool(whole)
         if own and whole:
             peak = controllers.peak(controller, group)
@@ -268,13 +278,26 @@ def reached(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iter
         yield Reached(name, whole if of_cell else own, of_cell, times, group)
         if whole and controller.version == 2:
             above = os.path.dirname(group)
-            yield Reached(name, whole, True, controllers.times_reached(controller, above), above)
+            times = controllers.times_reached(controller, above) // _UNITS.get(name, 1)
+            yield Reached(name, whole, True, times, above)
+
+
+def full(limits: Limits, life: Life, *, namespace: bool) -> Iterator[tuple[str, str]]:
+    """Say which limits a life stands at now that nobody counts, and what it comes up against."""
+    if limits.open_files:
+        pids = lives.members(life)
+        if any(procfs.open_files(pid) >= limits.open_files for pid in pids):
+            yield "open_files", "denied"
+    if limits.tmp_mb and namespace:
+        for pid in lives.agents_own(life)[:1]:
+            if any(procfs.is_full(pid, top) for top in _IN_MEMORY):
+                yield "tmp_mb", "full"
 
 
 def event_files(limits: Limits, cell: Limits, life: Life, tree: Tree | None) -> Iterator[str]:
     """The files that the kernel changes when a limit of a life or its cell is reached."""
     found, _ = available(tree)
-    for name in ACTIONS:
+    for name in ACTIONS.keys() - _UNITS.keys():
         controller = found.get(COUNTED[name][0])
         if controller is None:
             continue
