@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lazarus_pit.formats.instant import from_rfc3339, to_rfc3339
+from lazarus_pit.formats.instant import from_rfc3339, span, to_rfc3339
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.text import one_line
 
@@ -56,6 +56,8 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Comments about the same trouble again, in that issue."""
     closed: float = 0.0
     """Unix seconds of the last recovery that was told."""
+    died: float = 0.0
+    """Unix seconds of the first death since it was last alive."""
     silent: float = 0.0
     """For how long it had been silent when it was condemned."""
     word: str = ""
@@ -170,6 +172,8 @@ def _trouble(incident: Incident, event: Event, scene: Scene, settings: Settings,
     """A death, with no issue open for it or with one."""
     dead_for = _number(event.data.get("dead_for")) or incident.silent
     known = replace(incident, deaths=incident.deaths + 1, word="", silent=0.0, held=False)
+    if not incident.open:
+        known = replace(known, died=from_rfc3339(event.ts) - dead_for)
     if not incident.open and not _goes_on(incident, event, settings):
         known = replace(known, deaths=1)
     said = f"{said} Death number {known.deaths} in this issue." if known.deaths > 1 else said
@@ -244,10 +248,11 @@ def _wanted(incident: Incident, _event: Event, _scene: Scene, _settings: Setting
 
 def _recovered(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
     by_itself = event.data.get("by") == "itself"
-    how = "it came back by itself" if by_itself else f"the pool revived it{incident.word}"
-    dead_for = event.data.get("dead_for", event.data.get("took"))
-    after = "" if dead_for is None else f" after {int(_number(dead_for))} s"
-    return _closed(incident, event, f"{how}{after}", settings)
+    how = "it came back by itself" if by_itself else "the pool revived it"
+    since = from_rfc3339(event.ts) - incident.died if incident.died else 0.0
+    dead_for = max(0.0, _number(event.data.get("dead_for")) or since)
+    word = "" if by_itself else incident.word
+    return _closed(incident, event, f"{how} after {span(dead_for)}{word}", settings)
 
 
 def _released(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:

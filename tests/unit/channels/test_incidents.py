@@ -71,7 +71,7 @@ def test_a_recovery_says_who_did_it_and_closes(back: Any, how: str) -> None:
     (closed,) = told(DIED, back)[1]
     assert isinstance(closed, Close)
     assert closed.close
-    assert how in closed.text
+    assert f"{how} after 6 min" in closed.text
 
 
 def test_what_people_do_not_want_is_not_done() -> None:
@@ -130,7 +130,14 @@ def test_who_approved_it_is_said_when_it_is_back() -> None:
     granted = ("approval_granted", {"by": "ada", "via": "telegram"})
     actions = told(DIED, granted, BACK)
     assert "**Approved** by `ada` (`telegram`)." in str(actions[1])
-    assert "with leave of `ada`" in str(actions[2])
+    assert "the pool revived it after 6 min, with leave of `ada`" in str(actions[2])
+
+
+def test_for_how_long_an_agent_of_a_cell_was_dead_is_reckoned() -> None:
+    hung = ("agent_hung", {"beat_age": 130.0})
+    actions = told(hung, ("agent_died", {"reason": "hung"}), ("agent_revived", {"took": 1.0}))
+    assert "agent dead (130s)" in str(actions[1])
+    assert "the pool revived it after 2 min" in str(actions[2])  # 130 s, and 10 s more.
 
 
 @pytest.mark.parametrize(
