@@ -12,7 +12,10 @@ import pytest
 
 from channels.nostr_folk import Operator, RelayProcess
 from integration.pit import Pit
+from integration.pools import FarPool
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.channels.nostr import own_key
+from lazarus_pit.formats.channel_settings import Nostr as Settings
 
 DIES_ONCE = (
     "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
@@ -82,6 +85,27 @@ def test_asked_over_all_and_answered_over_one(
         assert ada.say(us, "skip scribe") == ["ok", "ok"]
         assert "too late, approved" in ada.read()["text"]
     assert lives(cell) == 2
+
+
+def test_the_pool_asks_by_the_contract_s_own_keys(
+    tmp_path: Path, relays: list[RelayProcess]
+) -> None:
+    url = relays[0].url
+    with Operator("nip17", url) as ada:
+        table = {"relay_url": url, "recipient_pubkey": ada.npub}
+        with FarPool(tmp_path, nostr=table) as pool:
+            pool.add("timmy", "ask")
+            pool.start()
+            question = ada.read()
+            assert "timmy is dead" in question["text"]
+            assert "a gateway outside the cells" in question["text"]
+            us = own_key(Settings(), pool.pit).npub
+            assert ada.say(us, "Revive Timmy") == ["ok"]
+            pool.wait(lambda: "gateway_recovered" in pool.told(), "it is revived")
+            assert len(pool.lives()) == 1
+            (request,) = pool.requests()
+            assert (request.outcome, request.by, request.via) == ("approved", ada.npub, "nostr")
+            assert pool.pit.nostr_key.stat().st_mode & 0o777 == 0o600
 
 
 def test_nobody_else_is_heard(pit: Pit, relays: list[RelayProcess]) -> None:
