@@ -96,7 +96,7 @@ def test_what_an_agent_plants_in_place_of_its_memory_is_not_followed(
     secret = tmp_path / "secret"
     secret.write_text('{"session": "stolen"}')
     plants = f'rm -f "$HOME/.lazarus-session.json"; ln -s {secret} "$HOME/.lazarus-session.json"'
-    cell = spawn(pit, f"[ -e once ] || {{ {plants}; touch once; exit 1; }}")
+    cell = spawn(pit, f"[ -e once ] || {{ {plants}; touch once; kill -9 $PPID; }}")
     pit.wait_event(cell, "session_lost", "ada", reason="none_known")
     pit.wait_event(cell, "agent_exited", "ada")
     assert all("stolen" not in str(event.data) for event in pit.events(cell))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -81,11 +82,18 @@ def _past(launch: Launch, paths: CellPaths, before: Agent | None) -> Past:
         lived=lived,
         ending=str(before.last_exit) if before and before.last_exit else "",
         ended_at=_died(before) if before else "",
-        session=known.session,
-        exhausted=known.exhausted,
-        lost=known.lost,
-        unanswered=known.unanswered,
+        known=known is not None,
+        **({} if known is None else _facts(known)),
     )
+
+
+def _facts(known: Conversation) -> dict[str, Any]:
+    return {
+        "session": known.session,
+        "exhausted": known.exhausted,
+        "lost": known.lost,
+        "unanswered": known.unanswered,
+    }
 
 
 def _publish(paths: CellPaths, past: Past) -> None:
@@ -101,14 +109,14 @@ def _publish(paths: CellPaths, past: Past) -> None:
         replace_file(paths.last_life(past.agent), data, durable=False)
 
 
-def _known(paths: CellPaths, agent: str) -> Conversation:
-    """Return what the last life wrote of its conversation; nothing where that cannot be read."""
+def _known(paths: CellPaths, agent: str) -> Conversation | None:
+    """Return what the last life wrote of its conversation, if that can be read."""
     try:
         data = read_hostile(paths.conversation(agent), conversation.MAX_BYTES, sole=True)
-        return conversation.parse(data) if data else Conversation()
+        return conversation.parse(data) if data else None
     except (FormatError, StoreError) as error:
         log.warning("the conversation of %s/%s is not known: %s", paths.uuid, agent, error)
-        return Conversation()
+        return None
 
 
 def _died(before: Agent) -> str:

@@ -7,9 +7,10 @@ be by itself, two agents would share it. Its login is a provider's key in the en
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from lazarus_pit.presets.base import Preset, Said, Wanted, Where
+from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where
 
 
 class Aider:
@@ -20,6 +21,7 @@ class Aider:
     resumes = True
     chooses = True
     tells = False
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

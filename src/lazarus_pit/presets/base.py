@@ -91,6 +91,8 @@ class Preset(Protocol):
     """Whether we choose a conversation's id, else it says which one it has begun."""
     tells: bool
     """Whether its output names the conversation that it leads."""
+    codes: Mapping[int, Sort]
+    """Exit codes that mean more than a failure."""
     hooked: bool
     """Whether its hooks tell of tools and turns; then its output is not asked for them again."""
 

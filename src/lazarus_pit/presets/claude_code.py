@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import (
@@ -42,6 +43,7 @@ class ClaudeCode:
     resumes = True
     chooses = True
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = True
 
     def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:

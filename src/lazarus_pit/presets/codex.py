@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import (
@@ -36,6 +37,7 @@ class Codex:
     resumes = True
     chooses = False
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

@@ -237,6 +237,8 @@ class Driver:
         """Remember how it ended, say last of all what it means, and return the exit code for it."""
         if code == 0 and self._failed:
             code = 1
+        if (sort := self._asked.preset.codes.get(code)) and self._wants is None:
+            self._take([Said(sort)])
 
         def alter(memory: Memory) -> None:
             if code and self._asked.resumes and self._asked.preset.tells and not self._seen:

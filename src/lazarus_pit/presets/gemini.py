@@ -8,6 +8,7 @@ is ``GEMINI_API_KEY`` in the environment.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where, failed, inside, number
@@ -21,6 +22,7 @@ class Gemini:
     resumes = True
     chooses = False
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({41: Sort.LOGIN})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

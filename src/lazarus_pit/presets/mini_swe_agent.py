@@ -6,9 +6,10 @@ It is told what its last life left. Its login is a provider's key in the environ
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from lazarus_pit.presets.base import Preset, Said, Wanted, Where
+from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where
 
 
 class MiniSweAgent:
@@ -19,6 +20,7 @@ class MiniSweAgent:
     resumes = False
     chooses = False
     tells = False
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

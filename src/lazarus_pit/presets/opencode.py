@@ -7,6 +7,7 @@ settings in ``~/.config/opencode``. Its login is a provider's key in the environ
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import (
@@ -29,6 +30,7 @@ class Opencode:
     resumes = True
     chooses = False
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ in the environment, or what ``~/.pi/agent/models.json`` names. It has no MCP cli
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where, failed, inside, number
@@ -21,6 +22,7 @@ class Pi:
     resumes = True
     chooses = False
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:

@@ -25,8 +25,10 @@ class Past(NamedTuple):
     """How its last life ended, in words; empty where nobody saw it."""
     ended_at: str = ""
     """When, RFC 3339."""
+    known: bool = True
+    """Whether anything is known of what its last life said."""
     session: str = ""
-    """The conversation that its last life led."""
+    """The conversation that its last life led; it may have ended before it led one."""
     exhausted: bool = False
     """Whether that conversation is full."""
     lost: bool = False
@@ -51,7 +53,7 @@ def plan(preset: Preset, wanted: Wanted, past: Past) -> Plan:
     A conversation that is full or that was not found again is not asked for.
     """
     forgets = _forgets(preset, past)
-    if past.lived and preset.resumes and not forgets:
+    if past.lived and past.session and preset.resumes and not forgets:
         words = f"{briefing(past)}\n\n{ON}\n\n{wanted.task}"
         line = preset.resume(wanted, words, past.session)
         return Plan(_driven(preset, past.session, True, line), past.session)
@@ -73,7 +75,7 @@ def _forgets(preset: Preset, past: Past) -> str:
         return "exhausted"
     if past.lost:
         return "not_found"
-    return "" if past.session else "none_known"
+    return "" if past.known else "none_known"
 
 
 def _driven(preset: Preset, session: str, resumes: bool, line: tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001

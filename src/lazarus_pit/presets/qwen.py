@@ -8,6 +8,7 @@ one is no error to it: it begins afresh, so the id that it says is what counts. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lazarus_pit.presets.base import (
@@ -22,6 +23,9 @@ from lazarus_pit.presets.base import (
     objects,
 )
 
+_FAILURE = "[API Error:"
+"""How a result begins that is none, though it says so nowhere else and the exit code is 0."""
+
 
 class Qwen:
     """See the module."""
@@ -31,6 +35,7 @@ class Qwen:
     resumes = True
     chooses = False
     tells = True
+    codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
@@ -73,15 +78,19 @@ class Qwen:
                     said = _call(block, "tool_use_id")
                     yield Said(Sort.RESULT, data={**said, "tool_response": block.get("content")})
         elif kind == "result":
-            names = ("input_tokens", "output_tokens")
-            spent = sum(number(inside(line, "usage", name)) for name in names)
-            yield Said(Sort.TOKENS, number=spent)
-            if line.get("is_error"):
-                error = line.get("error")
-                said_error = inside(error, "message") or error or line.get("result")
-                yield from failed(str(said_error or ""))
-            else:
-                yield Said(Sort.TURN)
+            yield from _ended(line)
+
+
+def _ended(line: Mapping[str, Any]) -> Iterator[Said]:
+    names = ("input_tokens", "output_tokens")
+    yield Said(Sort.TOKENS, number=sum(number(inside(line, "usage", name)) for name in names))
+    result, error = str(line.get("result") or ""), line.get("error")
+    if line.get("is_error"):
+        yield from failed(str(inside(error, "message") or error or result))
+    elif result.startswith(_FAILURE):
+        yield from failed(result)
+    else:
+        yield Said(Sort.TURN)
 
 
 def _call(block: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -140,6 +140,12 @@ def test_a_program_that_fails_and_ends_well_has_failed(cell: Cell) -> None:
     assert held.beat.hold is HoldKind.QUOTA_WAIT, "the turn's end does not undo it"
 
 
+def test_an_exit_code_may_say_why(cell: Cell) -> None:
+    found = cell.run("gemini", "--begin", "", ["Invalid auth method selected."], 41)
+    assert found.beat is not None
+    assert (found.code, found.beat.hold) == (41, HoldKind.AUTH_HOLD)
+
+
 def test_words_of_a_tool_are_no_error_of_the_program(cell: Cell) -> None:
     lines = [STARTED, item("completed", aggregated_output="429 Too Many Requests", exit_code=1)]
     found = cell.run("codex", "--begin", "", lines, 1)

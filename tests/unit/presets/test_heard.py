@@ -39,6 +39,11 @@ TABLE: list[tuple[str, dict[str, Any], list[Sort]]] = [
         [Sort.RESULT],
     ),
     ("qwen", {"type": "result", "is_error": False}, [Sort.TOKENS, Sort.TURN]),
+    (
+        "qwen",
+        {"type": "result", "is_error": False, "result": "[API Error: 401 wrong key]"},
+        [Sort.TOKENS, Sort.FAILED, Sort.LOGIN],
+    ),
     ("pi", {"type": "session", "id": "s"}, [Sort.SESSION]),
     ("pi", {"type": "tool_execution_start", "toolName": "bash"}, [Sort.TOOL]),
     ("pi", {"type": "tool_execution_end", "toolName": "bash"}, [Sort.RESULT]),

@@ -61,7 +61,7 @@ def test_after_a_death_it_is_told_and_goes_on_where_it_can(name: str) -> None:
     [
         (DIED._replace(exhausted=True), "exhausted"),
         (DIED._replace(lost=True), "not_found"),
-        (DIED._replace(session=""), "none_known"),
+        (DIED._replace(session="", known=False), "none_known"),
     ],
 )
 def test_a_conversation_that_cannot_go_on_is_not_asked_for(past: Past, why: str) -> None:
@@ -69,6 +69,11 @@ def test_a_conversation_that_cannot_go_on_is_not_asked_for(past: Past, why: str)
     assert (found.resumes, found.forgets, found.argv[3]) == ("", why, "--begin")
     assert found.argv[4] == conversation_id("cell", "ada", 3), "a new id: the old one is taken"
     assert any("look there" in word for word in found.argv)
+
+
+def test_who_died_before_any_conversation_has_lost_none() -> None:
+    found = begun("codex", DIED._replace(session=""))
+    assert (found.forgets, found.argv[3]) == ("", "--begin")
 
 
 def test_ids_differ_between_cells_agents_and_lives() -> None:
