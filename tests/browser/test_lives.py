@@ -174,3 +174,30 @@ def test_by_keyboard_alone(world: World) -> None:
     assert outline == "solid", "focus is seen"
     page.press("Enter", 13, "\r")
     page.wait("document.activeElement.matches('.viewhead h2')", "focus in what was opened")
+
+
+def test_what_a_life_goes_through_is_in_the_picture(world: World) -> None:
+    page = world.page("viewer")
+    told = [
+        (0, "agent_started"), (10, "heartbeat_stale"), (12, "agent_stalled"),
+        (20, "agent_recovered"), (30, "agent_frozen"), (40, "agent_died"), (41, "agent_started"),
+        (50, "agent_held"),
+    ]  # fmt: skip
+    lines = [
+        {"ts": f"1970-01-01T00:00:{at:02}Z", "event": event, "agent": "a", "generation": 1}
+        for at, event in told
+    ]
+    found = page.js(
+        f"import('/static/lives.js').then((m) => m.livesOf({json.dumps(lines)}).get('a')"
+        ".map(({to, end, spells}) => [to, end, spells.map((s) => [s.kind, s.from, s.to])]))"
+    )
+    assert found == [
+        [40, "died", [["silent", 10, 20], ["frozen", 30, 40]]],
+        [None, None, [["held", 50, None]]],
+    ]
+    look_at(page, world.pond)
+    with world.site.by_socket() as client:
+        client.post(f"/api/v1/cells/{world.pond.uuid}/freeze")
+        page.wait("document.querySelector('.lives .spell.frozen')", "that it stood still")
+        client.post(f"/api/v1/cells/{world.pond.uuid}/thaw")
+    assert page.complaints() == []

@@ -74,11 +74,17 @@ function deaths(row) {
 function summary(rows, text) {
   if (!rows.length) return `No life in the last ${text}.`;
   const lived = rows.reduce((sum, row) => sum + row.lives.length, 0);
+  const spells = rows.flatMap((row) => row.lives.flatMap((life) => life.spells));
+  const silent = spells.filter((one) => one.kind === 'silent').length;
   const died = rows.reduce((sum, row) => sum + deaths(row), 0);
   return (
     `${many(rows.length, 'agent')}, ${lived === 1 ? '1 life' : `${lived} lives`} and ` +
-    `${many(died, 'death')} in the last ${text}.`
+    `${many(died, 'death')} in the last ${text}${silent ? `, silent ${times(silent)}` : ''}.`
   );
+}
+
+function times(count) {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 function draw(picture, names, rows, { start, at, parts }) {
@@ -134,7 +140,18 @@ function drawn(life, top, x, at) {
     },
     svg('title', {}, described(life, at)),
   );
-  return life.end === null || life.end === 'unknown' ? [bar] : [bar, mark(life.end, to, middle)];
+  const shapes = [bar, ...life.spells.flatMap((one) => spellShape(one, life, { middle, x, at }))];
+  const isMarked = life.end !== null && life.end !== 'unknown';
+  return isMarked ? [...shapes, mark(life.end, to, middle)] : shapes;
+}
+
+/** Half a bar for a time in which a life was silent, held or frozen; none outside the picture. */
+function spellShape(one, life, { middle, x, at }) {
+  const [from, to] = [x(one.from), x(one.to ?? life.to ?? at)];
+  if (to <= from) return [];
+  const shape = { x: from, y: middle, width: Math.max(2, to - from), height: BAR / 2 };
+  const said = `${one.kind} for ${span((one.to ?? at) - one.from)}`;
+  return [svg('rect', { class: `spell ${one.kind}`, ...shape }, svg('title', {}, said))];
 }
 
 function mark(end, x, y) {
