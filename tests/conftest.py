@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis repeats itself, unless it is asked to explore."""
+"""What holds for every test: hypothesis repeats itself, and nobody outside is spoken to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from lazarus_pit.formats import channel_settings
+
 # The suite says the same of the same code, whatever else the machine does. To look for what
 # nobody has seen yet: LAZARUS_EXPLORE=1 make test ARGS=tests/property
 settings.register_profile(
     "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Whoever runs the suite where a real pit is set up wants nobody to be asked about its agents.
+for variable in (*channel_settings.ENVIRONMENT, "GITEA_URL", "GITEA_TOKEN", "NEXUS_REPO"):
+    os.environ.pop(variable, None)
 settings.load_profile("explore" if os.environ.get("LAZARUS_EXPLORE") else "steady")

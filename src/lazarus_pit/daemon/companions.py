@@ -45,7 +45,8 @@ def wanted(config: Config, *, alone: bool = False) -> dict[str, list[str]]:
         at = ["--config", str(config.path.absolute()), "--root", str(config.root)]
         found["resurrection-pool"] = [*python, "lazarus_pit.cli.pool", *at]
     if config.reaches_people:
-        at = ["--config", str(config.path.absolute()), "--root", str(config.root)]
+        at = ["--root", str(config.root)]
+        at += ["--config", str(config.path.absolute())] if config.found else []
         found["channels"] = [*python, "lazarus_pit", "channel", "serve", *at]
     if gateway.enabled and not alone:
         at = ["--host", gateway.host, "--port", str(gateway.port)]
