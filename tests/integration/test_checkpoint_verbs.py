@@ -81,6 +81,21 @@ def test_undo_touches_only_what_differs_and_keeps_stopped_agents_stopped(pit: Pi
     assert (cell.workspace / "kept").stat().st_ino == inode
 
 
+def test_a_restore_that_is_killed_leaves_nobody_stopped(pit: Pit) -> None:
+    cell = pit.cell(name="pond")
+    pit.start()
+    pit.spawn(cell, "worker", *sh(WRITING))
+    pit.wait_event(cell, "agent_ready", "worker")
+    lazarus(pit, "checkpoint", "pond")
+    argv = [sys.executable, "-m", "lazarus_pit", "restore", "pond", "--config", str(pit.config)]
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as restoring:
+        pit.wait_event(cell, "agent_stopped", "worker")
+        restoring.kill()
+    pit.wait_event(cell, "agent_ready", "worker", count=2)
+    assert (cell.workspace / "count").exists()
+    lazarus(pit, "restore", "pond")
+
+
 def test_a_fork_is_a_new_cell_with_the_same_work_and_nobody_started(pit: Pit) -> None:
     cell = pit.cell(name="pond")
     pit.start()

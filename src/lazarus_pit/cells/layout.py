@@ -16,6 +16,7 @@
         .lazarus/heartbeats/<agent>.json      the newest beat, for everyone to read
         .lazarus/state.json                   what the daemon believes; it alone writes it
         .lazarus/lock                         held while cell.json is being changed
+        .lazarus/paused                       locked while the cell is being restored
         .lazarus/asleep.json                  there while an idle cell is frozen
         .lazarus/restore/                     what the last restore replaced
         .lazarus/home/<agent>/                the private home an agent sees; in it
@@ -157,6 +158,11 @@ class CellPaths:
     def restoring(self) -> Path:
         """Where a restore is prepared, and what it replaced stays until the next checkpoint."""
         return self._below(".lazarus/restore")
+
+    @property
+    def paused(self) -> Path:
+        """Locked by who restores the cell: as long as that lives, its agents are to be stopped."""
+        return self._below(".lazarus/paused")
 
     @property
     def asleep(self) -> Path:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.pause import paused
 from lazarus_pit.cli import say
 from lazarus_pit.cli.endings import lives_of
 from lazarus_pit.cli.pulse import feel
@@ -24,32 +25,26 @@ LOOK_AGAIN: Seconds = 0.05
 
 @contextmanager
 def stopped(config: Config, paths: CellPaths, seconds: Seconds) -> Iterator[None]:
-    """Hold every agent of a cell stopped; those that ran are wanted running afterwards.
+    """Hold every agent of a cell stopped; whatever becomes of us, they run again afterwards.
 
     Raises:
-        RefusedError: something still lives; all are wanted running again, as before.
+        RefusedError: something still lives, or another command holds the cell.
     """
-    manifest = store.read_manifest(paths)
-    running = frozenset(member.name for member in manifest.agents if member.desired is Desired.RUN)
     watched = feel(PitPaths(paths.root)).up
     if not watched and lives_of(config, paths):
         raise RefusedError(
             "agents of this cell still live and no daemon is there to stop them: `lazarus up`"
         )
-    _want(paths, running, Desired.STOP)
-    deadline = time.monotonic() + seconds
-    while left := lives_of(config, paths):
-        if time.monotonic() >= deadline:
-            _want(paths, running, Desired.RUN)
-            raise RefusedError(
-                f"{say.count(len(left), 'agent')} still live after {say.span(seconds)}: "
-                "nothing was changed"
-            )
-        time.sleep(LOOK_AGAIN)
-    try:
+    with paused(paths):
+        deadline = time.monotonic() + seconds
+        while left := lives_of(config, paths):
+            if time.monotonic() >= deadline:
+                raise RefusedError(
+                    f"{say.count(len(left), 'agent')} still live after {say.span(seconds)}: "
+                    "nothing was changed"
+                )
+            time.sleep(LOOK_AGAIN)
         yield
-    finally:
-        _want(paths, running, Desired.RUN)
 
 
 def resume(paths: CellPaths, running: frozenset[str]) -> None:

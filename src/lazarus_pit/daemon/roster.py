@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lazarus_pit.cells import pause
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.listing import odd_rules
 from lazarus_pit.cells.store import read_manifest
@@ -54,6 +55,8 @@ class Roster:
         self._rules = rules
         self._tell = tell
         self._unreadable: dict[str, Stamp] = {}
+        self._paused: set[str] = set()
+        """Cells that somebody restores: their agents are stopped as long as that goes on."""
         self.sleepers = Sleepers(tell)
         """Cells that stand still because they were idle."""
         self.overfull: set[Key] = set()
@@ -75,6 +78,9 @@ class Roster:
         for uuid in sorted(names):
             present.add(uuid)
             facts.extend(self.read(uuid))
+        for uuid in self._paused & self.cells.keys():  # Who held it may have died.
+            self._look_at_pause(self.cells[uuid].paths)
+            facts.extend(self.judge(uuid))
         for uuid in [uuid for uuid in self.cells if uuid not in present]:
             cell = self.cells.pop(uuid)
             facts.extend((f"{uuid}/{name}", Dismissed()) for name in cell.enlisted)
@@ -90,6 +96,7 @@ class Roster:
             return []
         try:
             manifest = read_manifest(paths)
+            self._look_at_pause(paths)
             if known:
                 self.sleepers.wake(uuid, "people")
             elif manifest.status is CellStatus.ACTIVE:
@@ -119,6 +126,12 @@ class Roster:
         )
         cell.enlisted = wanted
         return facts
+
+    def _look_at_pause(self, paths: CellPaths) -> None:
+        if pause.is_paused(paths):
+            self._paused.add(paths.uuid)
+        elif paths.uuid in self._paused and not pause.is_busy(paths):
+            self._paused.discard(paths.uuid)
 
     def judge(self, uuid: str) -> list[tuple[Key, Fact]]:
         """Return what is wanted otherwise of a cell though its manifest is the same."""
@@ -168,6 +181,8 @@ class Roster:
     def _desired(self, manifest: Manifest, member: Member) -> Desired:
         """What people want, unless the disk has no room for it or the cell sleeps."""
         wanted = _desired(manifest, member)
+        if manifest.uuid in self._paused:
+            return Desired.STOP
         if manifest.uuid in self.sleepers and wanted is Desired.RUN:
             return Desired.FREEZE
         cell, key = f"{manifest.uuid}/", f"{manifest.uuid}/{member.name}"

@@ -102,6 +102,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Seconds without progress or mail after which the cell freezes by itself; none: never."""
     woken: int = 0
     """How often people have asked for an end of such a sleep."""
+    pauses: int = 0
+    """Counts up whenever a restore takes or gives back the cell, so that the daemon looks."""
     checkpoints_kept: dict[str, int] = {}
     """How many checkpoints stay: ``last``, ``hourly``, ``daily``; see ``checkpoint.retention``."""
     found: dict[str, Any] = {}
@@ -134,6 +136,7 @@ _CELL_FIELDS: Mapping[str, tuple[Any, str]] = {
     "checkpoint_interval": (float | None, "a number of seconds or null"),
     "idle_freeze_after": (float | None, "a number of seconds or null"),
     "woken": (int, _COUNT),
+    "pauses": (int, _COUNT),
     "checkpoints_kept": (dict[str, int], "an object of whole numbers: last, hourly, daily"),
 }
 _MEMBER_FIELDS: Mapping[str, tuple[Any, str]] = {
