@@ -24,6 +24,8 @@ from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.carried import Carried
 from lazarus_pit.records.database import opened_records, transaction
 
+AT_ONCE = 10
+"""Questions between two looks: what was answered is shown before all are asked."""
 FAR_GATEWAYS = "pool"
 
 
@@ -39,6 +41,9 @@ class Work(NamedTuple):
     """What a channel has to do."""
 
     ask: list[Question]
+    """The oldest of those that wait to be asked, ``AT_ONCE`` at most."""
+    more: bool
+    """Whether there are others."""
     settle: list[Settling]
     wake: float | None
     """Seconds until the next request ends by itself; ``None``: none will."""
@@ -96,7 +101,7 @@ class Desk:
 
     def _work(self) -> Work:
         if not self.pit.records.exists():
-            return Work([], [], None)
+            return Work([], more=False, settle=[], wake=None)
         now = self._clock()
         with opened_records(self.pit.records) as db:
             approvals.expire(db, now)
@@ -106,9 +111,10 @@ class Desk:
             ended = carried.unsettled(db, self.channel)
             everybody = [names.asked(one) for one in still]
             return Work(
-                [names.question(one, everybody) for one in new],
-                [_settling(names, one, everybody) for one in ended],
-                min((one.expires - now for one in still), default=None),
+                [names.question(one, everybody) for one in new[:AT_ONCE]],
+                more=len(new) > AT_ONCE,
+                settle=[_settling(names, one) for one in ended],
+                wake=min((one.expires - now for one in still), default=None),
             )
 
     def _delivered(self, request: str, receipt: Receipt) -> None:
@@ -186,9 +192,9 @@ class _Names:
         return self._cells[place]
 
 
-def _settling(names: _Names, one: Carried, others: list[Asked]) -> Settling:
-    asked = names.question(one.request, others)
-    return Settling(asked, hearing.ending_of(one.request), one.receipt)
+def _settling(names: _Names, one: Carried) -> Settling:
+    ending = hearing.ending_of(one.request)
+    return Settling(names.question(one.request, []), ending, one.receipt)
 
 
 def _number(found: Any) -> float | None:

@@ -28,8 +28,6 @@ FIRST_SECONDS, LAST_SECONDS = 0.5, 60.0
 """The first delay before another try, and the longest; each is twice the one before."""
 NET_SECONDS, DEAF_SECONDS = 60.0, 5.0
 """How often the records are looked at whatever was noticed; and where nothing can be noticed."""
-AT_ONCE = 10
-"""Questions between two looks: what was answered is shown before all are asked."""
 SETTLE_SECONDS = 0.25
 """However much happens, four looks a second; the first is at once."""
 LATER = 0.05
@@ -130,7 +128,7 @@ class _Served:
             work = await self._desk.work()
             await self._do(channel, work)
             await self._well(ASKING)
-            if len(work.ask) <= AT_ONCE:
+            if not work.more:
                 await self._rest(work.wake)
 
     async def _do(self, channel: Channel, work: Work) -> None:
@@ -138,7 +136,7 @@ class _Served:
             with contextlib.suppress(MessageRefusedError):  # It cannot be changed: then it stays.
                 await channel.settle(one.question, one.ending, one.receipt)
             await self._desk.settled(one.question.id)
-        for question in work.ask[:AT_ONCE]:
+        for question in work.ask:
             async with self._asking:
                 await self._carry(channel, question)
 

@@ -62,7 +62,7 @@ def outcome(pit: PitPaths, request: str) -> tuple[str, str, str]:
 
 
 def test_where_nothing_was_ever_asked_there_is_nothing_to_do(pit: PitPaths) -> None:
-    assert work(pit) == Work([], [], None)
+    assert work(pit) == Work([], more=False, settle=[], wake=None)
     assert not pit.records.exists()
 
 
@@ -74,7 +74,7 @@ def test_a_question_says_what_a_person_should_know(pit: PitPaths) -> None:
         "probes": {"tcp": "failed"},
     }
     request = ask(pit, **facts)
-    (one,), _, wake = work(pit)
+    (one,), _, _, wake = work(pit)
     assert (one.id, one.agent, one.mission, one.died, one.attempts) == (
         request,
         "timmy",

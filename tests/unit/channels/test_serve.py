@@ -13,7 +13,7 @@ import pytest
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.channels import serve as serving
-from lazarus_pit.channels.desk import Desk
+from lazarus_pit.channels.desk import AT_ONCE, Desk
 from lazarus_pit.records import approvals
 from lazarus_pit.records.database import opened_records
 from postbox import Post, PostChannel, in_loop
@@ -122,6 +122,18 @@ async def test_a_message_that_is_refused_stands_in_nobodys_way(pit: PitPaths) ->
     async with served(pit, post=post):
         await post.until(1, "sent")
     assert [one.agent for one in post.sent.values()] == ["bob"]
+
+
+@in_loop
+async def test_many_are_asked_in_their_order(pit: PitPaths) -> None:
+    post = Post()
+    wanted = [f"g{number}" for number in range(2 * AT_ONCE + 1)]
+    for name in wanted:
+        ask(pit, f"pool/{name}")
+    assert (await Desk(pit, "post").work()).more
+    async with served(pit, post=post):
+        await post.until(len(wanted), "sent")
+    assert [one.agent for one in post.sent.values()] == wanted
 
 
 @in_loop
