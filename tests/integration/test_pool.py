@@ -105,6 +105,27 @@ def test_3_7_a_command_that_cannot_be_run_is_an_incident(tmp_path: Path) -> None
         assert reasons == ["cannot_start", "cannot_start"]
 
 
+def test_what_it_runs_is_given_none_of_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITEA_TOKEN", "TELEGRAM_BOT_TOKEN", "NOSTR_SECRET_KEY", "ITS_OWN"):
+        monkeypatch.setenv(name, "11" * 32)
+    revived, probed = tmp_path / "revived", tmp_path / "probed"
+    tell = "env | sort > {0}.new && mv {0}.new {0}; exit 1"
+    with FarPool(tmp_path, dead_threshold=0.001) as pool:
+        pool.add(
+            "timmy",
+            "auto",
+            revive_cmd=["sh", "-c", tell.format(revived)],
+            probe_cmd=["sh", "-c", tell.format(probed)],
+        )
+        pool.once_until(revived.exists)
+    for told in (revived.read_text(), probed.read_text()):
+        assert "ITS_OWN=" in told
+        assert "TOKEN" not in told
+        assert "SECRET" not in told
+
+
 def test_3_7_waiting_for_a_person_holds_up_nobody(tmp_path: Path) -> None:
     with FarPool(tmp_path, ask_without_channel="hold") as pool:
         pool.add("asked", "ask")

@@ -25,7 +25,7 @@ from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
 from lazarus_pit.linux.spawn import close_on_exec
 from lazarus_pit.pool import memory, reports
 from lazarus_pit.pool.options import Options
-from lazarus_pit.pool.sources import find
+from lazarus_pit.pool.sources import find, handed_on
 from lazarus_pit.pool.sweep import Prober, Sight
 from lazarus_pit.pool.watch import Pool
 
@@ -93,7 +93,7 @@ def _warn_of_channels(config: PoolConfig) -> None:
 
 async def _once(config: PoolConfig, pit: PitPaths) -> int:
     await once(pit, config.channels, config.gitea)  # What was said since the last time.
-    pool = Pool(config, pit, os.environ)
+    pool = Pool(config, pit, handed_on(os.environ))
     await pool.once()
     await once(pit, config.channels, config.gitea)
     await tell_now(pit, config.gitea, config.notifications, "far")
@@ -105,7 +105,7 @@ async def _watch(config: PoolConfig, pit: PitPaths) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    pool = Pool(config, pit, os.environ)
+    pool = Pool(config, pit, handed_on(os.environ))
     bell = _hear(pit.bell, pool.answered)
     log.info("resurrection-pool %d watches %d gateways", os.getpid(), len(config.gateways))
     try:
@@ -154,7 +154,7 @@ def _remembered(pit: PitPaths) -> dict[str, Far]:
 
 def _sights(config: PoolConfig) -> dict[str, Sight]:
     async def look() -> dict[str, Sight]:
-        return await Prober(config, os.environ).look(config.gateways)
+        return await Prober(config, handed_on(os.environ)).look(config.gateways)
 
     return asyncio.run(look())
 

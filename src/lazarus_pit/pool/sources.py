@@ -22,6 +22,8 @@ _OVERRIDES: Mapping[str, str] = {
     "NEXUS_REPO": "repo",
 }
 """Variables that win over the file, beside those of the channels, and their keys of ``gitea``."""
+_SECRETS = frozenset({"GITEA_TOKEN", "TELEGRAM_BOT_TOKEN", "NOSTR_SECRET_KEY"})
+"""Variables with which a program could answer in our name, or people's."""
 
 
 class Found(NamedTuple):
@@ -57,6 +59,11 @@ def find(flag: Path | None, environ: Mapping[str, str], system: Path = SYSTEM) -
             return Found(_overridden(_parsed(path, found, warnings), environ), path, warnings)
     warnings.append("no configuration was found: there are no gateways")
     return Found(_overridden(PoolConfig(), environ), None, warnings)
+
+
+def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the programs find that a pool runs: its own environment without its secrets."""
+    return {name: value for name, value in environ.items() if name not in _SECRETS}
 
 
 def _of_daemon(path: Path, environ: Mapping[str, str]) -> Found:
