@@ -163,3 +163,19 @@ def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> Non
     assert printed == "--root=/nowhere\n"
     assert site.pit.events(cell, "cell_created")[0].data["by"] == "ada"
     assert (posed.status_code, empty.status_code, archived.status_code) == (400, 400, 202)
+
+
+def test_who_is_asked_about_is_for_an_approver(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    dies = "[ -e died ] || { touch died; exit 3; }; exec sleep 600"
+    site.pit.spawn(cell, "dier", "sh", "-c", dies, rules={"revive_policy": "ask"})
+    site.pit.wait(
+        lambda: (h := site.pit.health(cell).get("dier")) and h.phase == "awaiting", "it waits"
+    )
+    path = f"/api/v1/cells/{cell.uuid}/agents/dier/revive"
+    with site.client(site.login("operator")) as client:
+        refused = client.post(path)
+    assert (refused.status_code, "need an approver" in refused.json()["error"]) == (403, True)
+    with site.client(site.login("approver")) as client:
+        assert client.post(path).status_code == 202
+    site.pit.wait_event(cell, "agent_started", "dier", count=2)

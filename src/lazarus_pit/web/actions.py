@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lazarus_pit.core.model import Phase
 from lazarus_pit.errors import UsageError
-from lazarus_pit.web import fleet, verbs
+from lazarus_pit.web import fleet, keys, verbs
 from lazarus_pit.web.operations import Asked
 from lazarus_pit.web.shapes import Accepted, Operation, Operations, Refusal
 from lazarus_pit.web.spots import Query, Server, agent_of, as_json, cell_of, number, refuse
@@ -54,9 +55,13 @@ def on_agent(server: Server, request: Request) -> Response:
         return refuse(404, "there is no such agent")
     paths, name = found
     members = fleet.look(paths, server.words.need).agents
-    version = next((agent.version for agent in members if agent.name == name), "")
-    if stale := _stale(request, version):
+    agent = next((one for one in members if one.name == name), None)
+    if stale := _stale(request, agent.version if agent else ""):
         return stale
+    if agent and agent.phase == Phase.AWAITING and not keys.may(request.scope["role"], "approver"):
+        return refuse(
+            403, f"{name} is asked about: approve, deny and what ends it need an approver"
+        )
     word, subject = request.url.path.rpartition("/")[2], f"{paths.uuid}/{name}"
     return act(server, request, verbs.OF_AGENTS[word], [word, subject], subject)
 

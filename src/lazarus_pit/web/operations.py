@@ -16,6 +16,8 @@ from lazarus_pit.errors import RefusedError
 from lazarus_pit.web import verbs
 from lazarus_pit.web.shapes import Operation
 
+LATER = 75
+"""A command's exit code for: the world failed, try again."""
 KEPT = 1000
 """Operations that are remembered; the oldest that have ended go first."""
 
@@ -50,7 +52,10 @@ class _Begun:
         )
 
     def run(self, argv: Sequence[str], given: bytes) -> None:
-        done = verbs.run(argv, None, given)
+        try:
+            done = verbs.run(argv, None, given)
+        except OSError as error:  # No process left, or too many words for one.
+            done = verbs.Outcome(LATER, f"it cannot be started: {error.strerror}")
         self.said = done.said
         self.now = Operation(
             id=self.now.id,

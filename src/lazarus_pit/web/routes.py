@@ -34,7 +34,7 @@ from lazarus_pit.web.keys import Role
 from lazarus_pit.web.spots import Answer, Query, Server, Spot, as_json, refuse
 
 STATIC = Path(__file__).with_name("static")
-_BODY = 64 * 1024
+_BODY = 1024 * 1024
 _STATUS: tuple[tuple[type[LazarusError], int], ...] = (
     (UsageError, 400),
     (FormatError, 400),

@@ -1,6 +1,6 @@
 // What can be done to an agent or a cell, when it is offered, and what is asked before.
 
-import { json, mayAct, place } from './api.js';
+import { json, mayAct, mayDecide, place } from './api.js';
 import { confirmed } from './dialog.js';
 import { attribute, button, h } from './dom.js';
 import { labelOf } from './fleet.js';
@@ -66,6 +66,11 @@ const OF_CELLS = {
   },
 };
 
+/** Whether an operator's word is enough: who is asked about is for an approver. */
+function agentIsFree(agent) {
+  return agent.state !== 'awaiting';
+}
+
 function isLiving(agent) {
   return Boolean(agent.pid) && LIVING.includes(lookOf(agent).state);
 }
@@ -76,6 +81,7 @@ export function agentButtons({ inRow = false } = {}) {
   return row(OF_AGENTS, {
     take: (cell, agent) => (now = { cell, agent }),
     offers: (verb) =>
+      (agentIsFree(now.agent) || mayDecide()) &&
       (verb.isForAll || !INERT.includes(now.agent.state)) && verb.offered(now.agent, inRow),
     names: () => line(now.agent.name, 64),
     press: async (word, verb) => {
