@@ -22,8 +22,11 @@ setup: $(READY)  ## Virtual environment, locked dependencies, bubblewrap.
 demo: setup      ## Watch two real agents die and come back.
 	$(BIN)/lazarus demo
 
-test: setup      ## The quick suite, as this user and (for root) as an ordinary one too.
+test: setup      ## The quick suite, as this user and (for root, in part) as an ordinary one.
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+test-user: setup ## As root: what holds under root holds for an ordinary user too.
+	$(BIN)/python -m pytest -n $(JOBS) tests/ordinary $(ARGS)
 
 test-agents: setup ## Claude Code, Codex and pi in real cells, against a model on loopback (installs a gigabyte from npm).
 	@command -v npm >/dev/null || { echo "test-agents: no npm here" >&2; exit 1; }

@@ -68,6 +68,15 @@ def run(argv: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]
             )
 
 
+def passes(suite: Sequence[str]) -> None:
+    """Fail unless these tests, named as to pytest, pass as the ordinary user."""
+    argv = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-o", "cache_dir=$TMPDIR/tests"]
+    done = run([*argv, *suite], timeout=600)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "no writable cgroup v2" not in done.stdout, "the delegated cgroup was not found"
+
+
 def _needed() -> list[str]:
     paths = (sys.base_prefix, sys.prefix, str(TESTS.parent))
     return sorted({os.path.realpath(path) for path in paths})
