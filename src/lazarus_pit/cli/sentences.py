@@ -141,6 +141,7 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         f"died: {_reason(d)} ({clean(d.get('exit', '?'), 80)}, after {_seconds(d, 'uptime')})"
     ),
     "agent_exited": lambda d: f"finished its work ({clean(d.get('exit', '?'), 80)})",
+    "agent_woken": lambda _: "has mail and gets a new life",
     "agent_stopped": lambda d: f"is stopped{_ending(d)}",
     "agent_escalated": lambda d: (
         "is given up until a person acts: "

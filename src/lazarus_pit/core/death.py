@@ -21,7 +21,7 @@ from lazarus_pit.core.model import (
     RevivePolicy,
     Verdict,
 )
-from lazarus_pit.core.moves import Step, arrive, enter, escalate, schedule, tell
+from lazarus_pit.core.moves import Step, arrive, enter, escalate, schedule, tell, wake_up
 
 ANSWERS = ("denied", "approval_expired")
 """Why a curbed life is ended."""
@@ -49,7 +49,8 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
         line = tell(gone, "agent_stopped", exit=str(fact.exit), uptime=round(uptime, 3))
         return arrive(schedule(gone, agent.reason, now, now, free=True), line)
     if agent.phase is Phase.FENCING and agent.reason in ANSWERS:
-        return escalate(gone, agent.reason, now)
+        line = tell(gone, "agent_stopped", exit=str(fact.exit), uptime=round(uptime, 3))
+        return escalate(gone, agent.reason, now, line)
     if agent.curb is not None:
         return curb.bury(gone, fact.exit, now)
     if agent.phase is Phase.HELD and agent.hold is not None:
@@ -58,7 +59,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     if natural and not restart.is_death(fact.exit, agent.rules):
         line = tell(gone, "agent_exited", exit=str(fact.exit), uptime=round(uptime, 3))
         if agent.mailed and agent.rules.wake_on_mail:
-            return arrive(schedule(gone, "mail", now, now, free=True), line)
+            return wake_up(gone, now, line)
         return arrive(enter(gone, Phase.EXITED, "finished", now, verdict=Verdict.UNKNOWN), line)
     return _after_death(gone, fact, uptime, now)
 

@@ -54,6 +54,7 @@ from lazarus_pit.core.moves import (
     release,
     schedule,
     tell,
+    wake_up,
 )
 from lazarus_pit.core.ticks import on_tick
 
@@ -69,7 +70,11 @@ def step(agent: Agent, fact: Fact, now: Instant) -> Step:
     generation = getattr(fact, "generation", None)
     if generation is not None and generation != agent.generation:
         return Step(agent)
-    return STEPS[type(fact)](agent, fact, now)
+    after = STEPS[type(fact)](agent, fact, now)
+    if after.agent.phase is not Phase.RUNNING or agent.phase is Phase.RUNNING:
+        return after
+    held = curb.check(after.agent, now)  # What its earlier lives have spent may be too much.
+    return Step(held.agent, after.told + held.told, held.orders or after.orders)
 
 
 def on_enlisted(agent: Agent, fact: Enlisted, now: Instant) -> Step:
@@ -357,7 +362,7 @@ def on_mailed(agent: Agent, _fact: Mailed, now: Instant) -> Step:
     if not agent.rules.wake_on_mail:
         return Step(agent)
     if agent.phase is Phase.EXITED and agent.desired is Desired.RUN:
-        return arrive(schedule(agent, "mail", now, now, free=True))
+        return wake_up(agent, now)
     return Step(replace(agent, mailed=True)) if may_live(agent) else Step(agent)
 
 

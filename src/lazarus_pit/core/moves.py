@@ -82,6 +82,12 @@ def ready(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     return arrive(enter(agent, Phase.RUNNING, source, now, **well), *told, line)
 
 
+def wake_up(agent: Agent, now: Instant, *told: Told) -> Step:
+    """Mail has come for one that has ended well: it begins again."""
+    line = tell(agent, "agent_woken", source="mail")
+    return arrive(schedule(agent, "mail", now, now, free=True), *told, line)
+
+
 def release(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     """Let a held agent run again, with its clocks set to now."""
     line = tell(agent, "agent_released", source=source)

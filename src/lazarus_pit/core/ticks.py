@@ -95,7 +95,8 @@ def readings(agent: Agent, now: Instant) -> dict[str, Any]:
 
 def _tick_held(agent: Agent, now: Instant) -> Step:
     if agent.curb is not None:
-        return curb.end(agent, "approval_expired", now, tell(agent, "approval_expired"))
+        late = tell(agent, "approval_expired", hold=agent.curb.number)
+        return curb.end(agent, "approval_expired", now, late)
     if agent.life is not None:
         return release(agent, "time", now)
     return arrive(schedule(agent, agent.reason, now, now, free=True))

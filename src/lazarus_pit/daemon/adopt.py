@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import health
+from lazarus_pit.core import budget, health
 from lazarus_pit.core.agent import Agent, may_live
 from lazarus_pit.core.events import Adopted, Exited, Fact
 from lazarus_pit.core.model import Exit, Instant, Key, Life, OnRevive, Phase
@@ -81,4 +81,7 @@ def _caught_up(agent: Agent, generation: int, now: Instant) -> Agent:
         saving=False,
         frozen_at=0.0,
         hold=None,
+        curb=None,
+        tab=budget.closed(agent.tab, 0.0),
+        mailed=False,
     )

@@ -15,6 +15,8 @@ from lazarus_pit.core.model import Desired, Instant, Key, Restart, RevivePolicy
 from lazarus_pit.sim.machine import Machine
 from lazarus_pit.sim.program import Mode, Program
 
+Matter = tuple[int, int]
+"""What people are asked about: a generation, and which hold of it; 0 is its death."""
 SLACK = 1.5
 """Seconds by which an answer at the very end of a request may count either way."""
 
@@ -37,11 +39,15 @@ class Account:
         self.stuck: Counter[int] = Counter()
         self.lost: set[int] = set()
         """Generations whose lines may have been lost with a full disk."""
-        self.asked: dict[int, Instant] = {}
-        """Until when the daemon waits for a word about each death."""
-        self.asked_first: dict[int, Instant] = {}
+        self.asked: dict[Matter, Instant] = {}
+        """Until when the daemon waits for a word about each matter."""
+        self.asked_first: dict[Matter, Instant] = {}
         """The same when it first asked: so long people may answer, whatever a reboot changed."""
-        self.approved: set[int] = set()
+        self.approved: set[Matter] = set()
+        self.refused: set[int] = set()
+        """Generations that people would not let go on."""
+        self.mails = 0
+        self.woken = 0
         self.failed: dict[int, bool] = {}
         self.requests = 0
         self.honoured = 0
@@ -170,26 +176,49 @@ class Account:
         self._ended(told, generation)
         if generation not in self.held and generation not in self.lost:
             self.fail("left waiting although it never held")
+        if told.data["hold"] in CURBS:
+            self.barred = "nobody let it go on"
 
     def holds(self, _told: Told, generation: int) -> None:
         """It said that it waits."""
         self.held[generation] = self.world.time
 
-    def granted(self, _told: Told, generation: int) -> None:
-        """A person's yes: was there one, for this very death, in time?"""
-        if generation not in self.approved and generation not in self.lost:
+    def granted(self, told: Told, generation: int) -> None:
+        """A person's yes: was there one, for this very matter, in time?"""
+        matter = matter_of(told)
+        if matter not in self.approved and generation not in self.lost:
             self.fail(f"approval of generation {generation} that nobody gave in time")
-        if self.world.time > self.asked.get(generation, self.world.time) + SLACK:
+        if self.world.time > self.asked.get(matter, self.world.time) + SLACK:
             self.fail(f"approval of generation {generation} is heard after its time")
         if self.escalations[generation] and generation not in self.lost:
             self.fail(f"approval of generation {generation} after it was given up")
-        if self.barred == "nobody said yes":
+        if self.barred in ("nobody said yes", "nobody let it go on"):
             self.barred = ""
 
-    def approve(self, generation: int) -> None:
+    def approve(self, matter: Matter) -> None:
         """A yes was taken."""
-        if self.world.time <= self.asked.get(generation, -1.0) + SLACK:
-            self.approved.add(generation)
+        if self.world.time <= self.asked.get(matter, -1.0) + SLACK:
+            self.approved.add(matter)
+
+    def refuse(self, told: Told, generation: int) -> None:
+        """A person's no, or nobody's word in a week: a life that stood still is ended."""
+        if matter_of(told)[1]:
+            self.refused.add(generation)
+
+    def released(self, told: Told, _generation: int) -> None:
+        """It goes on: by people's word, or by rules that people have changed."""
+        if told.data["source"] in ("approved", "rules") and "nobody let it" in self.barred:
+            self.barred = ""
+
+    def wakes(self, _told: Told, _generation: int) -> None:
+        """Mail gives one that has finished a new life, once for each mail at most."""
+        self.woken += 1
+        if self.woken > self.mails:
+            self.fail("woken by mail that nobody wrote")
+        if not self.world.rules[self.key].wake_on_mail:
+            self.fail("woken by mail although its rule is to sleep")
+        if self.barred == "it has finished":
+            self.barred = ""
 
     def by_hand(self, _told: Told, generation: int) -> None:
         """A person's word clears attempts and everything that barred a start."""
@@ -239,6 +268,14 @@ class Account:
         return want is not Desired.RUN or since >= program.born - 100.0
 
 
+def matter_of(told: Told) -> Matter:
+    """Return what a line about a request is about."""
+    hold = told.data.get("hold", 0)
+    return int(told.data.get("generation", 0)), hold if isinstance(hold, int) else 0
+
+
+CURBS = ("budget_turns", "budget_tokens", "budget_minutes", "loop")
+"""Holds of the pit's own."""
 BOOKS: dict[str, Callable[[Account, Told, int], None]] = {
     "agent_died": Account.died,
     "agent_stopped": Account.stopped,
@@ -249,5 +286,9 @@ BOOKS: dict[str, Callable[[Account, Told, int], None]] = {
     "agent_escalated": Account.escalated,
     "agent_fence_stuck": Account.fence_stuck,
     "approval_granted": Account.granted,
+    "approval_denied": Account.refuse,
+    "approval_expired": Account.refuse,
+    "agent_released": Account.released,
+    "agent_woken": Account.wakes,
     "revive_requested": Account.by_hand,
 }

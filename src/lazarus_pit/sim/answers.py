@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Told
 from lazarus_pit.core.model import Instant, Key, Phase, Seconds
 from lazarus_pit.records.approvals import Answered, Request
-from lazarus_pit.sim.accounts import SLACK, Account
+from lazarus_pit.sim.accounts import SLACK, Account, Matter, matter_of
 from lazarus_pit.sim.asking import SWEEP, Records
 from lazarus_pit.sim.machine import Listener, Machine
 
@@ -30,9 +31,9 @@ class Answers:
         self._world = world
         self._records = records
         self._taken: dict[str, _Taken] = {}
-        self._of: dict[tuple[Key, int], str] = {}
-        """The request that people read about each death."""
-        self._granted: Counter[tuple[Key, int]] = Counter()
+        self._of: dict[tuple[Key, Matter], str] = {}
+        """The request that people read about each matter."""
+        self._granted: Counter[tuple[Key, Matter]] = Counter()
 
     def forget(self, key: Key) -> None:
         """It was removed: who comes back is asked about anew."""
@@ -43,7 +44,7 @@ class Answers:
 
     def read(self, request: Request, account: Account) -> None:
         """People read a request: one for each death, and only for somebody who died."""
-        death = (request.subject, request.generation)
+        death = (request.subject, _matter(request))
         if self._of.setdefault(death, request.id) != request.id:
             account.fail(f"people are asked twice about generation {request.generation}")
 
@@ -60,13 +61,13 @@ class Answers:
             return
         if before is not None:
             account.fail("two answers to one request are taken")
-        if world.time > account.asked.get(request.generation, world.time) + SLACK:
+        if world.time > account.asked.get(_matter(request), world.time) + SLACK:
             account.fail(f"an answer about generation {request.generation} is taken too late")
         if self._nobody_waits(request):
             account.fail(f"an answer about generation {request.generation} that nobody waits for")
         self._taken[request.id] = _Taken(approved, world.time, world.daemon)
         if approved:
-            account.approve(request.generation)
+            account.approve(_matter(request))
 
     def _nobody_waits(self, request: Request) -> bool:
         """Whether the daemon has had the time to close a request that no longer matters."""
@@ -76,8 +77,7 @@ class Answers:
         agent = daemon.loop.fleet.agents.get(request.subject)
         if agent is None:
             return False
-        waits = agent.phase is Phase.AWAITING and agent.generation == request.generation
-        return not waits and now - agent.since > HEARD_WITHIN
+        return not _waits(agent, request) and now - agent.since > HEARD_WITHIN
 
     def _refused(
         self, reply: str, request: Request, account: Account, before: _Taken | None
@@ -95,18 +95,18 @@ class Answers:
         daemon = self._world.daemon
         if daemon is None or not self._is_well(daemon, self._world.clock - HEARD_WITHIN):
             return False
-        if self._of.get((request.subject, request.generation)) != request.id:
+        if self._of.get((request.subject, _matter(request))) != request.id:
             return False  # It was about a namesake that is no more.
         agent = daemon.loop.fleet.agents.get(request.subject)
-        if agent is None or agent.phase is not Phase.AWAITING:
+        if agent is None or not _waits(agent, request):
             return False
-        due = account.asked_first.get(request.generation, 0.0)
-        return agent.generation == request.generation and self._world.time < due - SLACK
+        return self._world.time < account.asked_first.get(_matter(request), 0.0) - SLACK
 
     def hear(self, told: Told, account: Account) -> None:
         """Book a line about a request."""
         generation = int(told.data.get("generation", 0))
-        death = (told.key, generation)
+        matter = matter_of(told)
+        death = (told.key, matter)
         taken = self._taken.get(self._of.get(death, ""))
         if told.event == "approval_granted":
             self._granted[death] += 1
@@ -118,7 +118,7 @@ class Answers:
         elif told.event == "approval_expired":
             if taken and self._is_unheard(taken):
                 account.fail(f"the answer about generation {generation} was never heard")
-            if generation not in account.asked and self._had_time(told.key):
+            if matter not in account.asked and self._had_time(told.key):
                 account.fail(f"nobody was asked about generation {generation}")
 
     def _had_time(self, key: Key) -> bool:
@@ -139,3 +139,18 @@ class Answers:
         at = world.time - (world.clock - since)
         troubles = (daemon.began, daemon.stalled_until, self._records.refused_at, world.leaped_at)
         return not world.disk.full and max(troubles) < at
+
+
+def _matter(request: Request) -> Matter:
+    hold = request.facts.get("hold", 0)
+    return request.generation, hold if isinstance(hold, int) else 0
+
+
+def _waits(agent: Agent, request: Request) -> bool:
+    """Whether an agent waits for the answer to this very request."""
+    generation, hold = _matter(request)
+    if agent.generation != generation:
+        return False
+    if hold:
+        return agent.curb is not None and agent.curb.number == hold
+    return agent.phase is Phase.AWAITING

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lazarus_pit.core.agent import Agent
+from lazarus_pit.core import budget
+from lazarus_pit.core.agent import Agent, uptime
 from lazarus_pit.core.model import Desired, Key, Phase
 from lazarus_pit.sim.checks import Checks
 from lazarus_pit.sim.machine import Machine
@@ -43,6 +44,9 @@ def _stuck(agent: Agent, desired: Desired, living: list[Program], now: float) ->
     if desired is Desired.FREEZE:
         moving = program is not None and not program.frozen
         return "it should stand still" if moving else ""
+    if agent.curb is not None:
+        still = program is None or program.frozen
+        return "" if still else "it has run away and should stand still"
     if agent.frozen_at or (program is not None and program.frozen):
         return "it should move again"
     return _unsettled(agent, program, now)
@@ -55,14 +59,16 @@ def _unsettled(agent: Agent, program: Program | None, now: float) -> str:
         Phase.STOPPED: "it should run",
         Phase.STARTING: "it never became ready" if now - agent.since > late else "",
         Phase.HELD: "its wait is over" if agent.hold and agent.hold.until < now - 5.0 else "",
-        Phase.RUNNING: _unnoticed(program) if program else "nothing of it lives",
+        Phase.RUNNING: _unnoticed(agent, program, now) if program else "nothing of it lives",
         Phase.ESCALATED: "",
         Phase.EXITED: "",
     }
     return wrong.get(agent.phase, "it should have come to rest")
 
 
-def _unnoticed(program: Program) -> str:
+def _unnoticed(agent: Agent, program: Program, now: float) -> str:
+    if budget.over(agent.tab, agent.rules, uptime(agent, now - 5.0)):
+        return "nobody noticed that it has run away"
     if program.beats and program.mode in MUTE and program.mode is not Mode.STUCK:
         return f"nobody noticed that it is {program.mode.name.lower()}"
     return ""

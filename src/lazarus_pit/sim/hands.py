@@ -333,10 +333,11 @@ class Daemon:
             self.world.after(0.05, call)
         self.world.tell(order.key, Thawed(generation=order.generation), late=2.0)
 
-    def ask(self, order: Ask, _agent: Agent) -> None:
+    def ask(self, order: Ask, agent: Agent) -> None:
         """Ask people, by way of the records; the channels look there."""
         world = self.world
-        self.checks.asked(order.key, order.generation, world.time + order.expires - world.clock)
+        matter = (order.generation, agent.curb.number if agent.curb else 0)
+        self.checks.asked(order.key, matter, world.time + order.expires - world.clock)
         self.asking.ask(order.key)
         self.channels.look()
 

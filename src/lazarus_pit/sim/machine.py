@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol
 
-from lazarus_pit.core.events import Beat, Enlisted, Exited, Fact, Progressed
+from lazarus_pit.core.events import Beat, Enlisted, Exited, Fact, Progressed, Spent, ToolUsed
 from lazarus_pit.core.model import (
     NEVER,
     Desired,
@@ -234,6 +234,10 @@ class Machine:
         program.delivered, program.arrived = program.beat, self.time
         fact = self.read_beat(program)
         daemon.offer(program.key, fact)
+        if program.rules.budget_turns or program.rules.loop_repeats:
+            generation, cycle = program.generation, program.cycle
+            daemon.offer(program.key, Spent(generation=generation, turns=cycle))
+            daemon.offer(program.key, ToolUsed(generation=generation, repeats=1 + cycle % 25))
         daemon.haunt(program.key, fact)
 
     def read_beat(self, program: Program) -> Beat:

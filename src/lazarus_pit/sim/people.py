@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from lazarus_pit.core.events import Dismissed, Enlisted, Told
+from lazarus_pit.core.events import Dismissed, Enlisted, Mailed, Told
 from lazarus_pit.core.model import Desired, Key
 from lazarus_pit.records.approvals import Answered, Request
 from lazarus_pit.sim.asking import Records
@@ -42,11 +42,12 @@ class People:
         for key in self.world.rules:
             self._later("flip", key)
             self._later("request", key)
+            self._later("mail", key)
 
     def _later(self, rate: str, key: Key) -> None:
         hourly = self.world.rates[rate]
         if hourly > 0.0:
-            act = {"flip": self._flip, "request": self._request}[rate]
+            act = {"flip": self._flip, "request": self._request, "mail": self._mail}[rate]
             self.world.after(self.world.rng.expovariate(hourly) * 3600.0, partial(act, key))
 
     def _set(self, key: Key, want: Enlisted | None) -> None:
@@ -90,6 +91,14 @@ class People:
         if self.world.rates["request"] > 0.0:
             self.revive(key)
             self._later("request", key)
+
+    def _mail(self, key: Key) -> None:
+        """Write to an agent; the bus brings it, if a daemon runs."""
+        if self.world.rates["mail"] > 0.0:
+            if self.world.daemon is not None:
+                self.checks.mailed(key)
+                self.world.daemon.offer(key, Mailed())
+            self._later("mail", key)
 
     def revive(self, key: Key) -> None:
         """Ask for a revive by hand; who asks for one wants it to run."""

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lazarus_pit.core.agent import Agent, owed, wake
-from lazarus_pit.core.budget import CURB_LONGEST
+from lazarus_pit.core.budget import CURB_LONGEST, Tab
 from lazarus_pit.core.events import (
     Ask,
     Beat,
@@ -103,7 +103,7 @@ def test_a_no_ends_it_and_only_a_person_brings_it_back() -> None:
     assert names(killed) == ["Thaw", "Kill"]
     gone = step(killed.agent, Exited(generation=3, exit=Exit(signal=9)), NOW + 62.0)
     assert (gone.agent.phase, gone.agent.reason) == (Phase.ESCALATED, "denied")
-    assert events(gone) == ["agent_escalated"]
+    assert events(gone) == ["agent_stopped", "agent_escalated"]
     back = step(gone.agent, Enlisted(rules=TURNS, desired=Desired.RUN, request=1), NOW + 70.0)
     assert back.agent.phase is Phase.BACKOFF
     assert back.agent.tab.turns == 0
@@ -197,6 +197,14 @@ def test_a_budget_is_for_all_lives() -> None:
     assert step(next_life, Spent(generation=3, turns=4), NOW).agent.phase is Phase.HELD
 
 
+def test_a_life_that_begins_beyond_its_budget_is_held_at_once() -> None:
+    spent = an_agent(Phase.STARTING, rules=TURNS, tab=Tab(turns=10))
+    outcome = step(spent, Beat(generation=3, cycle=1), NOW)
+    assert outcome.agent.phase is Phase.HELD
+    assert events(outcome) == ["agent_ready", "agent_held", "approval_requested"]
+    assert names(outcome) == ["Freeze", "Ask"]
+
+
 def test_a_loop_that_people_know_of_is_asked_about_when_it_goes_on() -> None:
     rules = Rules(loop_repeats=5)
     first = curbed(rules, ToolUsed(generation=3, repeats=5))
@@ -217,4 +225,5 @@ def test_mail_wakes_who_has_ended_well_where_that_is_the_rule() -> None:
     done = Exited(generation=3, exit=Exit(code=0))
     crossed = live(an_agent(rules=wakes), (NOW, Mailed()), (NOW, done)).agent
     assert (crossed.phase, crossed.reason) == (Phase.BACKOFF, "mail")
+    assert crossed.tab.seconds == NOW - BORN
     assert live(an_agent(rules=wakes), (NOW, done)).agent.phase is Phase.EXITED
