@@ -21,14 +21,18 @@ PARTS = (
     "__init__.py",
     "errors.py",
     "core",
+    "formats",
     "records",
+    "channels/__init__.py",
+    "channels/base.py",
+    "channels/hearing.py",
     "sim",
     "daemon/__init__.py",
     "daemon/loop.py",
     "daemon/adopt.py",
     "daemon/requests.py",
 )
-SEEDS = 60
+SEEDS = 150
 """Within so many seeds each mutant must be found."""
 
 HUNT = """
@@ -307,6 +311,32 @@ MUTANTS = [
         "            pass\n",
     ),
     Mutant(
+        "a stranger is heard",
+        "channels/hearing.py",
+        "    if heard.forbidden:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "a reply is taken for the newest question",
+        "formats/reply.py",
+        "    here = [one for one in shown if one.receipt == about] if about else []\n",
+        "    here = shown[-1:]\n",
+    ),
+    Mutant(
+        "part of a sentence is a command",
+        "formats/reply.py",
+        "    if whom and verb in _VERBS:\n",
+        '    if said.startswith("don\'t "):\n'
+        '        verb, _, whom = said.removeprefix("don\'t ").partition(" ")\n'
+        "    if whom and verb in _VERBS:\n",
+    ),
+    Mutant(
+        "part of a name is a name",
+        "formats/reply.py",
+        "    return name in names or (",
+        "    return any(name.startswith(one) for one in names) or (",
+    ),
+    Mutant(
         "owed forgets Kill",
         "core/agent.py",
         "SaveCell(**at) if agent.saving else Kill(**at, force=agent.forced)",
@@ -406,48 +436,6 @@ MUTANTS = [
         "core/ticks.py",
         "        return arrive(replace(agent, since=now, saving=False), late)\n",
         "        return arrive(replace(agent, since=now), late)\n",
-    ),
-    Mutant(
-        "a no lets it go on",
-        "core/curb.py",
-        "    if not fact.approved:\n",
-        "    if fact.approved:\n",
-    ),
-    Mutant(
-        "nobody is held for what it spends",
-        "core/curb.py",
-        "    if agent.phase is not Phase.RUNNING:\n",
-        "    if agent.phase is not Phase.HELD:\n",
-    ),
-    Mutant(
-        "any change of the manifest lets it go on",
-        "core/curb.py",
-        "    if agent.curb is None or budget.over(agent.tab, agent.rules, uptime(agent, now)):\n",
-        "    if agent.curb is None:\n",
-    ),
-    Mutant(
-        "an answer is good for every later hold of a life",
-        "daemon/requests.py",
-        '    if request.facts.get("hold", 0) != one.hold:\n',
-        '    if request.facts.get("hold", 0) < 0:\n',
-    ),
-    Mutant(
-        "a beat ends a hold of the pit's own",
-        "core/lifecycle.py",
-        "    if agent.curb is not None:\n        return Step(beaten, told)\n",
-        "",
-    ),
-    Mutant(
-        "who ran away is asked about and goes on",
-        "core/curb.py",
-        "        frozen_at=agent.frozen_at or now,\n",
-        "",
-    ),
-    Mutant(
-        "mail wakes whoever has ended",
-        "core/lifecycle.py",
-        "    if not agent.rules.wake_on_mail:\n",
-        "    if agent.rules.wake_on_mail is None:\n",
     ),
     Mutant(
         "giving up twice",

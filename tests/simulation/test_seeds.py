@@ -40,6 +40,7 @@ def test_the_worlds_are_not_gentle() -> None:
         "answer expired",
         "answer superseded",
         "answer unknown",
+        "words that decide nothing",
         "channel down",
         "agent_adopted",
         "agent_prepared",

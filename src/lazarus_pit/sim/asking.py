@@ -16,6 +16,8 @@ from lazarus_pit.core.model import Key, Seconds
 from lazarus_pit.daemon.loop import Loop
 from lazarus_pit.daemon.requests import Requests, Round
 from lazarus_pit.errors import StoreError
+from lazarus_pit.records import approvals
+from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.database import in_memory
 from lazarus_pit.sim.disk import DaemonDied
 from lazarus_pit.sim.machine import Machine
@@ -55,6 +57,10 @@ class Records:
             self.refused_at = self._world.time
             raise StoreError("No space left on device")
         return self._db
+
+    def found(self, request: str) -> Request | None:
+        """Return a request as people have it before them, whatever the disk does."""
+        return approvals.find(self._db, request)
 
     def used_by_daemon(self, use: Callable[[sqlite3.Connection], None]) -> None:
         """Let the daemon use them, in which it may die.

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from lazarus_pit.channels import hearing
 from lazarus_pit.core.model import Instant, Seconds
 from lazarus_pit.errors import StoreError
 from lazarus_pit.records import approvals
 from lazarus_pit.records.approvals import Answered, Request
+from lazarus_pit.records.database import transaction
+from lazarus_pit.sim import words
 from lazarus_pit.sim.asking import Records
 from lazarus_pit.sim.machine import Machine
+from lazarus_pit.sim.words import Utterance
 
 NAMES = ("phone", "forge")
 BY_HAND = "cli"
@@ -42,6 +46,9 @@ class Channels:
         self._ring = ring
         self._up: dict[str, Instant] = dict.fromkeys((*NAMES, BY_HAND), 0.0)
         self._looking = False
+        self._sent = 0
+        self._read: dict[tuple[str, str], str] = {}
+        """The message in which people last read each request, on each channel."""
 
     def begin(self) -> None:
         """Fail now and then from here on."""
@@ -88,18 +95,56 @@ class Channels:
                 if self._world.time < self._up[name]:
                     self.look(PATIENCE)
                     continue
+                self._sent += 1
+                receipt = f"{name}-{self._sent}"
+                self._read[name, request.id] = receipt
                 self._hear(name, request)
                 if self._world.rng.random() < self._world.rates["crash_point"]:
                     self.look(PATIENCE)  # It died before it could note that.
                 else:
-                    approvals.delivered(db, request.id, name, "sent", now=self._world.time)
+                    approvals.delivered(db, request.id, name, receipt, now=self._world.time)
 
     # ------------------------------------------------------------ answers
 
     def answer(self, name: str, request: str, by: str, *, approved: bool) -> None:
-        """Bring an answer to the records, as soon as the channel is up and they accept it."""
-        world = self._world
-        again = partial(self.answer, name, request, by, approved=approved)
+        """Bring an answer to the records, by a command or in words on a channel.
+
+        Now and then a stranger has heard it and says the same.
+        """
+        if name == BY_HAND:
+            self._command(request, by, approved=approved)
+            return
+        utterance = self._words(name, request, by, approved=approved)
+        if self._world.rng.random() < self._world.rates["strangers"]:
+            self._bring(name, words.by_stranger(utterance))
+        self._bring(name, utterance)
+
+    def _words(self, name: str, request: str, by: str, *, approved: bool) -> Utterance:
+        found = self._records.found(request)
+        if found is None:
+            return words.to_nothing(request, by, self._world.time, approved=approved)
+        message = self._read.get((name, request), "another message")
+        speaker = words.Speaker(by, self._world.time, message)
+        draw = words.mistaken if self._chance("mistakes") else words.meant
+        return draw(self._world.rng, found, speaker, approved=approved)
+
+    def _chance(self, rate: str) -> bool:
+        return self._world.rng.random() < self._world.rates[rate]
+
+    def _command(self, request: str, by: str, *, approved: bool) -> None:
+        try:
+            db = self._records.opened()
+        except StoreError:
+            again = partial(self._command, request, by, approved=approved)
+            self._world.after(PATIENCE, again)
+            return
+        now = self._world.time
+        answered = approvals.decide(db, request, approved=approved, by=by, via=BY_HAND, now=now)
+        self._answered(approved, answered)
+
+    def _bring(self, name: str, utterance: Utterance) -> None:
+        """Hear an utterance as soon as the channel is up and the records accept it."""
+        world, again = self._world, partial(self._bring, name, utterance)
         if world.time < self._up[name]:
             world.after(self._up[name] - world.time + PATIENCE, again)
             return
@@ -108,9 +153,19 @@ class Channels:
         except StoreError:
             world.after(PATIENCE, again)
             return
-        now = world.time
-        answered = approvals.decide(db, request, approved=approved, by=by, via=name, now=now)
-        world.count(f"answer {answered.reply}")
+        told = utterance.receipt in ("", approvals.receipts(db, utterance.meant).get(name))
+        with transaction(db):
+            outcome = hearing.hear(db, name, utterance.heard, words.NAMES, world.time)
+        wrong, answered = words.audit(db, utterance, outcome, told=told)
+        if wrong:
+            world.fail(wrong)
+        if answered is not None:
+            self._answered(utterance.approved, answered)
+        else:
+            world.count("words that decide nothing")
+
+    def _answered(self, approved: bool, answered: Answered) -> None:  # noqa: FBT001
+        self._world.count(f"answer {answered.reply}")
         self._judge(approved, answered)
-        if world.rng.random() >= world.rates["bell_lost"]:
+        if not self._chance("bell_lost"):
             self._ring()

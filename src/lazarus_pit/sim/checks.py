@@ -13,7 +13,7 @@ from lazarus_pit.core.events import Order, Spawn, Told
 from lazarus_pit.core.fleet import Turn
 from lazarus_pit.core.model import Desired, Instant, Key, OnRevive, OnStall, Phase
 from lazarus_pit.records.approvals import Answered, Request
-from lazarus_pit.sim.accounts import Account, Matter
+from lazarus_pit.sim.accounts import Account
 from lazarus_pit.sim.answers import Answers
 from lazarus_pit.sim.asking import Records
 from lazarus_pit.sim.machine import Machine
@@ -196,13 +196,9 @@ class Checks:
         account = self.account(program.key)
         if reason in ("stop", "operator"):
             return "" if account.was_asked_to_end(program) else "nobody asked for it"
-        if reason in ("denied", "approval_expired"):
-            return "" if program.generation in account.refused else "nobody said no"
         if program.frozen:
             # With the daemon and a full disk the freeze itself may have been forgotten.
             return "" if program.generation in account.lost else "it was frozen on our order"
-        if reason == "hung" and self.world.blind:
-            return "the pit was blind"
         if reason == "start_timeout":
             if program.mode is Mode.WORKING and not program.leaped:
                 return "it was ready"
@@ -233,6 +229,8 @@ class Checks:
     def _hear(self, told: Told) -> None:
         if told.event in ("agent_hung", "agent_stalled", "agent_start_failed"):
             self.judged[told.key, int(told.data["generation"])] = self.world.time
+        if told.event == "agent_hung" and self.world.blind:
+            self.world.fail(f"{told.key}: called hung although the pit was blind")
         if told.event != "heartbeat_stale":
             return
         program = self.world.programs.get((told.key, int(told.data["generation"])))
@@ -246,15 +244,11 @@ class Checks:
         """Somebody asks for a revive by hand."""
         self.account(key).requests += 1
 
-    def mailed(self, key: Key) -> None:
-        """Somebody writes to an agent."""
-        self.account(key).mails += 1
-
-    def asked(self, key: Key, matter: Matter, expires: Instant) -> None:
-        """People are asked about the death of one generation, or about one of its holds."""
+    def asked(self, key: Key, generation: int, expires: Instant) -> None:
+        """People are asked about the death of one generation."""
         account = self.account(key)
-        account.asked[matter] = expires
-        account.asked_first.setdefault(matter, expires)
+        account.asked[generation] = expires
+        account.asked_first.setdefault(generation, expires)
 
     def read(self, request: Request) -> None:
         """Somebody reads a request."""
