@@ -108,9 +108,19 @@ def test_3_4_a_process_is_found_by_its_command_line() -> None:
     mark = f"nexus-{os.getpid()}-think"
     pattern = rf"nexus-{os.getpid()}-th[i]nk --port \d+"
     with running(mark, "--port", "12"):
-        seen = process.probe([pattern, "no-such-mark-anywhere", "(" + mark])
+        seen = process.probe([pattern, "no-such-mark-anywhere", "(" + mark], 60.0)
     assert [one.reading for one in seen.values()] == [PASSED, FAILED, FAILED]
-    assert process.probe([pattern])[pattern].reading is FAILED
+    assert process.probe([pattern], 60.0)[pattern].reading is FAILED
+
+
+def test_a_command_line_that_a_search_never_gets_through_holds_nobody_up() -> None:
+    """It would take hours, and the interpreter's lock with it."""
+    mark = f"mark-{os.getpid()}"
+    endless, other = rf"{mark}.*nexus.*_think", rf"{mark}[ ].* \d+$"
+    with running(*[f"{mark} nexus"] * 5000, "12"):
+        seen = process.probe([endless, other, f"{mark}-none", f"{mark}-n.+e"], 60.0)
+    assert [one.reading for one in seen.values()] == [PASSED, PASSED, FAILED, FAILED]
+    assert "cannot be checked" in seen[endless].note
 
 
 def test_3_4_the_prober_never_finds_itself(tmp_path: Path) -> None:

@@ -108,10 +108,9 @@ class Prober:
     async def _processes(self, gateways: Sequence[Gateway]) -> dict[str, Seen]:
         """Where it cannot be checked the probe passes (contract 3.4)."""
         wanted = {one.process_pattern for one in gateways}
+        seconds = max(1.0, self._config.probe_timeout)
         try:
-            return await self.crew.call(
-                lambda: process.probe(wanted), max(1.0, self._config.probe_timeout)
-            )
+            return await self.crew.call(lambda: process.probe(wanted, seconds), seconds + 1.0)
         except (OSError, TimeoutError) as error:
             said = passed(f"cannot be checked: {error or 'not in time'}")
             return dict.fromkeys(wanted, said)
