@@ -438,6 +438,48 @@ MUTANTS = [
         "        return arrive(replace(agent, since=now), late)\n",
     ),
     Mutant(
+        "a no lets it go on",
+        "core/curb.py",
+        "    if not fact.approved:\n",
+        "    if fact.approved:\n",
+    ),
+    Mutant(
+        "nobody is held for what it spends",
+        "core/curb.py",
+        "    if agent.phase is not Phase.RUNNING:\n",
+        "    if agent.phase is not Phase.HELD:\n",
+    ),
+    Mutant(
+        "any change of the manifest lets it go on",
+        "core/curb.py",
+        "    if agent.curb is None or budget.over(agent.tab, agent.rules, uptime(agent, now)):\n",
+        "    if agent.curb is None:\n",
+    ),
+    Mutant(
+        "an answer is good for every later hold of a life",
+        "daemon/requests.py",
+        '    if request.facts.get("hold", 0) != one.hold:\n',
+        '    if request.facts.get("hold", 0) < 0:\n',
+    ),
+    Mutant(
+        "a beat ends a hold of the pit's own",
+        "core/lifecycle.py",
+        "    if agent.curb is not None:\n        return Step(beaten, told)\n",
+        "",
+    ),
+    Mutant(
+        "who ran away is asked about and goes on",
+        "core/curb.py",
+        "        frozen_at=agent.frozen_at or now,\n",
+        "",
+    ),
+    Mutant(
+        "mail wakes whoever has ended",
+        "core/lifecycle.py",
+        "    if not agent.rules.wake_on_mail:\n",
+        "    if agent.rules.wake_on_mail is None:\n",
+    ),
+    Mutant(
         "giving up twice",
         "core/ticks.py",
         "    Phase.AWAITING: _tick_awaiting,\n",

@@ -13,7 +13,7 @@ from lazarus_pit.core.events import Order, Spawn, Told
 from lazarus_pit.core.fleet import Turn
 from lazarus_pit.core.model import Desired, Instant, Key, OnRevive, OnStall, Phase
 from lazarus_pit.records.approvals import Answered, Request
-from lazarus_pit.sim.accounts import Account
+from lazarus_pit.sim.accounts import Account, Matter
 from lazarus_pit.sim.answers import Answers
 from lazarus_pit.sim.asking import Records
 from lazarus_pit.sim.machine import Machine
@@ -196,6 +196,8 @@ class Checks:
         account = self.account(program.key)
         if reason in ("stop", "operator"):
             return "" if account.was_asked_to_end(program) else "nobody asked for it"
+        if reason in ("denied", "approval_expired"):
+            return "" if program.generation in account.refused else "nobody said no"
         if program.frozen:
             # With the daemon and a full disk the freeze itself may have been forgotten.
             return "" if program.generation in account.lost else "it was frozen on our order"
@@ -244,11 +246,15 @@ class Checks:
         """Somebody asks for a revive by hand."""
         self.account(key).requests += 1
 
-    def asked(self, key: Key, generation: int, expires: Instant) -> None:
-        """People are asked about the death of one generation."""
+    def mailed(self, key: Key) -> None:
+        """Somebody writes to an agent."""
+        self.account(key).mails += 1
+
+    def asked(self, key: Key, matter: Matter, expires: Instant) -> None:
+        """People are asked about the death of one generation, or about one of its holds."""
         account = self.account(key)
-        account.asked[generation] = expires
-        account.asked_first.setdefault(generation, expires)
+        account.asked[matter] = expires
+        account.asked_first.setdefault(matter, expires)
 
     def read(self, request: Request) -> None:
         """Somebody reads a request."""

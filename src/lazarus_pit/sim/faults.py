@@ -33,6 +33,7 @@ HOURLY = {
     "lost_watch": 0.8,
     "flip": 0.6,
     "request": 0.3,
+    "mail": 0.6,
     # of the whole machine
     "daemon_crash": 1.0,
     "reboot": 0.15,
@@ -136,6 +137,10 @@ def draw_rules(rng: Random) -> Rules:
         quota_retry=300.0,
         on_revive=rng.choice((OnRevive.RESUME, OnRevive.RESTORE, OnRevive.RESTORE, OnRevive.FRESH)),
         save_before_kill=rng.choice((0.0, 5.0, 30.0)),
+        budget_turns=rng.choice((0, 0, 0, 0, 30, 300)),
+        budget_minutes=rng.choice((0.0, 0.0, 0.0, 0.0, 90.0)),
+        loop_repeats=rng.choice((0, 0, 0, 20)),
+        wake_on_mail=rng.random() < 0.3,
     )
 
 
