@@ -18,7 +18,8 @@ function answer(request) {
   const told = said.map((one, at) => ({ at, role: one.role, text: text(one.content) })).filter((one) => one.role === "user");
   const task = told.findLast((one) => one.text.includes("SCRIPT {"));
   if (!task) return { content: "Nothing to do." };
-  const script = JSON.parse(task.text.match(/SCRIPT (\{.*\})/)[1]);
+  const line = task.text.match(/SCRIPT (\{.*\})/)[1];
+  const script = JSON.parse(line.startsWith('{\\"') ? JSON.parse(`"${line}"`) : line); // Some programs quote their task.
   if (script.fault) return refusal(script.fault);
   const revived = told.findLast((one) => one.text.includes("[lazarus-pit]"));
   const begun = revived ? revived.at : task.at;
