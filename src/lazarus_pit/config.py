@@ -86,6 +86,8 @@ class Isolation(Struct, frozen=True, kw_only=True):
 
     uid: int = AGENT_ID
     gid: int = AGENT_ID
+    users: int = 1
+    """How many users from ``uid`` on, and groups from ``gid`` on, the cells have among them."""
     ro: tuple[str, ...] = ()
     home_ro: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -132,7 +134,7 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def owner(self) -> Owner:
         """Whom agents run as: the configured user under root, else the present one."""
-        return agent_owner(self.isolation.uid, self.isolation.gid)
+        return agent_owner(self.isolation.uid, self.isolation.gid, self.isolation.users)
 
     @property
     def channels(self) -> Channels:
@@ -196,6 +198,7 @@ _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("web", "port"): (0, 65_535),
     ("isolation", "uid"): (1, 2**32 - 2),
     ("isolation", "gid"): (1, 2**32 - 2),
+    ("isolation", "users"): (1, 10_000),
     ("fleet", "start_slot"): (0.001, _INFINITE),
     ("fleet", "storm_window"): (0.001, _INFINITE),
 }

@@ -50,6 +50,7 @@ class Pit:
         self.config = root / "pit.toml"
         self.log = root / "pit.log"
         self.unsafe = unsafe
+        self.owner = provision.agent_owner()
         self.beside = False
         """Whether the gateway and the page run beside the daemon."""
         self.within: tuple[str, ...] = ()
@@ -105,17 +106,16 @@ class Pit:
     # ------------------------------------------------------------ what people do
 
     def cell(self, **fields: Any) -> CellPaths:
-        owner = provision.agent_owner()
         manifest = Manifest(
             uuid=provision.new_uuid(), status=CellStatus.ACTIVE, mission="test", **fields
         )
         self.root.mkdir(parents=True, exist_ok=True)
-        return provision.create_cell(self.root, manifest, owner)
+        return provision.create_cell(self.root, manifest, self.owner)
 
     def spawn(self, cell: CellPaths, name: str, *argv: str, **fields: Any) -> None:
         role = fields.pop("role", Role.DEVELOPER)
         member = Member(name=name, role=role, command=argv, **fields)
-        provision.add_member(cell, member, provision.agent_owner())
+        provision.add_member(cell, member, self.owner)
 
     def want(self, cell: CellPaths, name: str, **fields: Any) -> None:
         def change(old: Manifest) -> Manifest:

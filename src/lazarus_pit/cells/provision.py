@@ -13,13 +13,15 @@ import secrets
 import time
 import uuid as uuids
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lazarus_pit.cells import ownership
 from lazarus_pit.cells.files import durably, sync_all, sync_directory
 from lazarus_pit.cells.journal import append_events
 from lazarus_pit.cells.layout import MANIFEST, CellPaths, PitPaths
+from lazarus_pit.cells.ownership import allotted, give, owner_in
 from lazarus_pit.cells.remove import empty_tree, remove_tree
 from lazarus_pit.cells.store import publish_manifest, read_manifest, update_manifest, write_manifest
 from lazarus_pit.core.model import CellStatus, Seconds
@@ -33,6 +35,10 @@ from lazarus_pit.formats.manifest import Kind, Manifest, Member
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+AGENT_ID = ownership.AGENT_ID
+Owner = ownership.Owner
+agent_owner = ownership.agent_owner
 
 TRANSITIONS: Mapping[CellStatus, tuple[CellStatus, ...]] = {
     CellStatus.ACTIVE: (CellStatus.FROZEN, CellStatus.ARCHIVED),
@@ -52,26 +58,6 @@ EVENTS: Mapping[CellStatus, str] = {
 LEFT_OVER: Seconds = 86_400.0
 """Age from which something in the nursery is nobody's work any more."""
 
-AGENT_ID = 61042
-"""The user and group of all agents under a root daemon, unless ``[isolation]`` says otherwise.
-
-Not 65534 (nobody): the kernel shows every user that a namespace does not know as that one, so that
-strangers' files would seem the agents' own. 61042 lies where neither distributions nor systemd
-(dynamic users from 61184 on) give out numbers of their own accord.
-"""
-
-
-class Owner(NamedTuple):
-    """The user and group that the agents of a cell run as."""
-
-    uid: int
-    gid: int
-
-
-def agent_owner(uid: int = AGENT_ID, gid: int = AGENT_ID) -> Owner:
-    """Return whom agents run as: the given pair under root, else the user who runs us."""
-    return Owner(uid, gid) if os.geteuid() == 0 else Owner(os.getuid(), os.getgid())
-
 
 def create_cell(
     root: Path,
@@ -86,7 +72,7 @@ def create_cell(
     Args:
         root: where the cells are; made if it does not exist.
         wanted: the manifest; make its uuid with ``new_uuid``.
-        owner: whom the agents run as.
+        owner: whom the agents run as; of several the cell gets one of its own.
         invited: its members are only invited; else they have joined at once.
         fill: puts what is to be in it from the start into it before anybody sees it, and returns
             how its journal begins.
@@ -110,14 +96,17 @@ def create_cell(
     with durably("cannot be created", paths.cell):
         try:
             unborn.root.mkdir(parents=True)
-            _make_cell(unborn, owner)
+            with allotted(root, owner) as own:
+                _make_cell(unborn, own)
             for member in wanted.agents:
-                make_member(unborn, member, owner)
+                make_member(unborn, member, own)
             write_manifest(unborn, wanted)
             publish_manifest(unborn, wanted)
             told = list(fill(unborn)) if fill else _birth(wanted)
             append_events(unborn.events, told, durable=True)
             if fill:
+                if owner.users > 1:
+                    give(unborn, own)
                 sync_all(unborn.cell)
             unborn.cell.rename(paths.cell)
             sync_directory(root)
@@ -160,7 +149,7 @@ def make_member(paths: CellPaths, member: Member, owner: Owner) -> None:
     Raises:
         OSError: a directory could not be made.
     """
-    name = member.name
+    name, owner = member.name, owner_in(paths, owner)
     _make_directory(paths.inbox(name), 0o755)
     _make_directory(paths.outbox(name), 0o700, owner)
     if member.kind is Kind.HUMAN:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from lazarus_pit.cells.files import opened
 from lazarus_pit.cells.layout import REVIEWS
+from lazarus_pit.cells.ownership import owner_in
 from lazarus_pit.errors import RefusedError
 
 if TYPE_CHECKING:
     from lazarus_pit.cells.layout import CellPaths
-    from lazarus_pit.cells.provision import Owner
+    from lazarus_pit.cells.ownership import Owner
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -37,7 +38,8 @@ def make_reviews(paths: CellPaths, owner: Owner) -> None:
             if made:
                 os.fchmod(reviews, 0o770)  # Whatever the umask of the person is.
                 if os.geteuid() == 0:
-                    os.fchown(reviews, owner.uid, owner.gid)
+                    own = owner_in(paths, owner)
+                    os.fchown(reviews, own.uid, own.gid)
         finally:
             os.close(reviews)
 

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 512
@@ -54,7 +55,8 @@ def measure(
     """
     total = since = 0
     seen: set[_Identity] = set()
-    for found in itertools.chain(_nameless(held, places[0]), *map(_entries, places)):
+    named = (entry.found for place in places for entry in walk(place))
+    for found in itertools.chain(_nameless(held, places[0]), named):
         since += 1
         if since % BREATH == 0:
             yield total
@@ -86,15 +88,28 @@ def _nameless(held: Iterable[os.stat_result], place: Path) -> Iterator[os.stat_r
         yield found if is_meant else None
 
 
-def _entries(top: Path) -> Iterator[os.stat_result]:
-    """Every entry below a directory, itself included."""
+class Entry(NamedTuple):
+    """One entry of a tree."""
+
+    fd: int
+    """The directory that it is in, until the next entry is asked for."""
+    name: str
+    found: os.stat_result
+
+
+def walk(top: Path) -> Iterator[Entry]:
+    """Yield every entry below a directory, itself included as ``.``; none if it is not there.
+
+    Raises:
+        MovedError: a directory was moved meanwhile.
+    """
     try:
         fd = os.open(top, _DIRECTORY)
     except OSError:
         return
     try:
         here = os.fstat(fd)
-        yield here
+        yield Entry(fd, ".", here)
         device = here.st_dev
         below: list[str] = []
         yield from _listed(fd, below)
@@ -119,7 +134,7 @@ def _entries(top: Path) -> Iterator[os.stat_result]:
         os.close(fd)
 
 
-def _listed(fd: int, below: list[str]) -> Iterator[os.stat_result]:
+def _listed(fd: int, below: list[str]) -> Iterator[Entry]:
     """The entries of one directory; the names of those to enter are put into ``below``."""
     try:
         with os.scandir(fd) as entries:
@@ -130,7 +145,7 @@ def _listed(fd: int, below: list[str]) -> Iterator[os.stat_result]:
                         below.append(entry.name)
                 except OSError:
                     continue  # It is gone again.
-                yield found
+                yield Entry(fd, entry.name, found)
     except OSError:
         return
 

@@ -177,7 +177,7 @@ def lives_of(config: Config, paths: CellPaths) -> list[Life]:
     found = find_living(
         tree,
         lambda uuid, agent, generation: str(pit.cell(uuid).status(agent, generation)),
-        frozenset({owner.uid}),
+        frozenset(owner.uids),
     )
     if tree is not None:
         cgroup.remove_tree(tree)  # Only what is empty; looking must leave nothing behind.

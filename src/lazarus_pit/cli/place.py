@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lazarus_pit import config as configuration
 from lazarus_pit.cells.layout import PitPaths
-from lazarus_pit.cells.provision import Owner, agent_owner
+from lazarus_pit.cells.provision import Owner
 from lazarus_pit.cli import say
 from lazarus_pit.config import Config
 
@@ -56,7 +56,7 @@ Json = Annotated[bool, Parameter(negative="", help="Say it in JSON (docs/referen
 
 def owner_of(config: Config) -> Owner:
     """Return whom the agents of this configuration run as."""
-    return agent_owner(config.isolation.uid, config.isolation.gid)
+    return config.owner
 
 
 def where(config: Config) -> list[str]:

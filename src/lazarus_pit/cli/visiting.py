@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.ownership import owner_in
 from lazarus_pit.cells.remove import remove_tree
 from lazarus_pit.cells.store import publish_manifest
 from lazarus_pit.cli.names import Found
@@ -33,10 +34,11 @@ def visit(config: Config, found: Found, own: CellPaths, role: Role) -> Launch:
     """Walls like a member's, with a home and a bus of the visitor's own that go with it."""
     member = Member(name=VISITOR, role=role, network=Network.NONE)
     own.private.mkdir(parents=True)
-    provision.make_member(own, member, config.owner)
+    provision.make_member(own, member, owner_in(found.paths, config.owner))
     publish_manifest(own, found.manifest, to=member.name)
     return replace(
-        launch_of(config, own, found.manifest, member), workspace=str(found.paths.workspace)
+        launch_of(config, own, found.manifest, member, found.paths),
+        workspace=str(found.paths.workspace),
     )
 
 

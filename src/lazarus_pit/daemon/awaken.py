@@ -148,8 +148,7 @@ def _leapt(
 
 def _living(config: Config, pit: PitPaths, tree: Tree | None) -> dict[tuple[Key, int], Life]:
     """Find every life of this root; what has lost its main process is destroyed on the way."""
-    owner = provision.agent_owner(config.isolation.uid, config.isolation.gid)
-    uids = frozenset({owner.uid})
+    uids = frozenset(config.owner.uids)
     found = find_living(tree, lambda u, a, g: str(pit.cell(u).status(a, g)), uids)
     alive: dict[tuple[Key, int], Life] = {}
     for (uuid, agent, generation), life in found.items():

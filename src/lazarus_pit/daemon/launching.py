@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.ownership import owner_in
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import Role
 from lazarus_pit.formats.limits import limits_of_agent, limits_of_cell
@@ -12,9 +13,19 @@ from lazarus_pit.formats.manifest import Manifest, Member
 from lazarus_pit.sandboxes.base import Launch
 
 
-def launch_of(config: Config, paths: CellPaths, manifest: Manifest, member: Member) -> Launch:
-    """Return what all lives of a member have in common, with nothing opened beyond its walls."""
-    name, owner = member.name, config.owner
+def launch_of(
+    config: Config,
+    paths: CellPaths,
+    manifest: Manifest,
+    member: Member,
+    cell: CellPaths | None = None,
+) -> Launch:
+    """Return what all lives of a member have in common, with nothing opened beyond its walls.
+
+    ``cell`` is whose walls they are, where what the member has to itself lies elsewhere.
+    """
+    name, owner = member.name, owner_in(cell or paths, config.owner)
+    first = (config.owner.uid, config.owner.gid)
     return Launch(
         key=f"{paths.uuid}/{name}",
         uuid=paths.uuid,
@@ -37,6 +48,7 @@ def launch_of(config: Config, paths: CellPaths, manifest: Manifest, member: Memb
         status_file="",
         uid=owner.uid if os.geteuid() == 0 else None,
         gid=owner.gid if os.geteuid() == 0 else None,
+        seen_as=first if owner[:2] != first else None,
         limits=limits_of_agent(config.limits, manifest.limits, member.limits),
         cell_limits=limits_of_cell(config.limits, manifest.limits),
     )

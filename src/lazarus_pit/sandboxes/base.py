@@ -58,6 +58,9 @@ class Launch(Struct, frozen=True, kw_only=True):
     uid: int | None = None
     gid: int | None = None
     """Whom the agent runs as under a root daemon; ``None`` is: as the daemon itself."""
+    seen_as: tuple[int, int] | None = None
+    """The user and group that it sees itself as, where its file system is its own; ``None`` is: as
+    it is."""
     limits: Limits = Limits()
     """How much the agent may take."""
     cell_limits: Limits = NONE

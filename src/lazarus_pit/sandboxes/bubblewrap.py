@@ -120,7 +120,9 @@ class Bubblewrap:
             raise SpawnError(
                 f"{launch.key}: an agent must not run as root: give it a user (run_as)", fatal=True
             )
-        standing = self._furnish(uid, uid if launch.gid is None else launch.gid)
+        standing = self._furnish(
+            *launch.seen_as or (uid, uid if launch.gid is None else launch.gid)
+        )
         binds = inside.binds(launch, standing, staged=uid != os.geteuid())
         places = inside.places(launch, standing)
         fault = program.why_not(launch.argv, places.path, binds.by_target(), inside.WORKSPACE)

@@ -127,8 +127,10 @@ def binds(launch: Launch, standing: Furniture, *, staged: bool) -> Binds:
 
 def namespaces(launch: Launch, *, nested: bool) -> list[str]:
     """The arguments that part the sandbox from the rest of the machine."""
+    uid, gid = launch.seen_as or ("", "")
     return [
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+        *(["--uid", str(uid), "--gid", str(gid)] if launch.seen_as else []),
         "--unshare-cgroup-try",
         *(["--unshare-net"] if launch.network == "none" else []),
         *([] if nested else ["--disable-userns"]),

@@ -111,6 +111,7 @@ class Landlock:
                 f"{launch.key}: an agent must not run as root: give it a user (run_as)", fatal=True
             )
         gid = uid if launch.gid is None else launch.gid
+        uid, gid = launch.seen_as or (uid, gid)  # One set for all cells.
         if (uid, gid) not in self._furniture:
             try:
                 self._furniture[uid, gid] = furniture.build(self.scratch, uid, gid)
