@@ -54,6 +54,10 @@ def test_a_dead_agents_cell_goes_back_to_the_last_good_checkpoint(pit: Pit, tmp_
         rescued = cell.checkpoints / f"{restored['rescued']}.tar.gz"
         unpack(rescued, tmp_path / f"rescued-{life}")
         assert (tmp_path / f"rescued-{life}/workspace/good").read_text() == "bad"
+    assert "before worker goes back" in lazarus(pit, "checkpoints", "pond")
+    (cell.workspace / "good").write_text("worse")
+    lazarus(pit, "undo", "pond")
+    assert (cell.workspace / "good").read_text() == "good", "not what was rescued"
     why = lazarus(pit, "why", "worker")
     assert "begins with a restore: the cell is as in" in why
     assert "if nobody else of the cell lives (on_revive)" in why

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -14,8 +15,10 @@ from cyclopts import Parameter
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.checkpoint.diff import Diff, DiffRequest
+from lazarus_pit.cells.checkpoint.manifest import About
 from lazarus_pit.cells.checkpoint.restore import WORK, Restored, RestoreRequest
 from lazarus_pit.cells.checkpoint.run import Still, run
+from lazarus_pit.cells.checkpoint.source import about_of
 from lazarus_pit.cells.checkpoint.undo import Undone, UndoRequest
 from lazarus_pit.cells.checkpoint.verify import Verified, VerifyRequest
 from lazarus_pit.cells.checkpoint.worker import Order, Progress
@@ -27,6 +30,7 @@ from lazarus_pit.cli.pausing import stopped
 from lazarus_pit.cli.place import HERE, CellName, Json, Place
 from lazarus_pit.cli.waiting import WAIT, Wait
 from lazarus_pit.daemon import saving
+from lazarus_pit.errors import FormatError, UsageError
 
 Note = Annotated[str, Parameter(help="What it is for, kept with it.")]
 Which = Annotated[
@@ -60,22 +64,43 @@ def checkpoint(
 def checkpoints(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
     """List a cell's checkpoints, the oldest first."""
     paths, _ = find_cell(place.pit(), cell)
-    found = shelf.checkpoints(paths.checkpoints)
+    found = [(one, _about(one.archive)) for one in shelf.checkpoints(paths.checkpoints)]
     if json:
         say.as_json(
             [
-                {"name": c.name, "archive": str(c.archive), "created": c.created, "bytes": c.size}
-                for c in found
+                {
+                    "name": one.name,
+                    "archive": str(one.archive),
+                    "created": one.created,
+                    "bytes": one.size,
+                    "note": about.note if about else None,
+                    "rescue": about.rescue if about else None,
+                }
+                for one, about in found
             ]
         )
         return 0
     rows = [
-        [c.name, f"{c.size / 1e6:.1f} MB", say.span(time.time() - c.created) + " ago"]
-        for c in found
+        [
+            one.name,
+            f"{one.size / 1e6:.1f} MB",
+            say.span(time.time() - one.created) + " ago",
+            say.clean(about.note, 80) if about else "cannot be read",
+        ]
+        for one, about in found
     ]
-    for text in say.table(["CHECKPOINT", "SIZE", "TAKEN"], rows) if rows else ["none"]:
+    head = ["CHECKPOINT", "SIZE", "TAKEN", "NOTE"]
+    for text in say.table(head, rows) if rows else ["none"]:
         say.line(text)
     return 0
+
+
+def _about(archive: Path) -> About | None:
+    """Return what an archive says about itself; of a rotten one nothing is known."""
+    try:
+        return about_of(archive)
+    except (FormatError, UsageError):
+        return None
 
 
 def verify(
@@ -174,7 +199,7 @@ def _prepare(cell: str, checkpoint: str, place: Place) -> tuple[CellPaths, str]:
     """Find the cell and the archive; a cell that has ended is not brought back."""
     paths, manifest = find_cell(place.pit(), cell)
     provision.refuse_ended(manifest)
-    return paths, str(shelf.find(paths.checkpoints, checkpoint).archive)
+    return paths, str(saving.find(paths, checkpoint).archive)
 
 
 def _name(archive: str) -> str:

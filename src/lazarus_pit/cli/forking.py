@@ -12,7 +12,6 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 
 from lazarus_pit.cells import provision
-from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.checkpoint.place import Trust
 from lazarus_pit.cells.checkpoint.restore import WORK, remove_tree
 from lazarus_pit.cells.checkpoint.run import Still, run
@@ -27,6 +26,7 @@ from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import resume
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.core.model import CellStatus, Desired
+from lazarus_pit.daemon import saving
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
 
@@ -45,7 +45,7 @@ def fork(
     config = place.settings()
     pit = place.pit()
     paths, manifest = find_cell(pit, cell)
-    archive = shelf.find(paths.checkpoints, checkpoint).archive
+    archive = saving.find(paths, checkpoint).archive
     if name is not None:
         check_free_name(name, names_of(config.root))
     wanted = replace(

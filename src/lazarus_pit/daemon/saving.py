@@ -22,7 +22,7 @@ from lazarus_pit.cells.checkpoint.restore import recover, remove_tree
 from lazarus_pit.cells.checkpoint.retention import Kept
 from lazarus_pit.cells.checkpoint.run import run
 from lazarus_pit.cells.checkpoint.save import Saved, SaveRequest
-from lazarus_pit.cells.checkpoint.source import opened
+from lazarus_pit.cells.checkpoint.source import about_of
 from lazarus_pit.cells.checkpoint.worker import Order, Progress
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import CellStatus, Life
@@ -166,13 +166,22 @@ def good_ones(paths: CellPaths) -> Iterator[shelf.Checkpoint]:
     """Yield the checkpoints that were not taken just before a kill or a restore, newest first."""
     for one in reversed(shelf.checkpoints(paths.checkpoints)):
         try:
-            with opened(one.archive) as source:
-                rescue = source.preface.about.rescue
+            rescue = about_of(one.archive).rescue
         except (FormatError, UsageError) as error:
             log.warning("%s is passed over: %s", one.archive, error)
             continue
         if not rescue:
             yield one
+
+
+def find(paths: CellPaths, wanted: str) -> shelf.Checkpoint:
+    """Find the checkpoint to go back to; ``latest`` passes over those before a kill or a restore.
+
+    Raises:
+        UsageError: there is none like that; it says what there is.
+    """
+    good = next(good_ones(paths), None) if wanted == "latest" else None
+    return good or shelf.find(paths.checkpoints, wanted)
 
 
 def clear_staging(paths: CellPaths) -> None:

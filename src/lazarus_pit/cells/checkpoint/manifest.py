@@ -117,14 +117,20 @@ def preface_of(about: About, listed: bytes, seconds: int) -> bytes:
     )
 
 
-def read_preface(stream: Stream) -> Preface:
-    """Read both members. Raises ``FormatError`` where this is no checkpoint of ours."""
+def read_about(stream: Stream) -> About:
+    """Read the first member. Raises ``FormatError`` where this is no checkpoint of ours."""
     try:
         about = msgspec.json.decode(_member(stream, ABOUT, _MOST_ABOUT), type=About)
     except msgspec.MsgspecError as error:
         raise FormatError(f"{ABOUT}: {error}") from None
     if about.format != FORMAT:
         raise FormatError(f"{ABOUT}: a checkpoint of format {about.format}, expected {FORMAT}")
+    return about
+
+
+def read_preface(stream: Stream) -> Preface:
+    """Read both members. Raises ``FormatError`` where this is no checkpoint of ours."""
+    about = read_about(stream)
     lines = {}
     for line in _member(stream, LIST, _MOST_LIST).split(b"\n"):
         name, space, rest = line.partition(b" ")

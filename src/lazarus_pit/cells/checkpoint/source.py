@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lazarus_pit.cells.checkpoint import index, shelf
-from lazarus_pit.cells.checkpoint.manifest import Preface, read_preface
+from lazarus_pit.cells.checkpoint.manifest import About, Preface, read_about, read_preface
 from lazarus_pit.cells.checkpoint.pieces import (
     HEAD,
     Piece,
@@ -57,6 +57,22 @@ def opened(archive: Path, most_bytes: int = MOST_BYTES) -> Iterator[Source]:
             else:
                 rest = Stream(Unzip(fd, most_bytes))
                 yield Source(archive, fd, None, read_preface(rest), rest)
+    finally:
+        os.close(fd)
+
+
+def about_of(archive: Path) -> About:
+    """Read what an archive says about itself, and no more of it.
+
+    Raises ``UsageError`` where there is none, ``FormatError`` where it is no checkpoint.
+    """
+    try:
+        fd = os.open(archive, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"{archive}: {os.strerror(error.errno or 0)}") from None
+    try:
+        with naming(archive):
+            return read_about(Stream(Unzip(fd, MOST_BYTES)))
     finally:
         os.close(fd)
 
