@@ -11,6 +11,7 @@ from browser.chromium import Chromium, Page, chromium
 from integration.pit import Pit
 from integration.website import Website, website
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.web import keys
 
 HOSTILE = "<img src=x onerror=window.harmed=1>"
 CRASHES = ("sh", "-c", "echo boom; exit 3")
@@ -27,7 +28,7 @@ class World(NamedTuple):
     pond: CellPaths
     swamp: CellPaths
 
-    def page(self, role: str = "approver") -> Page:
+    def page(self, role: keys.Role = "approver") -> Page:
         """Open a tab that is logged in and has seen the fleet."""
         page = self.browser.page(f"{self.site.url}#login={self.site.new_link(role)}")
         page.wait("document.querySelector('#link').dataset.state === 'live'", "a live stream")

@@ -88,7 +88,7 @@ def test_what_cannot_be_shown_is_said(
 
 def test_a_link_logs_in_once(served: tuple[Website, CellPaths]) -> None:
     site, _ = served
-    link = site.new_link("viewer")
+    link = site.printed_link("viewer")
     with site.client() as client:
         first, second = (client.post("/api/v1/login", json={"link": link}) for _ in range(2))
         strange = client.post("/api/v1/login", content=b"[]")

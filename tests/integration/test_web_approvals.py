@@ -16,6 +16,7 @@ from lazarus_pit.core.far import Far, FarPhase
 from lazarus_pit.formats import pool_state
 from lazarus_pit.records import approvals
 from lazarus_pit.records.database import opened_records
+from lazarus_pit.web import keys
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_a_gateway_of_the_pool_is_in_no_cell(site: Website) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
-def test_only_an_approver_answers(site: Website, role: str) -> None:
+def test_only_an_approver_answers(site: Website, role: keys.Role) -> None:
     request = ask(site, "pool/far")
     with site.client(site.login(role)) as client:
         refused = client.post(f"/api/v1/approvals/{request}/approve")

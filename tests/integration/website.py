@@ -12,6 +12,7 @@ import httpx2
 
 from integration.pit import Pit
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.web import keys
 
 
 class Website:
@@ -36,7 +37,7 @@ class Website:
         transport = httpx2.HTTPTransport(uds=str(PitPaths(self.pit.root).web_socket))
         return httpx2.Client(base_url="http://pit/", transport=transport, timeout=60)
 
-    def login(self, role: str = "", who: str = "") -> str:
+    def login(self, role: keys.Role | None = None, who: str = "") -> str:
         """Return a token: by the first link, or by one of a role and for somebody."""
         link = self.new_link(role, who) if role else self.link
         with self.client() as client:
@@ -44,7 +45,12 @@ class Website:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["token"])
 
-    def new_link(self, role: str, who: str = "") -> str:
+    def new_link(self, role: keys.Role, who: str = "") -> str:
+        """Make a link as the command does, without the start of a program."""
+        return keys.new_link(PitPaths(self.pit.root), role, who)
+
+    def printed_link(self, role: keys.Role, who: str = "") -> str:
+        """Return the secret of the link that ``lazarus web link`` prints."""
         argv = [sys.executable, "-m", "lazarus_pit", "web", "link", "--role", role]
         argv += ["--config", str(self.pit.config), *(["--as", who] if who else [])]
         done = subprocess.run(argv, capture_output=True, check=True, text=True)

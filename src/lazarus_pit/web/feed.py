@@ -27,7 +27,7 @@ from lazarus_pit.web.spots import Words
 
 SETTLE_SECONDS = 0.25
 """How long changes are gathered before they are read: however much happens, four looks a second."""
-TICK_SECONDS = 2.0
+TICK_SECONDS = 1.0
 """How often is looked for what no file tells: that the daemon was killed, and, where the kernel has
 no watch left to give, everything."""
 _FILES = frozenset(
