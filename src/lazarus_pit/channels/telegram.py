@@ -203,10 +203,12 @@ class Telegram:
             )
         notes = await self._desk.recall()
         offset, heard_at = _offset(notes.get(self._offset_key, ""))
+        patience = 0  # At first we only want to know whether we are heard at all.
         while True:
             if time.time() - heard_at > FORGETFUL_SECONDS:
                 offset = 0
-            updates = await self._updates(offset)
+            updates = await self._updates(offset, patience)
+            patience = POLL_SECONDS
             unwritten: dict[str, str] = {}
             for update in updates:
                 offset, heard_at = update.update_id + 1, time.time()
@@ -224,14 +226,14 @@ class Telegram:
     def _offset_key(self) -> str:
         return f"offset {self._bot.id}"
 
-    async def _updates(self, offset: int) -> list[Update]:
+    async def _updates(self, offset: int, patience: int) -> list[Update]:
         try:
             found = await self._bot.call(
                 "getUpdates",
-                waits=POLL_SECONDS,
+                waits=patience,
                 offset=offset,
                 limit=BATCH,
-                timeout=POLL_SECONDS,
+                timeout=patience,
                 allowed_updates=["message", "callback_query"],
             )
         except ConflictError as error:

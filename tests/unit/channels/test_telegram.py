@@ -250,6 +250,13 @@ async def test_what_telegram_asks_for_is_granted(pit: PitPaths, api: BotApi) -> 
 
 
 @in_loop
+async def test_it_is_known_at_once_that_it_works(pit: PitPaths, api: BotApi) -> None:
+    async with telegram.Telegram(settings(api), Desk(pit, "telegram")) as channel:
+        assert await anext(channel.listen()) is None  # Reached, and nobody has spoken.
+    assert [one["timeout"] for one in api.asked("getUpdates")] == [0]
+
+
+@in_loop
 async def test_a_webhook_is_said_and_left_alone(pit: PitPaths, api: BotApi) -> None:
     api.webhook = "https://elsewhere.example.org/"
     async with telegram.Telegram(settings(api), Desk(pit, "telegram")) as channel:
