@@ -8,13 +8,16 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from integration.pit import Pit
+from lazarus_pit import config as configuration
 from lazarus_pit.cells.journal import read_events
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.daemon import companions
 from lazarus_pit.linux import pidfd
 
 
@@ -94,3 +97,19 @@ def test_a_taken_port_is_told_once_and_stops_nothing(pit: Pit) -> None:
     assert len(told()) == 1
     assert pit.stop() == 0
     pit.beside = False
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("port = 9", ["localhost:9"]),
+        ('host = "::1"', ["[::1]:8765"]),
+        ("events = false", []),
+        ("enabled = false", []),
+        ("port = 0", []),
+    ],
+)
+def test_the_page_says_what_happens_to_the_gateway_beside_it(said: str, found: list[str]) -> None:
+    config = configuration.parse(f"[gateway]\n{said}\n".encode(), Path("pit.toml"))
+    words = companions.wanted(config)["web"]
+    assert [after for word, after in pairwise(words) if word == "--nexus"] == found

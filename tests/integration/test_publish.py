@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,3 +113,11 @@ def test_a_line_that_is_too_long_is_said_without_its_details() -> None:
         "event": {**happened(1), "sentence": "it died"},
         "is_cut": True,
     }
+
+
+def test_an_address_that_is_none_is_said(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "lazarus_pit", "web", "serve", "--nexus", "ws://x/y"]
+    done = subprocess.run(
+        [*argv, "--root", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "expected HOST:PORT" in done.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from lazarus_pit.web import keys
 
 _BYTES = 4096
 MOST_DAYS = 3650
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):[0-9]{1,5}\Z")
 
 
 def serve(
@@ -37,6 +39,8 @@ def serve(
     from lazarus_pit.web.serve import serve as listen  # noqa: PLC0415 - no other verb needs it
     from lazarus_pit.web.spots import Server, Words  # noqa: PLC0415
 
+    if nexus and not _ADDRESS.match(nexus):
+        raise UsageError(f"--nexus: found {say.clean(nexus, 80)!r}, expected HOST:PORT")
     config = place.settings()
     pit = PitPaths(config.root)
 

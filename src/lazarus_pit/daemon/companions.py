@@ -56,7 +56,8 @@ def wanted(config: Config, *, alone: bool = False) -> dict[str, list[str]]:
         at = ["--host", web.host, "--port", str(web.port), "--root", str(config.root)]
         at += ["--config", str(config.path.absolute())] if config.found else []
         if gateway.enabled and gateway.events and gateway.port:
-            at += ["--nexus", f"{gateway.host}:{gateway.port}"]
+            host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
+            at += ["--nexus", f"{host}:{gateway.port}"]
         found["web"] = [*python, "lazarus_pit", "web", "serve", *at]
     return found
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Publisher:
                     delay = FIRST_SECONDS
                     await self._speak(hub)
                 self._note(f"{self._address}: the hub is gone")
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+            except (OSError, TimeoutError, WebSocketException) as error:
                 self._note(f"{self._address}: {error}")
             await asyncio.sleep(delay)
             delay = min(delay * 2, LAST_SECONDS)
