@@ -1,4 +1,4 @@
-"""Somebody dies, the page asks, a click decides; whoever comes late is told who did."""
+"""Somebody dies, the page asks, a key decides; whoever comes late is told who did."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from browser.chromium import Page, chromium
 from browser.test_eyes import AXE, LOOK, shoot
+from browser.test_lives import TAB
 from integration.pit import Pit
 from integration.website import Website, website
 from lazarus_pit.cells.files import replace_file
@@ -33,7 +34,7 @@ def asking(tmp_path: Path) -> Iterator[tuple[Pit, CellPaths, Website, Page]]:
         pit.close()
 
 
-def test_a_click_brings_it_back(asking: tuple[Pit, CellPaths, Website, Page]) -> None:
+def test_by_keyboard_alone_it_is_brought_back(asking: tuple[Pit, CellPaths, Website, Page]) -> None:
     pit, cell, _, page = asking
     far = Far(key="timmy", phase=FarPhase.ESCALATED, reason="denied", first_dead_at=1.0)
     replace_file(PitPaths(pit.root).pool, pool_state.encode([far]), mode=0o600)
@@ -48,8 +49,13 @@ def test_a_click_brings_it_back(asking: tuple[Pit, CellPaths, Website, Page]) ->
         found = page.js(LOOK)
         assert found == [], json.dumps(found, indent=1)
     shoot(page, "asked")
-    page.click(".asked [data-verb=approve]")
-    page.wait("!document.querySelector('.asked:not(.gone)')", "nobody asked about")
+    for _ in range(20):
+        page.press(*TAB)
+        if page.js("document.activeElement.matches('.asked [data-verb=approve]')"):
+            break
+    page.press("Enter", 13, "\r")
+    page.wait("!document.querySelector('.asked')", "nobody asked about")
+    assert page.js("document.activeElement.id") == "needs-title", "focus stays near"
     page.wait("document.querySelector('#answered').innerText.includes('approved by ada (web)')")
     page.wait("document.querySelector('#counts').innerText.includes('1 alive')", "it lives")
     assert (cell.workspace / "lives").read_text().split() == ["life", "life"]
