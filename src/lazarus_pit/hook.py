@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lazarus_pit.session import Memory
 
 USAGE = """\
-Usage: lazarus hook [EVENT]
+Usage: lazarus hook [--mail] [EVENT]
 
 Tell the pit what an agent program's hook has told. The hook's JSON is read from standard input;
 without EVENT its hook_event_name is meant. Give it to the program as the command of these hooks:
@@ -33,7 +33,7 @@ without EVENT its hook_event_name is meant. Give it to the program as the comman
   PermissionRequest PreCompact Stop StopFailure SubagentStop SessionEnd
 
 It beats with what the agent does, shows new mail to the model where the hook allows it, and always
-exits 0. Outside a cell it does nothing.
+exits 0. With --mail it shows mail and does not beat. Outside a cell it does nothing.
 """
 
 SECONDS = 5.0
@@ -87,8 +87,11 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ, descript
         pass
     try:
         said = read(descriptor)
-        name = words[0] if words else str(said.get("hook_event_name", ""))
-        if answer := happened(name, said, environ):
+        names = [word for word in words if word != "--mail"]
+        name = names[0] if names else str(said.get("hook_event_name", ""))
+        if "--mail" not in words:
+            happened(name, said, environ)
+        if answer := answered(name, said, environ):
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
     except Exception as error:  # noqa: BLE001 - whatever it is, the agent's turn goes on
@@ -124,10 +127,8 @@ def canonical(name: str) -> str:
     return next((known for known in EVENTS if known.lower() == small), name)
 
 
-def happened(
-    name: str, said: Mapping[str, Any], environ: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """Beat for one event, and return what its hook answers; ``None`` is nothing.
+def happened(name: str, said: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Beat for one event.
 
     Args:
         name: the event, as the program calls it.
@@ -146,6 +147,13 @@ def happened(
             EVENTS[event](memory, said, environ, now)
 
     session.tell(environ, session.change(environ, alter))
+
+
+def answered(
+    name: str, said: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Return what the hook of an event answers: new mail, where there is any."""
+    event = canonical(name)
     shown = str(said.get("hook_event_name") or name)
     if event in INJECTS:
         parts = [brief(environ)] if event == "SessionStart" else []

@@ -2,7 +2,8 @@
 //
 // A task holds one line `SCRIPT {...}`: `before` and `after` are the steps of a life that has just begun and of one
 // that was brought back. A step is a command for the program's shell, or {"tool", "args"} for a tool by its name.
-// In a command, {remembered} is how many results of the time before the death stand in the conversation.
+// In a command, {remembered} is how many results of the time before the death stand in the conversation, and {mail}
+// whether the program has shown its model mail of other members.
 // `fault`, of the script or of a step, has the model refuse: an HTTP status, and what it says.
 import { createRequire } from "node:module";
 
@@ -32,7 +33,8 @@ function answer(request) {
     const name = tools.find((one) => one?.endsWith(step.tool));
     return name ? call(name, step.args) : shell(tools, `sleep 0.5; echo ${LATER}`);
   }
-  return shell(tools, step.replaceAll("{remembered}", String(results(0, begun))));
+  const mail = JSON.stringify(said).includes("It is from other members of your mission");
+  return shell(tools, step.replaceAll("{remembered}", String(results(0, begun))).replaceAll("{mail}", String(mail)));
 }
 
 const refusal = ({ status, ...error }) => ({ error, status });

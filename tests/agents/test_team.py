@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from agents.conftest import World
 from agents.programs import MODULES
+from lazarus_pit import mail
 from lazarus_pit.core.model import Role
+from lazarus_pit.formats.manifest import Kind
+from lazarus_pit.mail import Seat
 
 
 def test_claude_and_codex_write_to_each_other(world: World) -> None:
@@ -36,6 +41,18 @@ def test_claude_and_codex_write_to_each_other(world: World) -> None:
     heard = (cell.workspace / "heard-by-ada.txt").read_text()
     assert "The third" in heard
     assert "from: ben" in heard
+
+
+@pytest.mark.parametrize("program", ["claude_code", "codex"])
+def test_mail_reaches_the_model_without_being_asked_for(world: World, program: str) -> None:
+    cell = world.pit.cell()
+    world.pit.spawn(cell, "eve", kind=Kind.HUMAN)
+    steps = ["touch began; lazarus mail wait", "true", "echo {mail} > mail.txt"]
+    world.spawn(cell, "ada", program, {"before": steps})
+    world.pit.wait((cell.workspace / "began").exists, "the first step")
+    mail.send(Seat("", str(cell.outbox("eve"))), "ada", "Mind the tide")
+    world.pit.wait_event(cell, "agent_exited", "ada", exit="exit 0")
+    assert (cell.workspace / "mail.txt").read_text() == "true\n"
 
 
 def test_the_inspector_sees_the_tools_of_a_role(world: World) -> None:

@@ -127,22 +127,22 @@ def test_a_new_life_counts_anew_and_knows_its_conversation(cell: dict[str, str])
 
 def test_mail_is_shown_once_and_keeps_an_agent_from_stopping(cell: dict[str, str]) -> None:
     deliver(cell, 1, "read page two")
-    shown = hook.happened("PostToolUse", LS, cell)
+    shown = hook.answered("PostToolUse", LS, cell)
     assert shown is not None
     assert shown["hookSpecificOutput"]["hookEventName"] == "PostToolUse"
     assert "read page two" in shown["hookSpecificOutput"]["additionalContext"]
-    assert hook.happened("PostToolUse", LS, cell) is None
+    assert hook.answered("PostToolUse", LS, cell) is None
     deliver(cell, 2, "and page three")
-    stopped = hook.happened("Stop", {}, cell)
+    stopped = hook.answered("Stop", {}, cell)
     assert stopped is not None
     assert stopped["decision"] == "block"
     assert "and page three" in stopped["reason"]
     assert "read page two" not in stopped["reason"]
-    assert hook.happened("Stop", {"stop_hook_active": True}, cell) is None
+    assert hook.answered("Stop", {"stop_hook_active": True}, cell) is None
 
 
 def test_a_session_begins_with_who_and_what_for(cell: dict[str, str]) -> None:
-    shown = hook.happened("SessionStart", {}, cell)
+    shown = hook.answered("SessionStart", {}, cell)
     text = shown["hookSpecificOutput"]["additionalContext"] if shown else ""
     assert all(words in text for words in ("timmy", "developer", "Chart it", "bob (reviewer)"))
 
@@ -163,6 +163,13 @@ def test_garbage_is_a_sign_of_life_and_stops_no_turn(cell: dict[str, str], said:
     done = run(cell, "PreToolUse", said=said)
     assert done.returncode == 0, done.stderr
     assert read(cell).status == "in tool: a tool"
+
+
+def test_mail_alone_is_shown_without_a_beat(cell: dict[str, str]) -> None:
+    deliver(cell, 1, "read page two")
+    done = run(cell, "--mail", "PostToolUse", said=json.dumps(LS).encode())
+    assert "read page two" in done.stdout.decode()
+    assert not Path(cell[beat.FILE]).exists()
 
 
 def test_an_input_that_never_ends_is_not_waited_for(cell: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Codex (``codex``): its JSON lines for the conversation, tools, tokens and the end.
+"""Codex (``codex``): JSON lines for the conversation, tools, tokens and the end; hooks for mail.
 
 Its conversations and settings lie in ``~/.codex`` of the cell's home. Its login is
 ``CODEX_API_KEY`` or a key that its ``model_providers`` name; ``auth.json`` of a ChatGPT login
@@ -25,6 +25,9 @@ from lazarus_pit.presets.base import (
 )
 
 _TOOLS = ("command_execution", "mcp_tool_call", "file_change", "web_search")
+_HOOK = 'hooks.%s=[{hooks=[{type="command",command="lazarus hook --mail %s",timeout=15}]}]'
+_HOOKS = tuple(_HOOK % (event, event) for event in ("SessionStart", "PostToolUse", "Stop"))
+"""It shows mail at its hooks; the rest its lines say as well, and would be counted twice."""
 _TIMES = ("id", "status", "duration_ms")
 """What differs between two calls that are the same."""
 
@@ -100,7 +103,8 @@ def _options(wanted: Wanted) -> tuple[str, ...]:
     return (
         *("--json", "--skip-git-repo-check"),
         "--dangerously-bypass-approvals-and-sandbox",  # The cell is the wall.
-        *(word for pair in pairs for word in ("-c", pair)),
+        "--dangerously-bypass-hook-trust",  # The hooks are ours; nobody is there to review them.
+        *(word for pair in (*pairs, *_HOOKS) for word in ("-c", pair)),
         *model,
         *wanted.arguments,
     )
