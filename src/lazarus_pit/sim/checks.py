@@ -187,6 +187,8 @@ class Checks:
         judged = self.judged.get(life, self.world.time)
         if program.mode is Mode.WORKING and judged - program.since < LATE:
             return  # It recovered while the news was on its way, or the daemon was down.
+        if program.since > judged:
+            return  # It was right when it was judged; then its cell was saved, or nobody was there.
         why = self._wronged(program, agent.reason)
         if why:
             self.world.fail(f"{program.key}: killed as {agent.reason} although {why}")
