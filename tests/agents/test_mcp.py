@@ -1,12 +1,18 @@
-"""The official client beside a real ``lazarus mcp``, both inside a real cell."""
+"""The official client and a real ``lazarus mcp``: both inside a real cell, and at the host."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
 from integration.pit import Pit
-from lazarus_pit.core.model import Role
+from lazarus_pit.core.model import Desired, Role
+from lazarus_pit.formats.manifest import Kind
 
 CLIENT = """
 import sys
@@ -59,3 +65,26 @@ def test_a_coordinator_is_served_inside_its_cell(tmp_path: Path) -> None:
         pit.wait_event(cell, "heartbeat", "ada", status="by MCP")
     finally:
         pit.close()
+
+
+def test_a_person_gives_a_program_of_their_own_a_seat(tmp_path: Path) -> None:
+    pit = Pit(tmp_path)
+    cell = pit.cell(name="pond")
+    pit.spawn(cell, "eve", kind=Kind.HUMAN, role=Role.COORDINATOR)
+    pit.spawn(cell, "ada", "true", desired=Desired.STOP)
+    words = ["-m", "lazarus_pit", "mcp", "--cell", "pond", "--as", "eve", "--root", str(pit.root)]
+
+    async def asked() -> tuple[set[str], str]:
+        server = StdioServerParameters(command=sys.executable, args=words)
+        async with stdio_client(server) as (read, write), ClientSession(read, write) as client:
+            await client.initialize()
+            tools = {one.name for one in (await client.list_tools()).tools}
+            sent = await client.call_tool("send_message", {"to": "ada", "body": "hello"})
+        assert sent.structured_content is not None
+        return tools, str(sent.structured_content["id"])
+
+    tools, message = asyncio.run(asked())
+    assert "checkpoint" in tools
+    assert "heartbeat" not in tools
+    (letter,) = cell.outbox("eve").iterdir()
+    assert json.loads(letter.read_bytes())["id"] == message
