@@ -11,7 +11,11 @@ import ordinary_user
 
 OPENED = "shell_at_a_terminal or visitor or pieces or credential_is_read or daemon_opens"
 SUITES = {
-    "kernel": ["tests/unit/linux", "tests/integration/escapes"],
+    "kernel": [
+        "tests/unit/linux",
+        "tests/integration/escapes",
+        "tests/integration/test_reviewers.py",
+    ],
     "daemon": [
         "tests/integration/test_daemon_lives.py",
         "-k",
@@ -29,7 +33,11 @@ SUITES = {
         "-k",
         "allowed or leaves or forwarded or killed or holds",
     ],
-    "limits": ["tests/integration/test_limits.py", "-k", "bomb or descriptors or fills or flooded"],
+    "limits": [
+        "tests/integration/test_limits.py",
+        "-k",
+        "bomb or descriptors or fills or flooded or name or room",
+    ],
     "checkpoints": [
         "tests/integration/test_checkpoint_verbs.py",
         "tests/integration/test_destroy.py",
