@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
 from integration.pit import Pit
 from lazarus_pit.core.model import Desired, Role
@@ -88,3 +91,37 @@ def test_a_person_gives_a_program_of_their_own_a_seat(tmp_path: Path) -> None:
     assert "heartbeat" not in tools
     (letter,) = cell.outbox("eve").iterdir()
     assert json.loads(letter.read_bytes())["id"] == message
+
+
+def test_over_http_the_token_is_the_member(tmp_path: Path) -> None:
+    pit = Pit(tmp_path)
+    cell = pit.cell(name="pond")
+    pit.spawn(cell, "eve", kind=Kind.HUMAN)
+    words = ["-m", "lazarus_pit", "mcp", "--cell", "pond", "--as", "eve", "--root", str(pit.root)]
+    argv = [sys.executable, *words, "--http", "0"]
+
+    async def asked(address: str, header: str) -> list[str]:
+        name, _, value = header.partition(": ")
+        async with (
+            httpx2.AsyncClient(headers={name: value}) as http,
+            streamable_http_client(address, http_client=http) as (read, write),
+            ClientSession(read, write) as client,
+        ):
+            await client.initialize()
+            found = await client.call_tool("list_agents", {})
+        assert found.structured_content is not None
+        return [one["name"] for one in found.structured_content["members"] if one["you"]]
+
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address, header = (server.stdout.readline().strip() for _ in range(2))
+        try:
+            assert asyncio.run(asked(address, header)) == ["eve"]
+            for wrong in (b"", b"Bearer x", b"Bearer \xe9"):
+                refused = httpx2.post(address, headers=[(b"authorization", wrong)], json={})
+                assert refused.status_code == 401
+            name, _, value = header.partition(": ")
+            foreign = {name: value, "Host": "evil.example"}
+            assert httpx2.post(address, headers=foreign, json={}).status_code == 421
+        finally:
+            server.terminate()
