@@ -6,12 +6,13 @@ from msgspec.structs import replace
 
 from lazarus_pit.core import health
 from lazarus_pit.core.agent import PREPARE_AGAIN, Agent, wake
-from lazarus_pit.core.budget import Curb, Tab
+from lazarus_pit.core.budget import Curb, Tab, Total
 from lazarus_pit.core.events import (
     Admitted,
     Adopted,
     Beat,
     CellSaved,
+    CellSpent,
     Decided,
     Doubted,
     Enlisted,
@@ -47,8 +48,9 @@ from lazarus_pit.core.model import (
 
 NOW = 1000.0
 LIFE = Life(boot_id="boot", pid=7, start_time=1)
-RULES = Rules(stall_after=300.0, budget_turns=9, wake_on_mail=True)
+RULES = Rules(stall_after=300.0, budget_turns=9, mission_turns=90, wake_on_mail=True)
 TAB = Tab(life_turns=9)
+CURB = Curb(number=2, tab=TAB)
 HOLD = Hold(kind=HoldKind.QUOTA_WAIT, until=NOW + 60)
 BASE = Agent(
     key="cell/agent",
@@ -94,10 +96,10 @@ AGENTS: dict[str, Agent] = {
         Phase.RUNNING, life=LIFE, frozen_at=NOW - 5, vitals=health.fresh(NOW - 500)
     ),
     "held": _in(Phase.HELD, life=LIFE, hold=HOLD),
-    "curbed": _in(Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=Curb(number=2), curbs=2, tab=TAB),
-    "curbed, gone": _in(Phase.HELD, curb=Curb(number=2), curbs=2, tab=TAB),
+    "curbed": _in(Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=CURB, curbs=2, tab=TAB),
+    "curbed, gone": _in(Phase.HELD, curb=CURB, curbs=2),
     "curbed, time up": _in(
-        Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=Curb(number=2), curbs=2, tab=TAB, due=NOW
+        Phase.HELD, life=LIFE, frozen_at=NOW - 5, curb=CURB, curbs=2, tab=TAB, due=NOW
     ),
     "held, gone": _in(Phase.HELD, hold=HOLD),
     "held, time up": _in(Phase.HELD, life=LIFE, hold=replace(HOLD, until=NOW)),
@@ -144,6 +146,8 @@ FACTS: dict[str, Fact] = {
     "beat, unsigned": Beat(cycle=1),
     "beat, held": Beat(generation=3, hold=HOLD),
     "spent": Spent(generation=3, turns=8),
+    "cell spent": CellSpent(total=Total(turns=89)),
+    "cell spent, over": CellSpent(total=Total(turns=90)),
     "spent, over": Spent(generation=3, turns=9, tokens=100),
     "tool used": ToolUsed(generation=3, repeats=19),
     "tool used, a loop": ToolUsed(generation=3, repeats=20),

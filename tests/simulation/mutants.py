@@ -446,14 +446,14 @@ MUTANTS = [
     Mutant(
         "nobody is held for what it spends",
         "core/curb.py",
-        "    if agent.phase is not Phase.RUNNING:\n",
-        "    if agent.phase is not Phase.HELD:\n",
+        "    why = budget.over(agent.tab, agent.rules, uptime(agent, now))\n",
+        '    why = ""\n',
     ),
     Mutant(
         "any change of the manifest lets it go on",
         "core/curb.py",
-        "    if agent.curb is None or budget.over(agent.tab, agent.rules, uptime(agent, now)):\n",
-        "    if agent.curb is None:\n",
+        "    if curb is None or budget.over(curb.tab, rules, curb.uptime):\n",
+        "    if curb is None:\n",
     ),
     Mutant(
         "an answer is good for every later hold of a life",

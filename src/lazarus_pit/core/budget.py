@@ -35,11 +35,33 @@ class Tab(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How often people have allowed as much again."""
 
 
+class Total(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all agents of a cell have spent together."""
+
+    turns: int = 0
+    tokens: int = 0
+
+    def plus(self, before: Tab, after: Tab) -> Total:
+        """Return the total after one tab has become another."""
+        return Total(
+            turns=self.turns + _turns(after) - _turns(before),
+            tokens=self.tokens + _tokens(after) - _tokens(before),
+        )
+
+
+NOTHING = Tab()
+
+
 class Curb(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agent stands still on the pit's order, and people are asked whether it may go on."""
 
     number: int
     """Which of the curbs of this agent, from 1: an answer belongs to one."""
+    tab: Tab = Tab()
+    """What it had spent by then, whatever becomes of its life meanwhile."""
+    uptime: Seconds = 0.0
+    total: Total = Total()
+    """And its whole cell, where that was the reason."""
 
 
 def counted(tab: Tab, turns: int | None, tokens: int | None) -> Tab:
@@ -86,15 +108,33 @@ def granted(tab: Tab, why: str) -> Tab:
 def over(tab: Tab, rules: Rules, uptime: Seconds) -> str:
     """Return which bound is reached, as a rule's name or ``loop``; empty if none is."""
     times = 1 + tab.grants
-    if 0 < rules.budget_turns * times <= tab.turns + tab.life_turns:
+    if 0 < rules.budget_turns * times <= _turns(tab):
         return "budget_turns"
-    if 0 < rules.budget_tokens * times <= tab.tokens + tab.life_tokens:
+    if 0 < rules.budget_tokens * times <= _tokens(tab):
         return "budget_tokens"
     if 0.0 < rules.budget_minutes * times * 60.0 <= tab.seconds + uptime - tab.idle:
         return "budget_minutes"
     if 0 < rules.loop_repeats <= tab.repeats - tab.forgiven:
         return "loop"
     return ""
+
+
+def over_mission(tab: Tab, rules: Rules, total: Total) -> str:
+    """Return which bound the whole cell has reached, for an agent that has been granted so much."""
+    times = 1 + tab.grants
+    if 0 < rules.mission_turns * times <= total.turns:
+        return "mission_turns"
+    if 0 < rules.mission_tokens * times <= total.tokens:
+        return "mission_tokens"
+    return ""
+
+
+def _turns(tab: Tab) -> int:
+    return tab.turns + tab.life_turns
+
+
+def _tokens(tab: Tab) -> int:
+    return tab.tokens + tab.life_tokens
 
 
 def minutes_up(tab: Tab, rules: Rules, started: Instant) -> Instant:
@@ -108,8 +148,8 @@ def minutes_up(tab: Tab, rules: Rules, started: Instant) -> Instant:
 def readings(tab: Tab, uptime: Seconds) -> dict[str, float | int]:
     """Return what has been spent, for people."""
     return {
-        "turns": tab.turns + tab.life_turns,
-        "tokens": tab.tokens + tab.life_tokens,
+        "turns": _turns(tab),
+        "tokens": _tokens(tab),
         "minutes": round((tab.seconds + max(0.0, uptime - tab.idle)) / 60.0, 2),
         "repeats": tab.repeats,
         "grants": tab.grants,

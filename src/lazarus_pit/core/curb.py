@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from lazarus_pit.core import budget, health
 from lazarus_pit.core.agent import Agent, owed, uptime
-from lazarus_pit.core.budget import CURB_LONGEST, Curb
-from lazarus_pit.core.events import Decided, Spent, Told, ToolUsed
+from lazarus_pit.core.budget import CURB_LONGEST, Curb, Total
+from lazarus_pit.core.events import CellSpent, Decided, Spent, Told, ToolUsed
 from lazarus_pit.core.model import Desired, Exit, Instant, Phase, Verdict
 from lazarus_pit.core.moves import Step, arrive, condemn, enter, escalate, schedule, tell
+
+NOBODY = Total()
 
 
 def on_spent(agent: Agent, fact: Spent, now: Instant) -> Step:
@@ -21,6 +23,14 @@ def on_spent(agent: Agent, fact: Spent, now: Instant) -> Step:
         return Step(agent)
     tab = budget.counted(agent.tab, fact.turns, fact.tokens)
     return check(agent if tab == agent.tab else replace(agent, tab=tab), now)
+
+
+def on_cell_spent(agent: Agent, fact: CellSpent, now: Instant) -> Step:
+    """All of the cell have spent so much: whoever runs beyond that stands still."""
+    if agent.phase is not Phase.RUNNING:
+        return Step(agent)
+    why = budget.over_mission(agent.tab, agent.rules, fact.total)
+    return stop_short(agent, why, now, fact.total) if why else Step(agent)
 
 
 def on_tool_used(agent: Agent, fact: ToolUsed, now: Instant) -> Step:
@@ -39,9 +49,9 @@ def check(agent: Agent, now: Instant) -> Step:
     return stop_short(agent, why, now) if why else Step(agent)
 
 
-def stop_short(agent: Agent, why: str, now: Instant) -> Step:
+def stop_short(agent: Agent, why: str, now: Instant, total: Total = NOBODY) -> Step:
     """Freeze the life and ask people."""
-    number = agent.curbs + 1
+    number, lasted = agent.curbs + 1, uptime(agent, now)
     curbed = enter(
         agent,
         Phase.HELD,
@@ -49,11 +59,11 @@ def stop_short(agent: Agent, why: str, now: Instant) -> Step:
         now,
         due=now + CURB_LONGEST,
         curbs=number,
-        curb=Curb(number=number),
+        curb=Curb(number=number, tab=agent.tab, uptime=lasted, total=total),
         frozen_at=agent.frozen_at or now,
         thawing=False,
     )
-    spent = budget.readings(agent.tab, uptime(agent, now))
+    spent = budget.readings(agent.tab, lasted)
     return arrive(
         curbed,
         tell(agent, "agent_held", hold=why, **spent),
@@ -73,10 +83,12 @@ def answered(agent: Agent, fact: Decided, now: Instant) -> Step:
 
 
 def ruled(agent: Agent, now: Instant) -> Step:
-    """People have changed the rules: what is no longer over its bound goes on."""
-    if agent.curb is None or budget.over(agent.tab, agent.rules, uptime(agent, now)):
+    """People have changed the rules: what they now allow goes on."""
+    curb, rules = agent.curb, agent.rules
+    if curb is None or budget.over(curb.tab, rules, curb.uptime):
         return Step(agent)
-    return let_go(agent, "rules", now)
+    over = budget.over_mission(curb.tab, rules, curb.total)
+    return Step(agent) if over else let_go(agent, "rules", now)
 
 
 def let_go(agent: Agent, source: str, now: Instant, *told: Told) -> Step:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from lazarus_pit.core.budget import Total
 from lazarus_pit.core.model import (
     Desired,
     Exit,
@@ -114,6 +115,12 @@ class Spent(Fact, frozen=True, kw_only=True):
     generation: int
     turns: int | None = None
     tokens: int | None = None
+
+
+class CellSpent(Fact, frozen=True, kw_only=True):
+    """What all agents of the cell have spent together has grown."""
+
+    total: Total
 
 
 class ToolUsed(Fact, frozen=True, kw_only=True):

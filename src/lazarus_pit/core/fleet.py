@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lazarus_pit.core import health
+from lazarus_pit.core import budget, health
 from lazarus_pit.core.agent import Agent, is_judged, is_restoring, may_live, owed, wake
-from lazarus_pit.core.budget import CURB_LONGEST
+from lazarus_pit.core.budget import CURB_LONGEST, NOTHING, Tab, Total
 from lazarus_pit.core.events import (
     Admitted,
+    CellSpent,
     Dismissed,
     Doubted,
     Enlisted,
@@ -90,10 +91,14 @@ class Fleet:
         self._living = 0
         self._crowds: Counter[str] = Counter()
         """How many agents of a cell may live."""
+        self._totals: dict[str, Total] = {}
+        """What the agents of a cell have spent together."""
         self._restoring: dict[str, list[Key]] = {}
         """Cells that are being restored, with who waits for the end of it."""
         for agent in self.agents.values():
             self._count(agent, may_live(agent))
+            known = self._totals.get(_cell(agent), Total())
+            self._totals[_cell(agent)] = known.plus(NOTHING, agent.tab)
             if is_restoring(agent):
                 self._restoring[_cell(agent)] = []
             self._arm(agent)
@@ -193,6 +198,8 @@ class Fleet:
                 self._enqueue(after)
             else:
                 self.turn.orders.append(order)
+        if after.tab is not agent.tab:
+            self._add_up(agent.tab, after, now)
         if key in self._dismissed and not may_live(after):
             self._forget(key)
 
@@ -210,6 +217,8 @@ class Fleet:
     def _forget(self, key: Key) -> None:
         agent = self.agents.pop(key)
         self._count(agent, -may_live(agent))
+        known = self._totals.get(_cell(agent), Total())
+        self._totals[_cell(agent)] = known.plus(agent.tab, NOTHING)
         self._forgotten[key] = agent.generation  # Who comes back is not taken for who was.
         self._dismissed.discard(key)
         self._slots.pop(key, None)
@@ -230,6 +239,16 @@ class Fleet:
             for key in self._restoring.pop(_cell(after), []):
                 if waiting := self.agents.get(key):
                     self._enqueue(waiting)
+
+    def _add_up(self, before: Tab, after: Agent, now: Instant) -> None:
+        """Keep what a whole cell has spent; where that is bounded, everybody in it hears of it."""
+        cell = _cell(after)
+        old = self._totals.get(cell, Total())
+        self._totals[cell] = total = old.plus(before, after.tab)
+        if total != old and budget.over_mission(after.tab, after.rules, total):
+            fact = CellSpent(total=total)
+            for agent in [one for one in self.agents.values() if _cell(one) == cell]:
+                self._apply(agent, fact, now)
 
     # ------------------------------------------------------------ deadlines
 

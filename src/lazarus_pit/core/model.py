@@ -160,6 +160,9 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     budget_tokens: int = 0
     budget_minutes: float = 0.0
     """Minutes that it lives and is neither held nor frozen."""
+    mission_turns: int = 0
+    """The same for all members of the cell together: each of them is held, and asked about."""
+    mission_tokens: int = 0
     loop_repeats: int = 20
     """The same call of a tool with the same result, so often in a row, holds it; 0 looks away."""
     wake_on_mail: bool = False

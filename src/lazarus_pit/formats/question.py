@@ -67,6 +67,8 @@ CURBS: Mapping[str, str] = {
     "budget_turns": "it has used up its budget of turns",
     "budget_tokens": "it has used up its budget of tokens",
     "budget_minutes": "it has used up its budget of minutes",
+    "mission_turns": "its mission has used up its budget of turns",
+    "mission_tokens": "its mission has used up its budget of tokens",
     "loop": "it calls the same tool with the same result again and again",
 }
 """Why the pit makes an agent stand still, in words."""

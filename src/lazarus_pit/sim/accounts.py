@@ -206,9 +206,9 @@ class Account:
             self.refused.add(generation)
 
     def released(self, told: Told, _generation: int) -> None:
-        """It goes on: by people's word, or by rules that people have changed."""
-        if told.data["source"] in ("approved", "rules") and "nobody let it" in self.barred:
-            self.barred = ""
+        """It goes on: nobody in these worlds changes its rules, so by people's word alone."""
+        if told.data["source"] == "rules":
+            self.fail("let go on by rules that nobody has changed")
 
     def wakes(self, _told: Told, _generation: int) -> None:
         """Mail gives one that has finished a new life, once for each mail at most."""
@@ -274,7 +274,10 @@ def matter_of(told: Told) -> Matter:
     return int(told.data.get("generation", 0)), hold if isinstance(hold, int) else 0
 
 
-CURBS = ("budget_turns", "budget_tokens", "budget_minutes", "loop")
+CURBS = (
+    *("budget_turns", "budget_tokens", "budget_minutes", "loop"),
+    *("mission_turns", "mission_tokens"),
+)
 """Holds of the pit's own."""
 BOOKS: dict[str, Callable[[Account, Told, int], None]] = {
     "agent_died": Account.died,

@@ -139,6 +139,7 @@ def draw_rules(rng: Random) -> Rules:
         save_before_kill=rng.choice((0.0, 5.0, 30.0)),
         budget_turns=rng.choice((0, 0, 0, 0, 30, 300)),
         budget_minutes=rng.choice((0.0, 0.0, 0.0, 0.0, 90.0)),
+        mission_turns=rng.choice((0, 0, 0, 0, 0, 400)),
         loop_repeats=rng.choice((0, 0, 0, 20)),
         wake_on_mail=rng.random() < 0.3,
     )

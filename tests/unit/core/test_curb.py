@@ -21,8 +21,19 @@ from lazarus_pit.core.events import (
     Tick,
     ToolUsed,
 )
+from lazarus_pit.core.fleet import Fleet
 from lazarus_pit.core.lifecycle import step
-from lazarus_pit.core.model import NEVER, Desired, Exit, Hold, HoldKind, Phase, Rules
+from lazarus_pit.core.model import (
+    NEVER,
+    Desired,
+    Exit,
+    FleetRules,
+    Hold,
+    HoldKind,
+    Phase,
+    RevivePolicy,
+    Rules,
+)
 from lazarus_pit.core.moves import Step
 from unit.core.lives import BORN, an_agent, events, live, names
 
@@ -227,3 +238,64 @@ def test_mail_wakes_who_has_ended_well_where_that_is_the_rule() -> None:
     assert (crossed.phase, crossed.reason) == (Phase.BACKOFF, "mail")
     assert crossed.tab.seconds == NOW - BORN
     assert live(an_agent(rules=wakes), (NOW, done)).agent.phase is Phase.EXITED
+
+
+# ---------------------------------------------------------------- a whole mission
+
+
+def a_mission(*cells: str) -> Fleet:
+    agent = an_agent(rules=Rules(mission_turns=10, revive_policy=RevivePolicy.NEVER))
+    return Fleet(FleetRules(), [replace(agent, key=key) for key in cells])
+
+
+def held(fleet: Fleet) -> list[str]:
+    return sorted(key for key, agent in fleet.agents.items() if agent.curb is not None)
+
+
+def test_a_mission_beyond_its_budget_is_held_as_a_whole_and_no_other_is() -> None:
+    fleet = a_mission("pond/a", "pond/b", "lake/a")
+    fleet.step("pond/a", Spent(generation=3, turns=6), NOW)
+    fleet.step("pond/a", Spent(generation=3, turns=6), NOW)  # The same beat again.
+    fleet.step("lake/a", Spent(generation=3, turns=9), NOW)
+    assert held(fleet) == []
+    fleet.step("pond/b", Spent(generation=3, turns=4), NOW)
+    assert held(fleet) == ["pond/a", "pond/b"]
+    turn = fleet.take()
+    assert {key for key, agent in turn.changed.items() if agent and agent.curb} == set(held(fleet))
+    assert sorted(type(order).__name__ for order in turn.orders) == ["Ask", "Ask", *["Freeze"] * 2]
+    assert fleet.agents["pond/a"].reason == "mission_turns"
+
+
+def test_who_is_let_go_on_may_spend_as_much_again_and_the_others_wait() -> None:
+    fleet = a_mission("pond/a", "pond/b")
+    fleet.step("pond/a", Spent(generation=3, turns=10), NOW)
+    assert held(fleet) == ["pond/a", "pond/b"]
+    fleet.step("pond/a", Decided(generation=3, approved=True, hold=1), NOW + 1)
+    fleet.step("pond/a", Spent(generation=3, turns=19), NOW + 2)
+    assert held(fleet) == ["pond/b"]
+    fleet.step("pond/a", Spent(generation=3, turns=20), NOW + 3)
+    assert held(fleet) == ["pond/a", "pond/b"]
+
+
+def test_what_a_mission_has_spent_outlives_lives_and_the_daemon() -> None:
+    fleet = a_mission("pond/a", "pond/b")
+    fleet.step("pond/a", Spent(generation=3, turns=9), NOW)
+    fleet.step("pond/a", Exited(generation=3, exit=Exit(code=1)), NOW)
+    assert held(fleet) == []
+    again = Fleet(FleetRules(), fleet.agents.values())
+    again.step("pond/b", Spent(generation=3, turns=1), NOW)
+    assert held(again) == ["pond/b"]
+    for bound, stays in ((10, ["pond/b"]), (11, [])):
+        rules = replace(again.agents["pond/b"].rules, mission_turns=bound)
+        again.step("pond/b", Enlisted(rules=rules, desired=Desired.RUN), NOW)
+        assert held(again) == stays
+
+
+def test_a_new_daemon_that_hears_the_same_rules_lets_nobody_go() -> None:
+    rules = Rules(loop_repeats=5)
+    agent = curbed(rules, ToolUsed(generation=3, repeats=5)).agent
+    gone = step(agent, Exited(generation=3, exit=Exit(signal=9)), NOW + 5.0).agent
+    same = Enlisted(rules=rules, desired=Desired.RUN)
+    assert step(gone, same, NOW + 6.0).agent.curb == agent.curb
+    more = Enlisted(rules=Rules(loop_repeats=6), desired=Desired.RUN)
+    assert step(gone, more, NOW + 6.0).agent.phase is Phase.BACKOFF
