@@ -12,7 +12,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import signal
+import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -20,7 +23,8 @@ import apprise
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.store import read_manifest
-from lazarus_pit.channels.base import ChannelError
+from lazarus_pit.channels import apprise_send
+from lazarus_pit.channels.base import ChannelError, silence
 from lazarus_pit.channels.journals import PIT, Heard, Noticing, places_of, read_on
 from lazarus_pit.channels.secrets import secret
 from lazarus_pit.core.model import Seconds
@@ -41,6 +45,8 @@ SWEEP_SECONDS: Seconds = 30.0
 """How often the journals are read, whatever was noticed."""
 FRESH_SECONDS: Seconds = 60.0
 """An address that is new hears what is so new: who began with it began then."""
+SEND_SECONDS: Seconds = 60.0
+"""That a service may take for a message, whatever it does meanwhile."""
 FIRST_SECONDS, LAST_SECONDS = 2.0, 300.0
 """The first wait for a service that is down, and the longest; each is twice the one before."""
 NAME = "apprise"
@@ -58,10 +64,10 @@ class Target:
         Raises:
             ConfigError: Apprise knows no such service; the address is not shown.
         """
-        self._apprise = apprise.Apprise()
-        if not self._apprise.add(url):
+        if not apprise.Apprise().add(url):
             raise ConfigError(f"[apprise] urls: number {number}: Apprise knows no such service")
         self._pit = pit
+        self._url = url
         self._queue = f"{NAME} {hashlib.sha256(url.encode()).hexdigest()[:12]}"
         self._number = number
         self._service = one_line(url.partition(":")[0], 20)
@@ -100,7 +106,7 @@ class Target:
             await asyncio.sleep(GATHER_SECONDS)
             notice, heard = await asyncio.to_thread(self._read)
         if notice is not None:
-            await asyncio.to_thread(self._send, notice)
+            await self._send(notice)
         if heard is not None:
             await asyncio.to_thread(self._note, self._queue, heard)
         return notice is not None
@@ -135,15 +141,31 @@ class Target:
                     names[place] = read_manifest(self._pit.cell(place)).name or place
         return [News(names[place], event) for place, event in heard.events]
 
-    def _send(self, notice: Notice) -> None:
-        grave, mild = apprise.NotifyType.FAILURE, apprise.NotifyType.WARNING
-        taken = self._apprise.notify(
-            title=notice.title,
-            body=notice.text,
-            notify_type=grave if notice.grave else mild,
-            body_format=apprise.NotifyFormat.TEXT,
+    async def _send(self, notice: Notice) -> None:
+        asked = {
+            "url": self._url,
+            "title": notice.title,
+            "text": notice.text,
+            "grave": notice.grave,
+            "seconds": SEND_SECONDS,
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", apprise_send.__name__),
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
         )
-        if not taken:
+        try:
+            await process.communicate(json.dumps(asked).encode())
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode == -signal.SIGALRM:
+            why = f"has not taken a message in {SEND_SECONDS:g} s"
+            raise ChannelError(f"number {self._number} ({self._service}) {why}")
+        if process.returncode != apprise_send.TAKEN:
             raise ChannelError(f"number {self._number} ({self._service}) does not take a message")
 
     def _note(self, channel: str, notes: dict[str, str]) -> None:
@@ -177,6 +199,14 @@ def targets_of(pit: PitPaths, settings: channel_settings.Apprise) -> list[Target
 
 
 async def _tell_all(pit: PitPaths, targets: Sequence[Target]) -> NoReturn:
+    """Tell each address by itself: one that takes a minute holds up none of the others."""
+    async with asyncio.TaskGroup() as group:
+        for target in targets:
+            group.create_task(_tell(pit, target))
+    await silence()
+
+
+async def _tell(pit: PitPaths, target: Target) -> NoReturn:
     noticing: Noticing | None = None
     try:
         noticing = Noticing(pit)
@@ -184,12 +214,12 @@ async def _tell_all(pit: PitPaths, targets: Sequence[Target]) -> NoReturn:
         log.warning("journals are read every %g s only: %s", SWEEP_SECONDS, error.strerror)
     try:
         while True:
-            now = time.monotonic()
-            await asyncio.gather(*(target.step() for target in targets if target.due <= now))
-            later = min((target.due for target in targets if target.due > now), default=0.0)
-            wait = min(SWEEP_SECONDS, later - time.monotonic()) if later > now else SWEEP_SECONDS
+            if target.due <= time.monotonic():
+                await target.step()
+            later = target.due - time.monotonic()
+            wait = min(SWEEP_SECONDS, later) if later > 0.0 else SWEEP_SECONDS
             if noticing is None:
-                await asyncio.sleep(max(0.0, wait))
+                await asyncio.sleep(wait)
                 continue
             with contextlib.suppress(StoreError):
                 everywhere = {**places_of(pit, cells=True), **places_of(pit, cells=False)}

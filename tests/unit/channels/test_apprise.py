@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -162,6 +163,52 @@ async def test_one_that_is_down_is_told_later_and_holds_up_nobody(
     assert isinstance(content, bytes)
     assert b"ada died" in content
     assert len(letters) == 1
+
+
+@pytest.fixture(name="dripping")
+def _dripping() -> Iterator[str]:
+    """A service whose answer never ends, a byte at a time: no wait for the next byte is long."""
+    ends = threading.Event()
+    held: list[socket.socket] = []
+
+    def drip(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(server.accept()[0])
+                held[-1].sendall(b"HTTP/1.1 200 OK\r\nX: ")
+
+    def drip_on() -> None:
+        while not ends.wait(0.02):
+            for one in held:
+                with contextlib.suppress(OSError):
+                    one.send(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threads = [threading.Thread(target=drip, args=(server,)), threading.Thread(target=drip_on)]
+        for thread in threads:
+            thread.start()
+        yield f"json://127.0.0.1:{server.getsockname()[1]}/"
+        ends.set()
+        server.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+    for one in held:
+        one.close()
+
+
+@in_loop
+async def test_a_service_that_never_ends_its_answer_holds_up_nobody(
+    pit: PitPaths, sink: Sink, dripping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apprise, "SEND_SECONDS", 3600.0)
+    async with kept(pit, dripping, sink.url):
+        happens(pit, "ada")
+        await until(lambda: len(sink.taken) == 1)
+        happens(pit, "bob")
+        await until(lambda: len(sink.taken) == 2)
+    monkeypatch.setattr(apprise, "SEND_SECONDS", 0.5)
+    async with kept(pit, dripping):
+        await until(lambda: error(pit) == "number 1 (json) has not taken a message in 0.5 s")
 
 
 @in_loop
