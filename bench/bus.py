@@ -1,9 +1,14 @@
 """The mission bus: mails a second through a real daemon, and from outbox to inbox alone.
 
-Usage: ``python -m bench.bus [--senders N] [--mails N] [--samples N]``. Members are people, so that
-nothing but mail happens. For the rate all mails are made first and then renamed into the outboxes;
-the clock runs from the first rename until the last one is in its inbox, synced. For the latency
-one mail at a time is renamed, after a pause, and awaited by inotify.
+Usage: ``python -m bench.bus [--senders N] [--mails N] [--samples N] [--flood N]``. Members are
+people, so that nothing but mail happens. For the rate all mails are made first and then renamed
+into the outboxes; the clock runs from the first rename until the last one is in its inbox, synced.
+For the latency one mail at a time is renamed, after a pause, and awaited by inotify.
+
+``--flood 100000`` does something else: one member floods another with so many mails and ten files
+of 10 MB, the reader acknowledges what it gets, a third writes to a fourth now and then, and the
+daemon is killed with -9 every few seconds. Each mail must come once and in its order; else the
+exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from pathlib import Path
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.model import CellStatus, Role
+from lazarus_pit.formats.envelope import parse_name
 from lazarus_pit.formats.manifest import Kind, Manifest, Member
 from lazarus_pit.linux import inotify
 
@@ -109,17 +115,82 @@ def latencies(cell: CellPaths, sender: str, samples: int) -> list[float]:
     return taken
 
 
+class Reader:
+    """Takes mail from one inbox as it comes, checks its order, and acknowledges it."""
+
+    def __init__(self, cell: CellPaths, name: str) -> None:
+        self.inbox, self.outbox = cell.inbox(name), cell.outbox(name)
+        self.seen: set[str] = set()
+        self.last = -1
+        self.faults: list[str] = []
+
+    def read(self) -> None:
+        """Read all that is new and acknowledge it."""
+        new = sorted(name for name in os.listdir(self.inbox) if name not in self.seen)
+        new = [name for name in new if not name.startswith(".")]
+        for file in new:
+            number = int(parse_name(file).id.rpartition("-")[2])
+            if number != self.last + 1:
+                self.faults.append(f"{number} follows {self.last}")
+            self.last = number
+        self.seen.update(new)
+        for start in range(0, len(new), 500):
+            part = self.outbox / f".{time.time_ns():020d}"
+            part.write_text(json.dumps({"ack": new[start : start + 500]}))
+            part.rename(self.outbox / f"{part.name[1:]}-ack.json")
+
+
+def flood(root: Path, cell: CellPaths, mails: int, every: float) -> int:
+    """Flood under kills; return the exit code."""
+    for number in range(mails):
+        os.rename(*hidden(cell, "s0", "s0-reader", number))
+    for number in range(10):
+        (cell.outbox("s0") / f"{number:020d}-big.json").write_bytes(b"x" * 10_000_000)
+    reader, calm = Reader(cell, "s0-reader"), Reader(cell, "listener")
+    began, kills, sent, waits = time.monotonic(), 0, 0, []
+    daemon = started(root)
+    killed, asked = time.monotonic(), 0.0
+    try:
+        while reader.last < mails - 1 and not reader.faults and not calm.faults:
+            reader.read()
+            calm.read()
+            if calm.last == sent - 1:
+                if asked:
+                    waits.append((time.monotonic() - asked) * 1000)
+                asked = time.monotonic()
+                os.rename(*hidden(cell, "s1", "listener", sent))
+                sent += 1
+            if time.monotonic() - killed > every:
+                daemon.kill()
+                daemon.wait()
+                daemon, killed, kills = started(root), time.monotonic(), kills + 1
+            time.sleep(0.02)
+    finally:
+        daemon.terminate()
+        daemon.wait()
+    took = time.monotonic() - began
+    print(f"{reader.last + 1} of {mails} mails in {took:.0f} s, each once and in order; ", end="")
+    print(f"{kills} kills; mail of others took {statistics.median(waits):.0f} ms in the median")
+    for fault in reader.faults + calm.faults:
+        print(f"FAULT: {fault}")
+    return 1 if reader.faults or calm.faults else 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--senders", type=int, default=10)
     parser.add_argument("--mails", type=int, default=900)
     parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--flood", type=int, default=0)
+    parser.add_argument("--kill-every", type=float, default=7.0)
     wanted = parser.parse_args()
     senders = [f"s{number}" for number in range(wanted.senders)]
     with tempfile.TemporaryDirectory() as place:
         root = Path(place, "missions")
         root.mkdir()
         cell = provisioned(root, [*senders, *(f"{one}-reader" for one in senders), "listener"])
+        if wanted.flood:
+            sys.exit(flood(root, cell, wanted.flood, wanted.kill_every))
         daemon = started(root)
         try:
             taken = sorted(latencies(cell, senders[0], wanted.samples))
