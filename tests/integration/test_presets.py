@@ -90,6 +90,13 @@ def test_a_preset_that_is_none_is_never_tried_again(pit: Pit) -> None:
     assert "codex" in failed.data["why"]
 
 
+def test_a_login_shell_finds_our_command(pit: Pit) -> None:
+    cell = pit.cell()
+    pit.spawn(cell, "ada", "sh", "-lc", "command -v lazarus > found")
+    pit.wait_event(cell, "agent_exited", "ada")
+    assert (cell.workspace / "found").read_text() == "/lazarus/bin/lazarus\n"
+
+
 def test_what_an_agent_plants_in_place_of_its_memory_is_not_followed(
     pit: Pit, tmp_path: Path
 ) -> None:

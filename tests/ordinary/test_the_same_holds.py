@@ -43,6 +43,7 @@ SUITES = {
         "tests/integration/test_destroy.py",
     ],
     "people": ["tests/integration/test_approvals.py", "tests/integration/test_pool.py"],
+    "presets": ["tests/integration/test_presets.py", "tests/unit/presets", "tests/unit/mcp"],
     "teams": ["tests/integration/test_bus.py", "tests/integration/test_teams.py"],
     "views": ["tests/integration/test_web.py", "tests/integration/test_web_actions.py"],
 }

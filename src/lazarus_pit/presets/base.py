@@ -58,6 +58,7 @@ class Sort(StrEnum):
     TOKENS = "tokens"  # number: how many more
     THROTTLED = "throttled"  # number: seconds until it tries again by itself
     QUOTA = "quota"  # it gives up for want of quota; number: Unix seconds when there is more, or 0
+    RESETS = "resets"  # number: Unix seconds when there is quota again, said before it gives up
     LOGIN = "login"  # it gives up for want of a login
     EXHAUSTED = "exhausted"  # the conversation is full: never to be resumed
     FAILED = "failed"  # text: its own last error

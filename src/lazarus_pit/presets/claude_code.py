@@ -84,6 +84,10 @@ class ClaudeCode:
             yield Said(Sort.MODEL, str(line.get("model", "")))
         elif kind == "system" and subtype == "api_retry":
             yield Said(Sort.THROTTLED, number=number(line.get("retry_delay_ms")) / 1000)
+        elif kind == "rate_limit_event":
+            if inside(line, "rate_limit_info", "status") == "rejected":
+                again = number(inside(line, "rate_limit_info", "resetsAt"))
+                yield Said(Sort.RESETS, number=again)
         elif kind == "assistant" and line.get("error"):
             sort = _HOLDS.get(str(line["error"]))
             yield Said(Sort.FAILED, str(line["error"])[:300])

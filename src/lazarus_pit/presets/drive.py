@@ -303,6 +303,17 @@ def _throttled(one: Heard) -> None:
     hook.doing(one.memory, f"throttled, tries again in {one.said.number:.0f} s", seconds, one.now)
 
 
+def _resets(one: Heard) -> None:
+    one.memory["resets"] = one.said.number
+
+
+def _quota(one: Heard) -> None:
+    """It gives up; when there is more it may have said before."""
+    known = one.memory.get("resets")
+    again = one.said.number or (known if isinstance(known, float) else 0.0)
+    hook.held(one.memory, "quota_wait", again if again > one.now else None)
+
+
 def _exhausted(one: Heard) -> None:
     one.memory["exhausted"] = True
 
@@ -320,7 +331,8 @@ MEANS: dict[Sort, Callable[[Heard], None]] = {
     Sort.TURN: lambda one: one.as_hook("Stop"),
     Sort.TOKENS: _tokens,
     Sort.THROTTLED: _throttled,
-    Sort.QUOTA: lambda one: hook.held(one.memory, "quota_wait", one.said.number or None),
+    Sort.RESETS: _resets,
+    Sort.QUOTA: _quota,
     Sort.LOGIN: lambda one: hook.held(one.memory, "auth_hold"),
     Sort.EXHAUSTED: _exhausted,
     Sort.FAILED: _failed,

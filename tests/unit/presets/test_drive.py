@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,6 +198,20 @@ def test_claude_tells_its_model_its_login_and_its_throttling(cell: Cell) -> None
     refused = cell.run("claude_code", "--begin", "c1", [start, end], 1)
     assert refused.beat is not None
     assert refused.beat.hold is HoldKind.AUTH_HOLD
+
+
+def test_a_limit_that_says_when_it_ends_is_waited_for_until_then(cell: Cell) -> None:
+    again = round(time.time()) + 7200
+    limit = {"status": "rejected", "resetsAt": again, "rateLimitType": "five_hour"}
+    event = {"type": "rate_limit_event", "rate_limit_info": limit}
+    end = {"type": "result", "is_error": True, "api_error_status": 429, "result": "no"}
+    held = cell.run("claude_code", "--begin", "c1", [event, end], 1).beat
+    assert held is not None
+    assert (held.hold, held.hold_until) == (HoldKind.QUOTA_WAIT, again)
+    limit["resetsAt"] = 7
+    past = cell.run("claude_code", "--begin", "c1", [event, end], 1).beat
+    assert past is not None
+    assert past.hold_until is None, "a time that is over is none"
 
 
 def test_a_signal_reaches_the_program_and_its_end_is_ours(cell: Cell) -> None:
