@@ -197,6 +197,23 @@ def test_a_lost_memory_finds_no_old_answers(tmp_path: Path) -> None:
         assert list(pool.pit.private.glob("pool.json.damaged-*"))
 
 
+@pytest.mark.parametrize("flags", [["--once"], []])
+def test_records_that_refuse_keep_nobody_from_a_revive_without_a_word(
+    tmp_path: Path, flags: list[str]
+) -> None:
+    with FarPool(tmp_path, ask_without_channel="hold") as pool:
+        pool.settings["telegram"] = {"bot_token": "1:a", "chat_id": 1, "api_url": "http://[::1]:1"}
+        pool.add("timmy", "auto")
+        pool.add("asked", "ask")
+        pool.pit.records.mkdir(parents=True)
+        if flags:
+            pool.once_until(pool.lives)
+        else:
+            pool.start().wait(pool.lives, "a revive")
+            assert pool.stop() == 0
+        assert not pool.lives(2)
+
+
 def test_3_9_without_a_channel_ask_revives_with_a_warning(tmp_path: Path) -> None:
     with FarPool(tmp_path) as pool:
         pool.add("timmy", "sometimes")

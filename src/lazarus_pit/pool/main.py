@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from lazarus_pit.core.far import Far
 from lazarus_pit.daemon.carrying import carrying, once
 from lazarus_pit.daemon.standing import take_lock
 from lazarus_pit.daemon.telling import tell_now, telling
-from lazarus_pit.errors import FormatError
+from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats.pool_config import PoolConfig, falls_back, policies
 from lazarus_pit.formats.text import inert, one_line
 from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
@@ -92,12 +92,25 @@ def _warn_of_channels(config: PoolConfig) -> None:
 
 
 async def _once(config: PoolConfig, pit: PitPaths) -> int:
-    await once(pit, config.channels, config.gitea)  # What was said since the last time.
+    def carry() -> Awaitable[None]:
+        return once(pit, config.channels, config.gitea)
+
+    await _as_far_as_records_let(carry)  # What was said since the last time.
     pool = Pool(config, pit, handed_on(os.environ))
     await pool.once()
-    await once(pit, config.channels, config.gitea)
-    await tell_now(pit, config.gitea, config.notifications, "far")
+    await _as_far_as_records_let(carry)
+    await _as_far_as_records_let(
+        lambda: tell_now(pit, config.gitea, config.notifications, "far"),
+    )
     return 0 if pool.all_healthy else 1
+
+
+async def _as_far_as_records_let(act: Callable[[], Awaitable[None]]) -> None:
+    """Do what needs the records; where they refuse, only people are not reached."""
+    try:
+        await act()
+    except StoreError as error:
+        log.warning("nobody is asked or told: %s", error)
 
 
 async def _watch(config: PoolConfig, pit: PitPaths) -> int:

@@ -9,7 +9,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lazarus_pit.cells.layout import PitPaths
-from lazarus_pit.core.events import Ask, Fact, LookAt, Order, Spawn, SpawnFailed, Tick, Told
+from lazarus_pit.core.events import (
+    Ask,
+    Decided,
+    Fact,
+    LookAt,
+    Order,
+    Spawn,
+    SpawnFailed,
+    Tick,
+    Told,
+)
 from lazarus_pit.core.far import Far, FarPhase, Probed, resumed, wake
 from lazarus_pit.core.model import Instant, Key, Rules, Verdict
 from lazarus_pit.core.revival import step
@@ -36,7 +46,7 @@ class Pool:
         """Take up what was remembered; only the holder of the pool's lock may do so.
 
         Raises:
-            StoreError: the memory or the records cannot be read.
+            StoreError: the memory cannot be read.
         """
         self.clock = Clock()
         self.config = config
@@ -52,7 +62,8 @@ class Pool:
         }
         self._unasked = {name for name in self._gateways if falls_back(config, words[name])}
         remembered = memory.recall_or_set_aside(pit.pool)
-        asking.forget(pit.records, remembered.keys() & self._gateways.keys())
+        self._remembered: set[Key] | None = remembered.keys() & self._gateways.keys()
+        """Who is remembered, until the records have let go of everybody else."""
         now = self.clock.now()
         self.fars = {
             name: resumed(
@@ -235,7 +246,7 @@ class Pool:
         ]
         try:
             answers = await self._prober.crew.call(
-                lambda: asking.compare(self._pit.records, awaiting), RECORDS_PATIENCE
+                lambda: self._with_records(awaiting), RECORDS_PATIENCE
             )
         except (StoreError, TimeoutError) as error:
             said = error or "not in time"
@@ -246,6 +257,12 @@ class Pool:
             self._asking = None
         for key, answer in answers:
             self._offer(key, answer)
+
+    def _with_records(self, awaiting: list[asking.Awaiting]) -> list[tuple[Key, Decided]]:
+        if self._remembered is not None:
+            asking.forget(self._pit.records, self._remembered)
+            self._remembered = None
+        return asking.compare(self._pit.records, awaiting)
 
     def _facts(self, far: Far) -> dict[str, object]:
         """What whoever is asked should know."""
