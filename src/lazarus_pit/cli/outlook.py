@@ -42,7 +42,8 @@ def standing(seen: AgentView, now: float) -> str:
     """Say state, verdict, generation and how long it has been so."""
     health = seen.health
     if health is None:
-        return {"no command": "there, without a command"}.get(seen.shown, seen.shown)
+        unseen = {"no command": "there, without a command", "invited": "invited, not here yet"}
+        return unseen.get(seen.shown, seen.shown)
     parts = [seen.shown if seen.shown == health.phase else f"{seen.shown} ({health.phase})"]
     if health.since is not None:
         parts.append(f"for {span(max(0.0, now - health.since))}")
@@ -162,6 +163,13 @@ def _unseen(
 ) -> tuple[tuple[str, ...], None, tuple[str, ...]]:
     if seen.shown == "human":
         return ("Nothing: a person is not supervised.",), None, ("nothing here",)
+    if seen.shown == "invited":
+        cell = label.rpartition("/")[0]
+        return (
+            ("Nothing until it joins: `lazarus invitations` says until when it may.",),
+            None,
+            (f"lazarus spawn {cell} {seen.name} -- PROGRAM …", f"lazarus kick {label}"),
+        )
     if seen.shown == "no command":
         cell, _, name = label.rpartition("/")
         return (

@@ -8,6 +8,7 @@ import pytest
 
 from lazarus_pit.core.model import Role
 from lazarus_pit.errors import FormatError
+from lazarus_pit.formats import envelope
 from lazarus_pit.formats.request import MAY_ASK, Request, parse, why_refused
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guides" / "teams.md").read_text()
@@ -51,7 +52,18 @@ def test_anything_else_is_refused_with_what_was_expected(subject: str, why: str)
 @pytest.mark.parametrize("verb", MAY_ASK)
 @pytest.mark.parametrize("role", Role)
 def test_the_guide_says_who_may_ask_for_what(verb: str, role: Role) -> None:
-    columns = [cell.strip() for cell in GUIDE.partition("| what |")[2].split("\n")[0].split("|")]
-    (row,) = (line for line in GUIDE.splitlines() if line.startswith(f"| ask for `{verb}"))
-    said = row.split("|")[2 + columns.index(f"{role.value}")].strip()
-    assert (said == "yes") == (not why_refused(verb, role))
+    assert said_in_guide(f"| ask for `{verb}", role) == (not why_refused(verb, role))
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_guide_says_who_may_send_what(role: Role) -> None:
+    for row, kind in (("| send orders", envelope.Kind.ORDER), ("| send notes", envelope.Kind.NOTE)):
+        mail = envelope.Envelope(id="mail-0001", to="*", kind=kind)
+        assert said_in_guide(row, role) == (not envelope.why_refused(mail, "ada", role))
+
+
+def said_in_guide(row: str, role: Role) -> bool:
+    """Whether the table says yes to a role in the row that begins so."""
+    heads = [cell.strip() for cell in GUIDE.partition("| what |")[2].split("\n")[0].split("|")]
+    (line,) = (line for line in GUIDE.splitlines() if line.startswith(row))
+    return line.split("|")[2 + heads.index(role.value)].strip() == "yes"

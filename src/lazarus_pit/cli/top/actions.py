@@ -60,7 +60,11 @@ def _of_an_agent(row: Row) -> str:
         return "it is outside every cell"
     if row.state == "human":
         return f"{row.agent.name} is a person"
-    return "" if row.state != "no command" else f"nobody said how {row.agent.name} starts"
+    return (
+        ""
+        if row.state not in ("invited", "no command")
+        else f"nobody said how {row.agent.name} starts"
+    )
 
 
 def _unless_running(row: Row) -> str:

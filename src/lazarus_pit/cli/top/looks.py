@@ -47,6 +47,7 @@ _TABLE = (
     ("stopped", "■", "quiet"),
     ("exited", "✓", "quiet"),
     ("human", "☺", "quiet"),
+    ("invited", "○", "quiet"),
     ("no command", "○", "quiet"),
     ("no agents", "○", "quiet"),
     ("-", "○", "quiet"),

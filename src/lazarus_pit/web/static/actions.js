@@ -6,7 +6,7 @@ import { attribute, button, h } from './dom.js';
 import { labelOf } from './fleet.js';
 import { line, lookOf } from './words.js';
 
-const INERT = ['human', 'no command', '-'];
+const INERT = ['human', 'invited', 'no command', '-'];
 const ENDED = ['stopped', 'exited', 'escalated'];
 const LIVING = ['running', 'starting', 'held', 'frozen', 'dead', 'silent', 'quota'];
 

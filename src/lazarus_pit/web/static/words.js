@@ -23,6 +23,7 @@ const TABLE = [
   ['stopped', '■', 'stopped', 'quiet', false],
   ['exited', '✓', 'finished', 'quiet', false],
   ['human', '☺\uFE0E', 'person', 'quiet', false],
+  ['invited', '○', 'invited', 'quiet', false],
   ['no command', '○', 'no command', 'quiet', false],
   ['-', '○', 'not watched', 'quiet', false],
 ];
