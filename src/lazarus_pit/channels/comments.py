@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import sqlite3
 import time
@@ -56,6 +57,7 @@ MOST_REPLIES = 3
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
 
 _HARMLESS = re.compile(r"(?!.*://)[A-Za-z ][\w ,.:;'()/%-]*\Z", re.ASCII)
 
@@ -98,7 +100,10 @@ class Comments:
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._forge)
         if self._settings.webhook_port:
-            await self._stack.enter_async_context(listening(self._settings, self._look.set))
+            try:
+                await self._stack.enter_async_context(listening(self._settings, self._look.set))
+            except ChannelError as error:
+                log.warning("the forge cannot call, comments are polled for: %s", error)
         return self
 
     async def __aexit__(self, *_: object) -> None:

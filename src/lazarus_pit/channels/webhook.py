@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import logging
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -29,6 +30,8 @@ MAX_BYTES = 1024 * 1024
 """Of a body."""
 REMEMBERED = 1000
 """Deliveries by whose id a repeated one is known."""
+QUIET_SECONDS = 60.0
+"""After a refusal was said none is said again for so long."""
 _PATIENCE = 10.0
 """Seconds in which a body must have come."""
 _IDS = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
@@ -83,6 +86,7 @@ class _Hook:
         self._secret = secret
         self._ring = ring
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._quiet_until = 0.0
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = await self._status(scope, receive)
@@ -98,11 +102,18 @@ class _Hook:
         if body is None:
             return 413
         if not is_signed(body, headers, self._secret):
-            log.warning("a webhook without a good signature was refused")
+            self._say_refused()
             return 401
         if self._is_new(next((headers[name] for name in _IDS if name in headers), "")):
             self._ring()
         return 204
+
+    def _say_refused(self) -> None:
+        """Say it, but not so often that whoever may knock fills the disk."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.warning("a webhook without a good signature was refused")
 
     def _is_new(self, delivery: str) -> bool:
         if not delivery:
@@ -153,6 +164,7 @@ def _config(app: Any) -> uvicorn.Config:
         loop="asyncio",
         lifespan="off",
         log_config=None,
+        log_level="error",  # It would warn of each request that is none.
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -157,6 +157,31 @@ def test_a_call_of_the_forge_is_followed_by_a_look(pit: PitPaths, forge: Forge) 
     asyncio.run(live())
 
 
+def test_a_webhook_that_cannot_be_heard_leaves_the_polling(pit: PitPaths, forge: Forge) -> None:
+    async def live() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            hook = {"webhook_port": taken.getsockname()[1], "webhook_secret": "secret"}
+            async with at_work(pit, forge, 0.1, **hook):
+                await until(forge, 1, "Answer within")
+
+    die(pit, "timmy")
+    asyncio.run(live())
+
+
+def test_whoever_knocks_at_the_webhook_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def live() -> None:
+        settings = Gitea(webhook_secret="secret", webhook_port=0)  # noqa: S106 - a test's
+        async with listening(settings, lambda: None) as port:
+            for said in (b"garbage", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0") * 5:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(said + b"\r\n\r\n")
+                assert (await reader.readline()).split()[1] in (b"400", b"401")
+                writer.close()
+
+    asyncio.run(live())
+    assert [one.name for one in caplog.records] == ["lazarus_pit.channels.webhook"]
+
+
 def test_a_webhook_says_that_now_is_a_good_time_to_look() -> None:
     async def live() -> None:
         rung: list[None] = []
