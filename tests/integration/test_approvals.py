@@ -104,16 +104,28 @@ def test_what_nobody_answers_in_time_stays_dead(hasty: Pit) -> None:
     assert lives(cell) == 1
 
 
-def test_the_time_runs_while_no_daemon_does(hasty: Pit) -> None:
-    """Killed while it waits, and back when the time is over: it gives up, and asks nobody anew."""
-    hasty.start()
-    cell, request = asked(hasty)
-    hasty.kill9()
-    hasty.wait(lambda: time.time() > request["expires"] + EARLY_SECONDS, "the end of its time")
-    hasty.start()
-    hasty.wait_event(cell, "agent_escalated", "scribe", reason="approval_expired")
-    assert [one["id"] for one in requests(hasty, "--all")] == [request["id"]]
-    assert lives(cell) == 1
+def test_what_was_said_in_time_while_no_daemon_ran_counts_and_silence_does_not(
+    tmp_path: Path,
+) -> None:
+    """Killed while two wait; one is answered; and the time of both is over when it is back."""
+    pit = Pit(tmp_path, revive_policy="ask", approval_timeout=6.0)
+    try:
+        pit.start()
+        cell, answered = asked(pit)
+        pit.spawn(cell, "reader", "/bin/sh", "-c", "lazarus beat; sleep 0.2; exit 3")
+        pit.wait(lambda: len(requests(pit, "--all")) == 2, "two requests")
+        pit.kill9()
+        assert lazarus(pit, "approve", answered["id"], "--as", "ada").returncode == 0
+        end = max(one["expires"] for one in requests(pit, "--all"))
+        pit.wait(lambda: time.time() > end + EARLY_SECONDS, "the end of their time")
+        pit.start()
+        pit.wait_event(cell, "approval_granted", "scribe", by="ada", via="cli")
+        pit.wait_event(cell, "agent_revived", "scribe")
+        pit.wait_event(cell, "agent_escalated", "reader", reason="approval_expired")
+        assert len(requests(pit, "--all")) == 2
+        assert lives(cell) == 2
+    finally:
+        pit.close()
 
 
 def test_who_is_taken_out_while_it_waits_needs_no_word(pit: Pit) -> None:

@@ -246,7 +246,7 @@ MUTANTS = [
     Mutant(
         "an expired approval spawns",
         "core/lifecycle.py",
-        "    if agent.phase is not Phase.AWAITING or now >= agent.due or fact.hold:\n",
+        "    if agent.phase is not Phase.AWAITING or fact.hold:\n",
         "    if agent.phase not in (Phase.AWAITING, Phase.ESCALATED):\n",
     ),
     Mutant(
@@ -297,6 +297,12 @@ MUTANTS = [
         "daemon/requests.py",
         "            if (one.subject, one.generation) not in waiting:\n",
         "            if False:\n",
+    ),
+    Mutant(
+        "what was answered while no daemon ran is not heard",
+        "daemon/requests.py",
+        "        return bool(self._asked)\n",
+        "        return False\n",
     ),
     Mutant(
         "an answer is heard once",

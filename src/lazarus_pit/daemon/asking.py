@@ -54,6 +54,23 @@ class Asking:
         else:
             watch.add(Kind.BELL, "", str(bell))
 
+    def catch_up(self) -> None:
+        """Hear what was answered while no daemon ran, before the first turn lets time pass.
+
+        Whoever answered in time was told that it counts, however long nobody was here to hear it.
+        """
+        if not (self._requests.ask_everybody() and self._pit.records.exists()):
+            return
+        round_ = self._requests.begin(time.time() - time.monotonic())
+        try:
+            found = self._compare(round_)
+        except StoreError as error:
+            self._requests.failed(round_)
+            log.warning("cannot look for people's answers: %s", error)
+            return
+        for key, fact in found:
+            self._offer(key, fact)
+
     def dismissed(self, key: Key) -> None:
         """Let go of an agent that is no more: a later one of its name is somebody else."""
         self._requests.dismissed(key)

@@ -57,6 +57,11 @@ class Requests:
         """Have people asked about this agent from the next round on."""
         self._asked.add(key)
 
+    def ask_everybody(self) -> bool:
+        """Have people asked about all who await a word; return whether there are any."""
+        self._asked |= {key for key, agent in self._agents.items() if _waits(agent)}
+        return bool(self._asked)
+
     def dismissed(self, key: Key) -> None:
         """Let go of an agent that is no more: a later one of its name is somebody else."""
         self._left.add(key)

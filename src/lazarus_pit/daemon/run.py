@@ -184,6 +184,7 @@ class Daemon:
         self._attend_slice(list(self._awakened.adopted))
         self.egress.begin()
         self.asking.listen(self.watch)
+        self.asking.catch_up()
         self._turn()
         self.loop.repeat_owed()
         self._turn()

@@ -128,8 +128,10 @@ class Answers:
 
     def _is_unheard(self, taken: _Taken) -> bool:
         daemon = self._world.daemon
-        if daemon is None or taken.daemon is not daemon:
-            return False  # Whoever answers a daemon that is down may be heard too late.
+        if daemon is None or self._records.refused_at >= taken.at:
+            return False
+        if taken.daemon is not daemon:
+            return True  # It began with what was answered before it.
         since = self._world.time - taken.at
         return since > HEARD_WITHIN and self._is_well(daemon, self._world.clock - since)
 

@@ -115,6 +115,14 @@ class Asking:
         self._busy = False
         self._again = False
 
+    def catch_up(self) -> None:
+        """Hear what was answered while no daemon ran."""
+        if not self.requests.ask_everybody():
+            return
+        round_ = self.requests.begin(self._world.time - self._world.clock)
+        for key, fact in self._found(round_):
+            self._owner.loop.offer(key, fact)
+
     def begin(self) -> None:
         """Sweep from now on, for as long as the daemon runs."""
         self._world.after(SWEEP, self._sweep)
@@ -152,6 +160,12 @@ class Asking:
     def _compare(self, round_: Round) -> None:
         if not self._owner.runs:
             return
+        found = self._found(round_)
+        rng, rates = self._world.rng, self._world.rates
+        late = rng.uniform(0.1, 10.0) if rng.random() < rates["late"] else self._soon()
+        self._world.after(late, partial(self._end, found))
+
+    def _found(self, round_: Round) -> list[tuple[Key, Decided]]:
         found: list[tuple[Key, Decided]] = []
         try:
             self._records.used_by_daemon(
@@ -159,9 +173,7 @@ class Asking:
             )
         except StoreError:
             self.requests.failed(round_)
-        rng, rates = self._world.rng, self._world.rates
-        late = rng.uniform(0.1, 10.0) if rng.random() < rates["late"] else self._soon()
-        self._world.after(late, partial(self._end, found))
+        return found
 
     def _end(self, found: list[tuple[Key, Decided]]) -> None:
         if not self._owner.runs:

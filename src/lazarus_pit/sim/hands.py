@@ -112,6 +112,7 @@ class Daemon:
             self.loop.offer(key, fact)
         self.checks.restarted(self.loop.fleet.agents)
         self.asking.begin()
+        self.asking.catch_up()
         self.loop.turn(world.clock)
         self.loop.repeat_owed()
         self._schedule(0.0)

@@ -276,8 +276,15 @@ def test_a_no_gives_up_and_a_later_yes_does_not_count() -> None:
 def test_a_yes_after_the_request_has_expired_does_not_count() -> None:
     awaiting = an_agent(Phase.AWAITING, due=BORN + 300)
     late = Decided(generation=3, approved=True)
-    outcome = live(awaiting, (BORN + 300, late), (BORN + 300, Tick()))
+    outcome = live(awaiting, (BORN + 300, Tick()), (BORN + 301, late))
     assert outcome.agent.reason == "approval_expired"
+
+
+def test_a_yes_that_was_given_in_time_and_is_heard_after_it_counts() -> None:
+    """The records take none that is late; this one came while no daemon ran."""
+    awaiting = an_agent(Phase.AWAITING, due=BORN + 300)
+    outcome = live(awaiting, (BORN + 900, Decided(generation=3, approved=True)))
+    assert outcome.agent.reason == "approved"
 
 
 def test_a_yes_for_another_death_does_not_count() -> None:
