@@ -13,7 +13,7 @@ from lazarus_pit.cells.layout import CellPaths
 
 COUNTING = (
     "n=0; while :; do n=$((n+1)); "
-    'printf \'{{"cycle": %d, {said}: %d}}\' $n $n > "$LAZARUS_HEARTBEAT_FILE.part"; '
+    'printf \'{"cycle": %d, "turns": %d}\' $n $n > "$LAZARUS_HEARTBEAT_FILE.part"; '
     'mv "$LAZARUS_HEARTBEAT_FILE.part" "$LAZARUS_HEARTBEAT_FILE"; '
     "echo $n >> count; sleep 0.02; done # marker-runaway"
 )
@@ -26,9 +26,16 @@ def pit(tmp_path: Path) -> Iterator[Pit]:
     pit.close()
 
 
-def running_away(pit: Pit, said: str, **rules: object) -> CellPaths:
+CIRCLING = (
+    "lazarus beat; while :; do "
+    'echo \'{"tool_name": "Bash", "tool_input": {"command": "ls"}, "tool_response": "nothing"}\' '
+    "| lazarus hook PostToolUse; done"
+)
+
+
+def running_away(pit: Pit, script: str, **rules: object) -> CellPaths:
     cell = pit.cell(name="pond")
-    pit.spawn(cell, "scribe", "/bin/sh", "-c", COUNTING.format(said=f'"{said}"'), rules=rules)
+    pit.spawn(cell, "scribe", "/bin/sh", "-c", script, rules=rules)
     pit.start()
     pit.wait_event(cell, "agent_held", "scribe")
     pit.wait_event(cell, "agent_frozen", "scribe")
@@ -42,7 +49,7 @@ def asked(pit: Pit) -> str:
 
 
 def test_a_yes_lets_it_go_on_and_a_no_ends_it_over_restarts_of_the_daemon(pit: Pit) -> None:
-    cell = running_away(pit, "turns", budget_turns=20)
+    cell = running_away(pit, COUNTING, budget_turns=20)
     lazarus = Typist(pit.root)
     assert asked(pit) == "budget_turns"
     living = processes("marker-runaway")
@@ -54,7 +61,8 @@ def test_a_yes_lets_it_go_on_and_a_no_ends_it_over_restarts_of_the_daemon(pit: P
         return "whether it may go on" in said and "lazarus approve pond/scribe" in said
 
     pit.wait(explained, "an explanation")
-    assert "stands still: it has used up its budget of turns" in lazarus("events", "pond").out
+    for verb in (("events", "pond"), ("approvals",)):
+        assert "stands still: it has used up its budget of turns" in lazarus(*verb).out
     pit.kill9()
     pit.start()
     pit.wait_event(cell, "agent_adopted", "scribe")
@@ -74,8 +82,8 @@ def test_a_yes_lets_it_go_on_and_a_no_ends_it_over_restarts_of_the_daemon(pit: P
     assert [one.data["by"] for one in pit.events(cell, "approval_granted")] == ["ada"]
 
 
-def test_a_loop_is_held_and_a_changed_rule_lets_it_go(pit: Pit) -> None:
-    cell = running_away(pit, "tool_repeats", loop_repeats=10)
+def test_a_loop_that_hooks_tell_of_is_held_and_a_changed_rule_lets_it_go(pit: Pit) -> None:
+    cell = running_away(pit, CIRCLING, loop_repeats=6)
     assert asked(pit) == "loop"
     pit.want(cell, "scribe", rules={"loop_repeats": 0})
     pit.wait_event(cell, "agent_released", "scribe", source="rules")

@@ -71,9 +71,15 @@ VERBS: dict[str, Verb] = {
         "lazarus approvals --all",
     ),
     "approve": Verb(
-        "approvals:approve", "Let a dead agent be revived.", "lazarus approve pond/scribe"
+        "approvals:approve",
+        "Let a dead agent be revived, or one that was held go on.",
+        "lazarus approve pond/scribe",
     ),
-    "deny": Verb("approvals:deny", "Leave a dead agent dead.", "lazarus deny pond/scribe"),
+    "deny": Verb(
+        "approvals:deny",
+        "Leave a dead agent dead, or end one that was held.",
+        "lazarus deny pond/scribe",
+    ),
     "invite": Verb(
         "inviting:invite",
         "Invite somebody into a cell: prints the token that lets it in, once.",

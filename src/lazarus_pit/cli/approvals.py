@@ -14,6 +14,7 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.names import find_agent
 from lazarus_pit.cli.place import HERE, Json, Place, who
 from lazarus_pit.errors import LazarusError, UsageError
+from lazarus_pit.formats.question import CURBS
 from lazarus_pit.records import approvals as records
 from lazarus_pit.records.approvals import Answered, Request
 from lazarus_pit.records.database import opened_records
@@ -124,4 +125,7 @@ def _words(one: Request, carried: dict[str, str]) -> str:
     by = f" by {say.clean(one.by, 80)} ({say.clean(one.via, 40)})" if one.by else ""
     asked = ", ".join(name for name, receipt in sorted(carried.items()) if receipt)
     on = f"  asked on {say.clean(asked, 80)}" if asked and one.outcome == "open" else ""
-    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  life {one.generation}  {state}{by}{on}"
+    why = str(one.facts.get("why") or "")
+    held = f"  stands still: {CURBS.get(why, say.clean(why, 80))}" if why else ""
+    life = f"life {one.generation}"
+    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  {life}  {state}{by}{on}{held}"
