@@ -6,6 +6,9 @@ The package ``attempts`` runs inside. That each attempt is a real one is shown b
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -14,9 +17,11 @@ from attempts import __main__ as everything
 from attempts import registry
 from integration.escapes import test_landlock_alone, test_layers
 from integration.escapes.trying import OPEN_WITH_HOST_NETWORK, through
+from launching import AGENT_UID, Nest
 from lazarus_pit.core.model import Role
 from lazarus_pit.errors import SpawnError
 from lazarus_pit.linux import netns
+from lazarus_pit.sandboxes.base import Launch
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
 from outside import Outside
 
@@ -67,6 +72,24 @@ def test_a_list_of_places_is_no_wall_without_a_network_of_its_own(
     with outlet.proxy(tmp_path_factory.mktemp("proxy")) as proxy:
         found = through(walls, outside, monkeypatch, network="allow", proxy=proxy)
     assert found >= OPEN_WITH_HOST_NETWORK
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_nothing_gets_through_where_a_cell_has_a_user_of_its_own(
+    walls: Bubblewrap, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nest, whole, own = outside.nest, Nest.launch, AGENT_UID + 8
+    private = (nest.workspace, nest.home, nest.heartbeats, nest.outbox, outside.others_beat)
+    for path in (*private, outside.place, outside.secret):
+        os.chown(path, own, own)
+    nest.uid = own
+
+    def launch(*words: Any, **more: Any) -> Launch:
+        return replace(whole(*words, **more), seen_as=(AGENT_UID, AGENT_UID))
+
+    monkeypatch.setattr(Nest, "launch", launch)
+    assert through(walls, outside, monkeypatch) == set()
 
 
 def test_an_agent_is_never_root(walls: Bubblewrap, outside: Outside) -> None:
