@@ -108,6 +108,8 @@ def test_a_fork_is_a_new_cell_with_the_same_work_and_nobody_started(pit: Pit) ->
     fork = next(paths for paths in pit.cells() if paths.uuid == made["uuid"])
     assert (fork.workspace / "count").read_text().startswith("1\n")
     assert not pit.events(fork, "agent_started")
+    told = [event.event for event in pit.events(fork)][:3]
+    assert told == ["cell_created", "agent_joined", "cell_forked"]
     lazarus(pit, "start", "pond-b/worker")
     pit.wait_event(fork, "agent_ready", "worker")
     assert "already" in lazarus(pit, "fork", "pond", "--name", "pond-b", fails=2)

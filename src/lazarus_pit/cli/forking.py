@@ -69,6 +69,7 @@ def fork(
         now = to_rfc3339(time.time(), 3)
         return [
             Event(ts=now, event="cell_created", data=created),
+            *map(provision.joined, stopped.agents),
             Event(ts=now, event="cell_forked", data=facts),
         ]
 
