@@ -346,11 +346,11 @@ def on_thawed(agent: Agent, _fact: Thawed, _now: Instant) -> Step:
 
 
 def on_decided(agent: Agent, fact: Decided, now: Instant) -> Step:
-    """A person's answer, good once, for the death it was asked about.
+    """A person's answer, good once, for the death or the hold it was asked about.
 
     That it was given in time is known where it was given; it may be heard after that.
     """
-    if agent.curb is not None and now < agent.due:
+    if agent.curb is not None:
         return curb.answered(agent, fact, now)
     if agent.phase is not Phase.AWAITING or fact.hold:
         return Step(agent)
