@@ -22,6 +22,7 @@ BENCHES: dict[str, list[str]] = {
     "checkpoint": ["--files", "5000", "--large", "2", "--rounds", "2"],
     "bus": ["--mails", "300", "--samples", "50"],
     "top": ["--agents", "100,1000", "--seconds", "5"],
+    "web": ["--agents", "100,1000", "--seconds", "5"],
     "pool": ["--gateways", "100", "--timeout", "0.3", "--sweeps", "3"],
     "gateway": ["--seconds", "1", "--runs", "1", "--subscribers", "10,100"],
 }

@@ -77,13 +77,15 @@ class Fleet:
             self._states.append((cell, {name: _health(1, "begins") for name in names}))
             self._write(self._states[-1])
 
-    def change(self) -> None:
-        """Let one agent say something else; now and then one dies and another comes back."""
+    def change(self) -> str:
+        """Let one agent say something else, and return that; some die, some come back."""
         cell = random.choice(self._states)
         name = random.choice(list(cell[1]))
         old = cell[1][name]
-        cell[1][name] = _health(old.generation + 1, f"turn {random.randrange(10**6)}")
+        said = f"turn {random.randrange(10**9)}"
+        cell[1][name] = _health(old.generation + 1, said)
         self._write(cell)
+        return said
 
     @staticmethod
     def _write(cell: tuple[CellPaths, dict[str, Health]]) -> None:
