@@ -43,6 +43,7 @@ class Asking:
         self._task: asyncio.Task[None] | None = None
         self._again = False
         self._aside = len(set_aside(pit.records))
+        self._refused = ""
 
     def listen(self, watch: Watch) -> None:
         """Hear the bell from now on; where it cannot be hung up, the sweep must do."""
@@ -107,7 +108,11 @@ class Asking:
                 self._requests.nothing_asked()
         except StoreError as error:
             self._requests.failed(round_)
-            log.warning("cannot ask people, trying again: %s", error)
+            if str(error) != self._refused:
+                log.warning("cannot ask people, trying again: %s", error)
+            self._refused = str(error)
+        else:
+            self._refused = ""
         finally:
             self._task = None
         self._say_damage()

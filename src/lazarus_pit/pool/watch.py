@@ -81,6 +81,8 @@ class Pool:
         self._asking: asyncio.Task[None] | None = None
         self._ask_again = False
         self._ask_after: Instant = 0.0
+        self._unheard = ""
+        """Why people cannot be asked; empty: they can."""
         self._refused = ""
 
     @property
@@ -249,10 +251,16 @@ class Pool:
                 lambda: self._with_records(awaiting), RECORDS_PATIENCE
             )
         except (StoreError, TimeoutError) as error:
-            said = error or "not in time"
-            log.warning("people cannot be asked, trying again: %s", said)
+            said = str(error) or "not in time"
+            if said != self._unheard:
+                log.warning("people cannot be asked, trying again: %s", said)
+            self._unheard = said
             self._ask_again, self._ask_after = True, self.clock.now() + RECORDS_RETRY
             answers = []
+        else:
+            if self._unheard:
+                log.info("people can be asked again")
+            self._unheard = ""
         finally:
             self._asking = None
         for key, answer in answers:
