@@ -48,6 +48,7 @@ def test_an_answer_is_heard_once_and_says_who_gave_it(site: Website) -> None:
             (request, cell, "scribe")
         ]
         assert (listed[0]["outcome"], listed[0]["attempts"]) == ("open", 2)
+        assert listed[0]["why"] == ""
         done = client.post(f"/api/v1/approvals/{request}/approve")
         assert done.status_code == 202, done.text
         frame = next(f for f in seen if f.event == "fleet" and "approvals" in f.data)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.formats.question import CURBS
 from lazarus_pit.records import approvals as records
 from lazarus_pit.records.database import opened_records
 from lazarus_pit.records.history import latest
@@ -46,6 +47,7 @@ def approval(one: records.Request, closed: float | None = None) -> Approval:
     """Return a request in the documented shape."""
     first, _, rest = one.subject.partition("/")
     died, attempts = one.facts.get("died"), one.facts.get("attempts")
+    why = str(one.facts.get("why") or "")
     return Approval(
         id=one.id,
         subject=one.subject,
@@ -57,6 +59,7 @@ def approval(one: records.Request, closed: float | None = None) -> Approval:
         expires=one.expires,
         died=float(died) if isinstance(died, int | float) else None,
         attempts=attempts if isinstance(attempts, int) else None,
+        why=CURBS.get(why, why),
         closed=closed,
         by=one.by,
         via=one.via,

@@ -70,7 +70,7 @@ class CellWhole(Cell, frozen=True, kw_only=True):
 
 
 class Approval(Struct, frozen=True, kw_only=True):
-    """A request to revive somebody who died, and what became of it."""
+    """A request about somebody who died or was made to stand still, and what became of it."""
 
     id: str
     subject: str
@@ -86,6 +86,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     expires: float
     died: float | None
     attempts: int | None
+    why: str
+    """Why one stands still, and so may go on or be ended; empty for one that died."""
     closed: float | None
     by: str
     """Who decided; empty while nobody has."""

@@ -11,8 +11,8 @@ const LATELY = 3600; // Seconds for which an answer stays in sight.
 const MOST = 4;
 
 const VERBS = [
-  ['approve', 'Approve', 'main', 'it is given a new life'],
-  ['deny', 'Deny', null, 'it stays dead'],
+  ['approve', 'Approve', 'main', 'it is given a new life', 'it goes on where it was'],
+  ['deny', 'Deny', null, 'it stays dead', 'it is ended'],
 ];
 
 /** Return the requests that can still be answered, oldest first. */
@@ -37,8 +37,9 @@ export function approvalRow(link) {
   const used = h('span');
   const why = h('span', { class: 'quiet' }, before, used, 'expires in ', left);
   const buttons = h('div', { class: 'buttons', hidden: !mayDecide() });
-  for (const [verb, text, tone, said] of VERBS) {
-    const press = () => act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said });
+  for (const [verb, text, tone, ofDead, ofHeld] of VERBS) {
+    const press = () =>
+      act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said: one.why ? ofHeld : ofDead });
     buttons.append(button(text, press, { 'data-verb': verb, class: tone }));
   }
   const node = h(
@@ -56,9 +57,10 @@ export function approvalRow(link) {
     before.hidden = one.died === null;
     dead.set(one.died);
     left.set(one.expires);
-    say(used, one.attempts ? `${many(one.attempts, 'attempt')} used · ` : '');
+    const spent = one.attempts ? `${many(one.attempts, 'attempt')} used · ` : '';
+    say(used, one.why ? `stands still: ${line(one.why, 160)} · ` : spent);
     [...buttons.children].forEach((node, index) => {
-      attribute(node, 'aria-label', `${VERBS[index][1]} the revive of ${whoOf(one)}`);
+      attribute(node, 'aria-label', `${VERBS[index][1]} ${one.why ? 'that it goes on:' : 'the revive of'} ${whoOf(one)}`);
     });
   };
   return { node, update };
