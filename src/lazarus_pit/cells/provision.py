@@ -78,10 +78,12 @@ def create_cell(
             how its journal begins.
 
     Raises:
-        RefusedError: there is such a cell already.
+        RefusedError: there is such a cell already, or a member has a name of the daemon's.
         FormatError: the manifest could not be read back.
         StoreError: the operating system refused; nothing is left behind.
     """
+    for member in wanted.agents:
+        refuse_reserved(member.name)
     paths, nursery = CellPaths(root, wanted.uuid), PitPaths(root).nursery
     if os.path.lexists(paths.cell):
         raise RefusedError(f"{paths.cell}: there is such a cell already")

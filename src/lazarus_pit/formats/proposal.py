@@ -14,6 +14,7 @@ from msgspec import Struct
 from lazarus_pit.core.model import Role, Seconds
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import page
+from lazarus_pit.formats.envelope import ADDRESSES
 from lazarus_pit.formats.instant import parse_duration
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.page import BOX, BULLET, Line, written, wrong
@@ -144,8 +145,8 @@ def _invited(lines: list[Line]) -> tuple[Invitation, ...]:
         if found is None:
             raise wrong(where, line, "'- @name — role'")
         name, role = found[1].lower(), found[2].lower()
-        if not is_agent_name(name):
-            raise wrong(where, line, "a name of 1 to 64 of a-z 0-9 . _ -")
+        if not is_agent_name(name) or name in ADDRESSES:
+            raise wrong(where, line, "a name of 1 to 64 of a-z 0-9 . _ -, not the daemon's own")
         if role not in list(Role):
             raise wrong(where, line, f"one of the roles {', '.join(Role)}")
         if name in invited:

@@ -69,6 +69,7 @@ def test_the_template_has_every_section_and_differs_from_a_filled_in_page_only_b
         ("— developer", "— wizard", "Agents Invited, line N: .* one of the roles developer"),
         ("@scribe", "@../etc", "Agents Invited, line N: .* expected a name"),
         ("@indexer", "@scribe", "Agents Invited, line N: .* invited twice"),
+        ("@indexer", "@pit", "Agents Invited, line N: .* not the daemon's own"),
         ("| 1 h |", "| an hour |", "Cell Configuration, line N: .* expected a duration"),
         ("| 3 |", "| many |", "Cell Configuration, line N: .* expected a whole number"),
         ("Auto-archive on close | no", "Auto-archive on close | maybe", "line N: .*'yes' or 'no'"),
