@@ -157,9 +157,9 @@ def answered(
     shown = str(said.get("hook_event_name") or name)
     if event in INJECTS:
         parts = [brief(environ)] if event == "SessionStart" else []
-        text = "\n\n".join(part for part in (*parts, _mail(environ)) if part)
+        text = "\n\n".join(part for part in (*parts, unseen_mail(environ)) if part)
         return _added(shown, text) if text else None
-    if event == "Stop" and (text := _mail(environ)):
+    if event == "Stop" and (text := unseen_mail(environ)):
         return {"decision": "block", "reason": text}
     return None
 
@@ -168,7 +168,7 @@ def _added(name: str, text: str) -> dict[str, Any]:
     return {"hookSpecificOutput": {"hookEventName": name, "additionalContext": text}}
 
 
-def _mail(environ: Mapping[str, str]) -> str:
+def unseen_mail(environ: Mapping[str, str]) -> str:
     """Return mail that this life has not been shown; a fault of the mail is none of the hook."""
     try:
         return mail.unseen(mail.seat(environ))
@@ -260,16 +260,19 @@ def tool_ends(
     import hashlib  # noqa: PLC0415 - slow to import, and few events want it
 
     running = session.open_calls(memory)
-    running.pop(_call(said), None)
+    begun = running.pop(_call(said), "")
     outcome = said.get("tool_response", said.get("error"))
-    whole = json.dumps([_tool(said), said.get("tool_input"), outcome], sort_keys=True)
+    # Some programs say at the end only which call it was: then what it began with tells it apart.
+    name = _tool(said) if said.get("tool_name") else begun.partition(":")[0] or _tool(said)
+    given = said.get("tool_input")
+    whole = json.dumps([name, begun if given is None else given, outcome], sort_keys=True)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
     repeats = session.count(memory, "repeats") if memory.get("digest") == digest else 0
     memory["digest"], memory["repeats"] = digest, repeats + 1
-    memory["open"], memory["tool"] = running, _tool(said)
+    memory["open"], memory["tool"] = running, name
     moved(memory)
     if running:  # Several at once: another one is still at work.
-        doing(memory, f"in tool: {_tool(said)}", session.lease(environ, session.TOOL), now)
+        doing(memory, f"in tool: {name}", session.lease(environ, session.TOOL), now)
     else:
         doing(memory, "thinking", session.lease(environ, session.THINKING), now)
 

@@ -23,6 +23,7 @@ class Aider:
     tells = False
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; the history has no id."""

@@ -96,6 +96,9 @@ class Preset(Protocol):
     """Exit codes that mean more than a failure."""
     hooked: bool
     """Whether its hooks tell of tools and turns; then its output is not asked for them again."""
+    talks: bool
+    """Whether it is spoken to by the Agent Client Protocol; then its command line ends with what
+    is to be said."""
 
     def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
         """Return the command line of a new conversation that begins with ``words``."""

@@ -16,6 +16,7 @@ PRESETS = (
     "pi",
     "aider",
     "mini_swe_agent",
+    "acp",
 )
 """Every preset has the name of its file; ``command`` is what an agent without a preset has."""
 

@@ -45,6 +45,7 @@ class ClaudeCode:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = True
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
         """Begin under an id of our choice."""

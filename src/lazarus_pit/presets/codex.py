@@ -42,6 +42,7 @@ class Codex:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; it says which id it chose."""

@@ -8,19 +8,23 @@ library only.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazarus_pit import hook, session
 from lazarus_pit.presets.base import Preset, Said, Sort, Where
 from lazarus_pit.presets.choose import preset as preset_of
+from lazarus_pit.presets.talk import Talk
 
 if TYPE_CHECKING:
     from lazarus_pit.session import Memory
@@ -33,6 +37,9 @@ The daemon starts agents with a preset so: PROGRAM is run, and what it says beco
 
 LINE_MAX = 4 << 20
 """Bytes of a line that are looked into; a longer one is passed on unread."""
+END_SECONDS = 5.0
+"""How long a program that was talked to may take to end when all is said."""
+Hearing = Callable[[Mapping[str, Any]], Iterable[Said]]
 NOT_FOUND = 78
 """Exit code of a program that is not there: trying again cannot help."""
 
@@ -86,17 +93,51 @@ def run(asked: Asked, environ: Mapping[str, str]) -> int:
     driver = Driver(asked, passed)
     driver.begin()
     hand_on = _signals()
+    talks = asked.preset.talks
+    program = asked.program[:-1] if talks else asked.program
+    given = subprocess.PIPE if talks else subprocess.DEVNULL
     try:
-        child = subprocess.Popen(
-            asked.program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=passed
-        )
+        child = subprocess.Popen(program, stdin=given, stdout=subprocess.PIPE, env=passed)
     except OSError as error:
         sys.stderr.write(f"lazarus drive: {asked.program[0]}: {error.strerror}\n")
         return NOT_FOUND
     hand_on(child)
+    if child.stdin is not None:
+        return _talked(asked, driver, child, where, passed)
     if child.stdout is not None:
         listen(child.pid, child.stdout.fileno(), driver.line)
     return driver.ended(child.wait())
+
+
+def _talked(
+    asked: Asked,
+    driver: Driver,
+    child: subprocess.Popen[bytes],
+    where: Where,
+    environ: Mapping[str, str],
+) -> int:
+    """Lead a conversation to its end, and end the program, which would wait for another word."""
+    assert child.stdin is not None  # noqa: S101 - asked for with the program
+    assert child.stdout is not None  # noqa: S101
+    known = asked.session if asked.resumes else ""
+    unseen = functools.partial(hook.unseen_mail, environ)
+    talk = Talk(child.stdin, asked.program[-1], known, where, asked.preset.heard, unseen)
+    patience = threading.Timer(END_SECONDS, child.kill)
+    patience.daemon = True
+
+    def line(said: bytes) -> None:
+        driver.line(said, talk.hear)
+        if talk.over and not patience.is_alive():
+            patience.start()
+            with contextlib.suppress(OSError):
+                child.stdin.close()  # type: ignore[union-attr]
+            child.terminate()
+
+    talk.begin()
+    listen(child.pid, child.stdout.fileno(), line)
+    code = child.wait()
+    patience.cancel()
+    return driver.ended(0 if talk.over else code or 1)
 
 
 def _signals() -> Callable[[subprocess.Popen[bytes]], None]:
@@ -199,15 +240,15 @@ class Driver:
 
         session.change(self._environ, alter)
 
-    def line(self, line: bytes) -> None:
-        """Take in one line of the program's output."""
+    def line(self, line: bytes, heard: Hearing | None = None) -> None:
+        """Take in one line of the program's output, read as its preset or ``heard`` does."""
         if not line.startswith(b"{"):
             return
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
             return
-        if said := list(self._asked.preset.heard(found)):
+        if said := list((heard or self._asked.preset.heard)(found)):
             self._take(said)
 
     def _take(self, said: Sequence[Said]) -> None:

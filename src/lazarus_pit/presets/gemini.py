@@ -24,6 +24,7 @@ class Gemini:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({41: Sort.LOGIN})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""

@@ -32,6 +32,7 @@ class Opencode:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; each of its lines says which id it chose."""

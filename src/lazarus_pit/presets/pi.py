@@ -24,6 +24,7 @@ class Pi:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""

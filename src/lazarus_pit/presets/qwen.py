@@ -37,6 +37,7 @@ class Qwen:
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
+    talks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""

@@ -104,6 +104,17 @@ def test_what_codex_says_becomes_beats_and_its_output_stays_as_it_is(cell: Cell)
     assert found.known == Conversation(session="01a2")
 
 
+def test_results_that_do_not_name_their_call_are_told_apart_by_it(cell: Cell) -> None:
+    lines: list[Any] = [{"type": "init", "session_id": "g"}]
+    for number, path in enumerate(("a", "b", "b")):
+        call = {"tool_id": str(number), "tool_name": "mkdir", "parameters": {"path": path}}
+        lines += [{"type": "tool_use", **call}]
+        lines += [{"type": "tool_result", "tool_id": str(number), "status": "success"}]
+    found = cell.run("gemini", "--begin", "", lines)
+    assert found.beat is not None
+    assert (found.beat.tool, found.beat.tool_repeats) == ("mkdir", 2)
+
+
 def test_a_call_that_never_ended_is_remembered(cell: Cell) -> None:
     assert cell.run("codex", "--begin", "", [STARTED, item("started")], 1).known.unanswered == (
         "command_execution: make",
