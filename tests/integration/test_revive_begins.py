@@ -52,13 +52,14 @@ def test_a_dead_agents_cell_goes_back_to_the_last_good_checkpoint(pit: Pit, tmp_
     restored = pit.events(cell, "cell_restored")[-1].data
     unpack(cell.checkpoints / f"{restored['rescued']}.tar.gz", tmp_path / "rescued")
     assert (tmp_path / "rescued/workspace/good").read_text() == "bad"
+    pit.wait(lambda: pit.health(cell)["worker"].phase == "running", "its state")
+    why = lazarus(pit, "why", "worker")
+    assert "begins with a restore: the cell is as in" in why
+    assert "if nobody else of the cell lives (on_revive)" in why
     assert "before worker goes back" in lazarus(pit, "checkpoints", "pond")
     (cell.workspace / "good").write_text("worse")
     lazarus(pit, "undo", "pond")
     assert (cell.workspace / "good").read_text() == "good", "not what was rescued"
-    why = lazarus(pit, "why", "worker")
-    assert "begins with a restore: the cell is as in" in why
-    assert "if nobody else of the cell lives (on_revive)" in why
 
 
 def test_a_daemon_that_dies_in_the_middle_restores_and_starts_once(pit: Pit) -> None:
