@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -95,7 +96,8 @@ class _Round:
     """What a round has in hand before anything is on disk."""
 
     letters: list[Letter] = field(default_factory=list)
-    taken: list[tuple[Desk, str]] = field(default_factory=list)
+    taken: list[tuple[Path, str]] = field(default_factory=list)
+    """Outbox and name of what is dealt with."""
     acks: list[tuple[Desk, Ack]] = field(default_factory=list)
 
 
@@ -152,9 +154,10 @@ class Router:
             self._counters.clear()
             raise
         gone = self._crew.each(_discard, round_.taken)
-        for (desk, name), done in zip(round_.taken, gone, strict=True):
+        for (outbox, name), done in zip(round_.taken, gone, strict=True):
             if not done:
-                self._counters[desk.key].stuck.add(name)
+                key = next(one.key for one in desks if one.paths.outbox(one.sender) == outbox)
+                self._counters[key].stuck.add(name)
         return outcomes
 
     def close(self) -> None:
@@ -177,22 +180,22 @@ class Router:
 
     def _collect(self, desk: Desk, round_: _Round) -> Outcome:
         counter = self._counters.setdefault(desk.key, _Counter())
-        hand = _Hand(round_, Outcome())
+        hand, outbox = _Hand(round_, Outcome()), desk.paths.outbox(desk.sender)
         if not counter.names:
-            names = mailbox.pending(desk.paths.outbox(desk.sender))
+            names = mailbox.pending(outbox)
             counter.stuck &= set(names)
             counter.names.extend(name for name in names if name not in counter.stuck)
         began, allowed = len(counter.names), counter.take(time.monotonic())
         waits = False
         while counter.names and allowed > 0 and len(round_.letters) < LETTERS:
             name, before = counter.names.popleft(), len(round_.letters)
-            if not self._open(desk, name, hand):
+            if not self._open(desk, outbox / name, hand):
                 waits = True
                 continue
             cost = max(1, len(round_.letters) - before)
             counter.tokens -= cost
             allowed -= cost
-            round_.taken.append((desk, name))
+            round_.taken.append((outbox, name))
         if counter.names:
             hand.outcome.again = 0.0 if counter.tokens >= 1 else SLICE / RATE
         elif waits:
@@ -201,30 +204,29 @@ class Router:
             hand.outcome.again = 0.0  # More may have come since the outbox was listed.
         return hand.outcome
 
-    def _open(self, desk: Desk, name: str, hand: _Hand) -> bool:
+    def _open(self, desk: Desk, path: Path, hand: _Hand) -> bool:
         """Deal with one file; ``False``: it is to stay until the daemon can answer it."""
         data = b""
         try:
-            path = desk.paths.outbox(desk.sender) / name
             data = read_hostile(path, mail.MAX_BYTES, sole=True) or b""
             if not data and not os.path.lexists(path):
                 return True  # Its sender has taken it back.
             said = mail.parse(data)
         except (FormatError, StoreError) as error:
-            shown = one_line(name, 80)
-            reason = str(error).replace(str(desk.paths.outbox(desk.sender)), "outbox")
-            self._bounce(desk, None, f"{shown}: {reason}", name, hand.round)
+            shown = one_line(path.name, 80)
+            reason = str(error).replace(str(path.parent), "outbox")
+            self._bounce(desk, None, f"{shown}: {reason}", path.name, hand.round)
             hand.outcome.refused.append(("unreadable", f"{shown}: {reason}"))
             return True
         if isinstance(said, Ack):
             hand.round.acks.append((desk, said))
         elif said.to in mail.ADDRESSES and said.to not in desk.members:
-            return self._request(desk, said, name, hand)
+            return self._request(desk, said, path, hand)
         else:
             self._address(desk, said, hand)
         return True
 
-    def _request(self, desk: Desk, said: Envelope, name: str, hand: _Hand) -> bool:
+    def _request(self, desk: Desk, said: Envelope, path: Path, hand: _Hand) -> bool:
         """Have a request to the daemon answered; ``False``: not yet."""
         mail_id = f"answer-{_digest(desk.sender, said.id)}"
         if self._box(desk, desk.sender).knows((mail.PIT, mail_id)):
@@ -234,7 +236,7 @@ class Router:
             self._refuse(desk, said, (sort, reason), hand)
             return True
         if said.subject.strip() == "leave":  # Never found by one of the same name that comes later.
-            mailbox.discard(desk.paths.outbox(desk.sender), name)
+            mailbox.discard(path.parent, path.name)
         answer = self._asked(desk, said) if self._asked else Answer("no_receiver", "nobody hears")
         if answer is None:
             return False
@@ -373,9 +375,8 @@ class Router:
         mailbox.put(round_.letters, self._crew)
 
 
-def _discard(taken: tuple[Desk, str]) -> bool:
-    desk, name = taken
-    return mailbox.discard(desk.paths.outbox(desk.sender), name)
+def _discard(taken: tuple[Path, str]) -> bool:
+    return mailbox.discard(*taken)
 
 
 def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:
