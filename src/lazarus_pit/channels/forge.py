@@ -7,6 +7,8 @@ it and passed over elsewhere; no redirect is followed, so that the token reaches
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import re
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -20,14 +22,20 @@ from lazarus_pit.formats.text import decode, one_line
 
 PAGE = 50
 """Entries asked for at once; a forge may give fewer."""
-MOST_PAGES = 2000
-"""A walk over more pages than this has lost its way."""
+FEWER = (PAGE, 5, 1)
+"""Entries asked for at once, where so many were too long an answer."""
+MOST_ENTRIES = 100_000
+"""A walk over more of them than this has lost its way."""
+MOST_PASSED_OVER = 20
+"""Entries in one walk that are too long by themselves."""
 MAX_BYTES = 32 * 1024 * 1024
-"""Of one answer."""
+"""Of one answer. Whoever may write at a forge may well write more than that."""
 PATIENCE = 30.0
 """Seconds that one call may take."""
 _HERE = ("localhost", "127.0.0.1", "::1")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", "Issue", "Comment", "Label")
 
@@ -47,6 +55,14 @@ class ForgeRefusedError(LazarusError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class TooLongError(FormatError):
+    """An answer is longer than we hold: a stranger may write so much to keep us from the rest."""
+
+    def __init__(self, message: str, headers: httpx2.Headers) -> None:
+        super().__init__(message)
+        self.headers = headers
 
 
 class User(Struct, frozen=True):
@@ -122,6 +138,7 @@ class Forge:
         self._at = f"{base}/repos/{quote(owner)}/{quote(name)}"
         self.id = f"{base} {repo}"
         """What this repository is called in the records."""
+        self._said: set[str] = set()
         self._client = httpx2.AsyncClient(
             # A proxy and certificates of the environment; but none to reach this machine.
             trust_env=urlsplit(base).hostname not in _HERE,
@@ -142,13 +159,16 @@ class Forge:
     # ------------------------------------------------------------ reading
 
     async def issue(self, number: int) -> Issue | None:
-        """Return an issue; ``None`` where there is none of that number."""
+        """Return an issue; ``None`` where there is none of that number, or it is too long."""
         try:
             _, data = await self._call("GET", f"/issues/{number}")
         except ForgeRefusedError as error:
             if error.status in (404, 410):
                 return None
             raise
+        except TooLongError as error:
+            self._say_once(str(error))
+            return None
         return decode(data, Issue, f"issue {number}")
 
     async def issues(self, *, state: str = "open", label: str = "") -> list[Issue]:
@@ -159,8 +179,16 @@ class Forge:
         return [one for one in found if not one.pull_request and (not label or one.bears(label))]
 
     async def comments(self, number: int) -> list[Comment]:
-        """Return the comments of an issue."""
-        return await self._pages(f"/issues/{number}/comments", {}, Comment, "id")
+        """Return the comments of an issue, of which a Gitea makes no pages.
+
+        None where they are too long: who looks for words of its own must then say them again.
+        """
+        path = f"/issues/{number}/comments"
+        try:
+            return await self._walk(path, {}, Comment, "id", PAGE)
+        except TooLongError as error:
+            self._say_once(str(error))
+            return []
 
     async def comments_since(self, since: str) -> list[Comment]:
         """Return the comments in the whole repository that are new or changed since a time."""
@@ -199,19 +227,44 @@ class Forge:
     async def _pages(self, path: str, query: dict[str, str], into: type[T], key: str) -> list[T]:
         """Return all entries: the forge, not we, decides how many stand on a page.
 
-        Entries may move from page to page while we read; none is returned twice.
+        Entries may move from page to page while we read; none is returned twice. Pages that are
+        too long are made smaller; an entry that is too long by itself is passed over.
         """
+        for size in FEWER[:-1]:
+            with contextlib.suppress(TooLongError):
+                return await self._walk(path, query, into, key, size)
+        return await self._walk(path, query, into, key, FEWER[-1])
+
+    async def _walk(
+        self, path: str, query: dict[str, str], into: type[T], key: str, size: int
+    ) -> list[T]:
         found: dict[int, T] = {}
-        size = "per_page" if self._github else "limit"
-        for page in range(1, MOST_PAGES + 1):
-            asked = query | {"page": str(page), size: str(PAGE)}
-            headers, data = await self._call("GET", path, query=asked)
+        passed_over = 0
+        for page in range(1, MOST_ENTRIES // size + 1):
+            asked = {"page": str(page), "per_page" if self._github else "limit": str(size)}
+            try:
+                headers, data = await self._call("GET", path, query=query | asked)
+            except TooLongError as error:
+                passed_over += 1
+                if size > 1 or passed_over > MOST_PASSED_OVER:
+                    raise
+                self._say_once(f"{path}: an entry is too long and passed over")
+                if _is_last(error.headers, len(found) + passed_over):
+                    break
+                continue
             entries = decode(data, list[into], path)  # type: ignore[valid-type]
             before = len(found)
             found |= {getattr(entry, key): entry for entry in entries}
-            if len(found) == before or _is_last(headers, len(found)):
-                return list(found.values())
-        raise FormatError(f"{path}: more than {MOST_PAGES} pages")
+            if len(found) == before or _is_last(headers, len(found) + passed_over):
+                break
+        else:
+            raise FormatError(f"{path}: more than {MOST_ENTRIES} entries")
+        return list(found.values())
+
+    def _say_once(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            log.warning("%s", what)
 
     async def _call(
         self,
@@ -226,11 +279,12 @@ class Forge:
                 asyncio.timeout(PATIENCE),
                 self._client.stream(method, self._at + path, params=query, json=body) as answer,
             ):
-                data = b""
+                data = bytearray()
                 async for block in answer.aiter_bytes():
                     data += block
                     if len(data) > MAX_BYTES:
-                        raise FormatError(f"{what}: more than {MAX_BYTES} bytes")
+                        said = f"{what}: more than {MAX_BYTES} bytes"
+                        raise TooLongError(said, answer.headers)
         except TimeoutError:
             raise ForgeDownError(f"{what}: no answer in {PATIENCE:g} s") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -238,8 +292,8 @@ class Forge:
                 f"{what}: {one_line(str(error) or type(error).__name__)}"
             ) from None
         if 200 <= answer.status_code < 300:
-            return answer.headers, data
-        raise _fault(what, answer, data)
+            return answer.headers, bytes(data)
+        raise _fault(what, answer, bytes(data[:300]))
 
 
 def unix(stamp: str) -> float:
@@ -275,7 +329,7 @@ def _is_last(headers: httpx2.Headers, seen: int) -> bool:
 
 def _fault(what: str, answer: httpx2.Response, data: bytes) -> LazarusError:
     """Return the error that an answer means. Who we are is no matter of this one call."""
-    said = one_line(data[:300].decode("utf-8", "replace"), 200)
+    said = one_line(data.decode("utf-8", "replace"), 200)
     text = f"{what}: status {answer.status_code}: {said}"
     status = answer.status_code
     limited = answer.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in answer.headers

@@ -161,6 +161,47 @@ def test_what_was_removed_or_is_refused_keeps_nothing_back(records: Path, forge:
     assert len(forge.issues) == 3
 
 
+def test_what_strangers_write_at_length_keeps_nothing_back(
+    records: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazarus_pit.channels.forge.MAX_BYTES", 20_000)
+    forge.open("hello", "x" * 30_000)
+    old = forge.open("[pool] timmy: agent dead (7s)", "opened by another program")
+    for _ in range(3):
+        forge.open("hello", "x" * 15_000)
+    forge.open("hello", "x" * 30_000)
+    queue(records, DIED)
+    assert deliver(records, forge)
+    assert forge.texts(old) == ["again"]
+    forge.comment(old, "x" * 30_000)
+    forge.trouble = lambda *_: LOST
+    queue(records, Say("tried"))
+    assert not deliver(records, forge)
+    forge.trouble = lambda *_: None
+    assert deliver(records, forge)
+    assert "tried" in forge.texts(old)[-1]
+    forge.issues[old - 1]["body"] = "x" * 30_000
+    queue(records, DIED)
+    assert deliver(records, forge)
+    assert forge.issues[-1]["title"] == TITLE
+    assert left(records) == 0
+
+
+def test_the_comments_are_heard_beside_one_that_is_too_long(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazarus_pit.channels.forge.MAX_BYTES", 20_000)
+    issue = forge.open("hello")
+    for body in ("one", "x" * 30_000, "two"):
+        forge.comment(issue, body)
+
+    async def look() -> list[str]:
+        async with Client(forge.url, REPO, TOKEN) as client:
+            return [one.text for one in await client.comments_since("2020-01-01T00:00:00Z")]
+
+    assert asyncio.run(look()) == ["one", "two"]
+
+
 def test_github_is_spoken_to_in_its_own_way(records: Path, forge: Forge) -> None:
     forge.github = True
     old = forge.open("[pool] timmy: agent dead (7s)", "opened by another program")
