@@ -191,6 +191,31 @@ def test_what_lies_where_the_daemon_writes_is_written_anew(there: Typist, tmp_pa
     assert [line.event.seq for line in read_events(made.events) if line.event] == [None, None]
 
 
+def test_a_stranger_opens_nothing_and_takes_nobodys_name(there: Typist, tmp_path: Path) -> None:
+    taken = there("cell", "create").out.strip()
+    ben = {
+        **MANIFEST["agents"][0],  # type: ignore[dict-item]
+        "network": "allow",
+        "allow": ["10.0.0.1:22"],
+        "limits": {"memory_mb": 0},
+    }
+    rules = {"revive_policy": "auto"}
+    for name in (taken[:8], "../up", "red\x1b[31m", ""):
+        said = {**MANIFEST, "name": name, "agents": [ben], "rules": rules}
+        found = (info("cell.json"), json.dumps({**said, "uuid": provision.new_uuid()}).encode())
+        done = there("cell", "import", str(make(tmp_path / "evil.tar.gz", [found])))
+        assert done.code == 0, done.err
+        assert "\x1b" not in done.err
+        assert "ben: closed: network allow 10.0.0.1:22" in done.err
+        assert "hold, not this host's: the cell: revive_policy; ben: memory_mb" in done.err
+        made = store.read_manifest(CellPaths(there.root, done.out.strip()))
+        assert made.name is None
+        assert (made.agents[0].network, made.agents[0].allow) == (Network.NONE, ())
+    pit = {**MANIFEST, "agents": [{**ben, "name": "pit"}]}
+    file = make(tmp_path / "pit.tar.gz", [(info("cell.json"), json.dumps(pit).encode())])
+    assert "the daemon's own address" in there.fails(1, "cell", "import", str(file))
+
+
 def test_no_archive_is_refused_without_waiting(there: Typist, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert "regular" in there.fails(2, "cell", "import", str(tmp_path / "fifo"))

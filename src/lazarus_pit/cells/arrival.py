@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.journal import read_events
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.provision import refuse_reserved
 from lazarus_pit.core.model import Desired
-from lazarus_pit.errors import FormatError, StoreError
+from lazarus_pit.errors import FormatError, RefusedError, StoreError
 from lazarus_pit.formats import manifest
 from lazarus_pit.formats.envelope import parse_name
 from lazarus_pit.formats.journal import Event
@@ -51,23 +52,36 @@ def read_manifest(tree: Path) -> Manifest:
     if data is None:
         raise FormatError("cell.json: not in the archive, which so is not that of a cell")
     try:
-        return manifest.parse(data)
-    except FormatError as error:
+        found = manifest.parse(data)
+        for member in found.agents:
+            refuse_reserved(member.name)
+    except (FormatError, RefusedError) as error:
         raise FormatError(f"cell.json in the archive: {error}") from None
+    return found
 
 
 def closed(found: Manifest) -> Closed:
-    """Take away what a manifest opens of the host: paths, variables, credentials, its network."""
+    """Take away what a manifest opens of the host: paths, variables, credentials, networks."""
     notes = ["the cell's own openings (isolation) are closed"] * bool(found.isolation)
     agents = []
     for member in found.agents:
-        opened = [*member.isolation, *(["network host"] * (member.network is Network.HOST))]
+        opened = [*member.isolation]
+        if member.network is not Network.NONE:
+            opened.append(f"network {' '.join([member.network.value, *member.allow])}")
         opened += [f"forward {port}" for port in member.forward]
         if opened:
             notes.append(f"{member.name}: closed: {', '.join(opened)}")
-        network = Network.NONE if member.network is Network.HOST else member.network
-        agents.append(replace(member, isolation={}, forward=(), network=network))
+        shut = replace(member, isolation={}, network=Network.NONE, allow=(), forward=())
+        agents.append(shut)
     return Closed(replace(found, isolation={}, agents=tuple(agents)), tuple(notes))
+
+
+def own_terms(found: Manifest) -> list[str]:
+    """Say which rules and limits of a manifest win over those of this host."""
+    terms = [("the cell", [*found.rules, *found.limits])]
+    terms += [(member.name, [*member.rules, *member.limits]) for member in found.agents]
+    said = [f"{whose}: {', '.join(names)}" for whose, names in terms if names]
+    return ["its own rules and limits hold, not this host's: " + "; ".join(said)] * bool(said)
 
 
 def at_rest(found: Manifest) -> Manifest:

@@ -24,6 +24,7 @@ from lazarus_pit.cells.checkpoint.unpack import Unpacked, UnpackRequest
 from lazarus_pit.cells.checkpoint.worker import Order
 from lazarus_pit.cells.files import durably, sync_directory
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.listing import list_cells
 from lazarus_pit.cells.proposed import names_of
 from lazarus_pit.cells.remove import remove_tree
 from lazarus_pit.cli import say
@@ -40,6 +41,7 @@ from lazarus_pit.errors import UsageError
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Manifest
+from lazarus_pit.formats.names import is_agent_name
 
 WHOLE = (*PARTS, "logs/events.jsonl")
 """What of a cell travels: all that a checkpoint holds, and the journal."""
@@ -129,9 +131,10 @@ def import_(
         say.line(made.uuid)
         say.complain(
             f"cell {wanted.name or made.uuid[:8]} is at {made.cell}, as it was "
-            f"at {unpacked.about.created_at}"
+            f"at {say.clean(unpacked.about.created_at, 40)}"
         )
-    for note in (*kept.notes, *_renamed(found, wanted), *notes, *unpacked.notes):
+    told = (*kept.notes, *arrival.own_terms(wanted), *_renamed(found, wanted))
+    for note in (*told, *notes, *unpacked.notes):
         say.complain(say.clean(note, 300))
     return 0
 
@@ -153,8 +156,9 @@ def _unpack(config: Config, file: Path, nursery: Path) -> tuple[Path, Unpacked]:
 
 def _named(config: Config, found: Manifest, name: str | None) -> Manifest:
     """Return the manifest as it is to be here: the same cell, unless there is one like it."""
-    taken = names_of(config.root)
-    kept = found.name if found.name not in taken else None
+    kept = found.name
+    if kept in names_of(config.root) or not is_agent_name(kept or "") or _begins(config, kept):
+        kept = None
     there = os.path.lexists(CellPaths(config.root, found.uuid).cell)
     return replace(
         found,
@@ -162,6 +166,11 @@ def _named(config: Config, found: Manifest, name: str | None) -> Manifest:
         name=name or kept,
         status=CellStatus.ACTIVE,
     )
+
+
+def _begins(config: Config, name: str | None) -> bool:
+    """Whether people may mean another cell by this name: the beginning of its UUID."""
+    return any(listed.paths.uuid.startswith(name or "-") for listed in list_cells(config.root))
 
 
 def _renamed(found: Manifest, wanted: Manifest) -> list[str]:
