@@ -26,10 +26,14 @@ DEAD = "ws://127.0.0.1:9"
 
 @pytest.fixture(name="relays")
 def _relays(tmp_path: Path) -> Iterator[list[RelayProcess]]:
-    relays = [RelayProcess(tmp_path, kind).start() for kind in ("nostr-relay", "built-in")]
-    yield relays
-    for relay in relays:
-        relay.kill()
+    relays = [RelayProcess(tmp_path, kind) for kind in ("nostr-relay", "built-in")]
+    try:
+        for relay in relays:
+            relay.start()
+        yield relays
+    finally:
+        for relay in relays:
+            relay.kill()
 
 
 @pytest.fixture(name="pit")
