@@ -38,6 +38,8 @@ LONGEST = 65_536
 """Characters of a message that are looked into, encrypted."""
 _QUEUE = 8_192
 _REMEMBERED = 50_000
+_FIELD = 2**256 - 2**32 - 977
+"""The prime of secp256k1."""
 _PRIVATE, _WRAP, _OLD, _RELAYS = 14, 1059, 4, 10_050
 
 
@@ -73,11 +75,18 @@ def person(public: str, named: str) -> str:
     Raises:
         ConfigError: it is none.
     """
-    try:
-        return str(sdk.PublicKey.parse(public).to_hex())
-    except sdk.NostrSdkError:
-        expected = "expected npub1… or 64 hexadecimal digits"
-        raise ConfigError(f"{named}: found {public[:80]!r}, {expected}") from None
+    with contextlib.suppress(sdk.NostrSdkError):
+        found = str(sdk.PublicKey.parse(public).to_hex())
+        if _is_on_the_curve(int(found, 16)):
+            return found
+    expected = "expected the public key of somebody: npub1… or 64 hexadecimal digits"
+    shown = "a secret key" if public.lower().startswith("nsec") else repr(public[:80])
+    raise ConfigError(f"{named}: found {shown}, {expected}")
+
+
+def _is_on_the_curve(x: int) -> bool:
+    """Whether secp256k1 has a point there; the library finds out only when it encrypts."""
+    return x < _FIELD and pow(x**3 + 7, (_FIELD - 1) // 2, _FIELD) == 1
 
 
 def npub(public: str) -> str:

@@ -161,6 +161,12 @@ def pool_of(found: Mapping[str, Any]) -> tuple[Pool, list[str]]:
         missions=_missions(found.get("missions", {}), warnings),
         **_known(Pool, plain, "", warnings),
     )
+    known = {one.name for one in pool.gateways}
+    for name, mission in pool.missions.items():
+        for agent in mission.agents:
+            if known and agent not in known:  # A policy that was meant for somebody holds for none.
+                at = f"missions.{text.one_line(name, 60)}.agents"
+                warnings.append(f"{at}: {text.shown(agent)} is no gateway here; it is passed over")
     return pool, warnings
 
 
@@ -185,15 +191,17 @@ def _gateways(found: object, warnings: list[str]) -> tuple[Gateway, ...]:
         else:
             gateways[one.name] = one
         if (wrong := _pattern_fault(one.process_pattern)) is not None:
-            warnings.append(f"{at}.process_pattern: {wrong}; it is looked for as it stands")
+            warnings.append(f"{at}.process_pattern: {wrong}")
     return tuple(gateways.values())
 
 
 def _pattern_fault(pattern: str) -> str | None:
     try:
-        re.compile(pattern)
+        expression = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        return text.one_line(str(error))
+        return f"{text.one_line(str(error))}; it is looked for as it stands"
+    if expression.search(""):
+        return "matches every process; who has it is never dead"
     return None
 
 

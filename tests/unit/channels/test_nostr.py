@@ -205,8 +205,9 @@ def test_what_is_no_key_is_named_and_not_shown(pit: PitPaths, tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"\[nostr\] secret_key_file") as caught:
         own_key(Settings(secret_key_file=str(tmp_path / "nsec")), pit)
     assert "hush" not in str(caught.value)
-    with pytest.raises(ConfigError, match=r"\[nostr\] recipient_pubkey: found 'bob'"):
-        Nostr(Settings(recipient_pubkey="bob"), Desk(pit, "nostr"))
+    for key, shown in (("bob", "'bob'"), ("11" * 32, "'1111"), ("nsec1hush", "a secret key")):
+        with pytest.raises(ConfigError, match=rf"\[nostr\] recipient_pubkey: found {shown}"):
+            Nostr(Settings(recipient_pubkey=key), Desk(pit, "nostr"))
 
 
 def test_a_key_that_is_a_link_is_refused(pit: PitPaths, tmp_path: Path) -> None:

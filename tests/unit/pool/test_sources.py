@@ -125,10 +125,12 @@ def test_a_file_that_can_be_read_but_is_wrong_is_an_error(places: dict[str, Path
 def test_what_we_do_not_know_is_warned_of() -> None:
     config, warnings = pool_config.parse(
         b'{"gatewys": [], "gateways": [{"name": "a"}, {"name": "a"}, '
-        b'{"name": "b", "process_pattern": "("}]}'
+        b'{"name": "b", "process_pattern": "("}, {"name": "c", "process_pattern": ".*"}], '
+        b'"missions": {"m": {"agents": ["a", "bb"]}}}'
     )
-    assert [one.name for one in config.gateways] == ["a", "b"]
-    assert len(warnings) == 3
+    assert [one.name for one in config.gateways] == ["a", "b", "c"]
+    assert len(warnings) == 5
+    assert warnings[-1] == 'missions.m.agents: "bb" is no gateway here; it is passed over'
 
 
 def test_3_2_the_daemons_toml_may_hold_the_same(places: dict[str, Path], tmp_path: Path) -> None:
