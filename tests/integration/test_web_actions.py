@@ -172,10 +172,14 @@ def test_who_is_asked_about_is_for_an_approver(living: tuple[Website, CellPaths]
     site.pit.wait(
         lambda: (h := site.pit.health(cell).get("dier")) and h.phase == "awaiting", "it waits"
     )
-    path = f"/api/v1/cells/{cell.uuid}/agents/dier/revive"
+    base = f"/api/v1/cells/{cell.uuid}"
+    path = f"{base}/agents/dier/revive"
     with site.client(site.login("operator")) as client:
-        refused = client.post(path)
-    assert (refused.status_code, "need an approver" in refused.json()["error"]) == (403, True)
+        for way in (path, f"{base}/restore", f"{base}/undo", f"{base}/archive"):
+            refused = client.post(way)
+            assert refused.status_code == 403, way
+            assert "dier is asked about" in refused.json()["error"]
+        assert client.post(f"{base}/checkpoint").status_code == 202
     with site.client(site.login("approver")) as client:
         assert client.post(path).status_code == 202
     site.pit.wait_event(cell, "agent_started", "dier", count=2)

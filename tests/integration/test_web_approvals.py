@@ -84,6 +84,15 @@ def test_only_an_approver_answers(site: Website, role: keys.Role) -> None:
     )
 
 
+def test_a_question_is_not_ended_by_bringing_the_cell_back(site: Website) -> None:
+    cell = site.pit.cells()[0].uuid
+    ask(site, f"{cell}/held")  # Whatever its phase: one that is frozen beside is shown as frozen.
+    with site.client(site.login("operator")) as client:
+        refused = client.post(f"/api/v1/cells/{cell}/restore")
+    assert refused.status_code == 403
+    assert "held is asked about" in refused.json()["error"]
+
+
 def test_nobody_answers_in_the_name_of_another(site: Website) -> None:
     request = ask(site, "pool/far")
     with site.client(site.login("approver", "ada")) as client:

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.agent import Agent
-from lazarus_pit.core.model import CellStatus, Desired, Key, RevivePolicy, Seconds
+from lazarus_pit.core.death import ANSWERS
+from lazarus_pit.core.model import CellStatus, Desired, Key, Phase, RevivePolicy, Seconds
 from lazarus_pit.daemon import teaming
 from lazarus_pit.daemon.router import Answer, Desk
 from lazarus_pit.daemon.teaming import Guest
@@ -122,6 +123,8 @@ class Clerk:
             raise RefusedError(
                 f"the policy of {asked.name} is {agent.rules.revive_policy}: a person decides"
             )
+        if agent.curb is not None or (agent.phase is Phase.ESCALATED and agent.reason in ANSWERS):
+            raise RefusedError(f"people are asked about {asked.name}, or have said no: they decide")
         mail_name = f"{desk.sender}:{said.id}"
 
         def change(old: Manifest) -> Manifest:

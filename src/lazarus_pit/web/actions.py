@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import Phase
 from lazarus_pit.errors import UsageError
+from lazarus_pit.formats.question import CURBS
+from lazarus_pit.records import approvals as records
+from lazarus_pit.records.database import opened_records
 from lazarus_pit.web import fleet, keys, verbs
 from lazarus_pit.web.operations import Asked
 from lazarus_pit.web.shapes import Accepted, Operation, Operations, Refusal
@@ -30,6 +35,8 @@ def on_cell(server: Server, request: Request) -> Response:
         return stale
     word = request.url.path.rpartition("/")[2]
     verb = verbs.OF_CELLS[word]
+    if verb.ends_lives and (barred := _barred(server, request, paths)):
+        return barred
     return act(server, request, verb, [*(verb.words or (word,)), paths.uuid], paths.uuid)
 
 
@@ -58,12 +65,28 @@ def on_agent(server: Server, request: Request) -> Response:
     agent = next((one for one in members if one.name == name), None)
     if stale := _stale(request, agent.version if agent else ""):
         return stale
-    if agent and agent.phase == Phase.AWAITING and not keys.may(request.scope["role"], "approver"):
-        return refuse(
-            403, f"{name} is asked about: approve, deny and what ends it need an approver"
-        )
+    if barred := _barred(server, request, paths, name):
+        return barred
     word, subject = request.url.path.rpartition("/")[2], f"{paths.uuid}/{name}"
     return act(server, request, verbs.OF_AGENTS[word], [word, subject], subject)
+
+
+def _barred(server: Server, request: Request, paths: CellPaths, name: str = "") -> Response | None:
+    """Return the refusal of who may not decide about one who is asked about; ``name``: this one.
+
+    The records tell too: one that is held and frozen is shown as frozen.
+    """
+    if keys.may(request.scope["role"], "approver"):
+        return None
+    members = fleet.look(paths, server.words.need).agents
+    asked = {one.name for one in members if one.phase == Phase.AWAITING or one.reason in CURBS}
+    if server.pit.records.exists():
+        with opened_records(server.pit.records) as db:
+            subjects = [one.subject.partition("/") for one in records.pending(db, time.time())]
+        asked |= {agent for uuid, _, agent in subjects if uuid == paths.uuid}
+    found = min((one for one in asked if name in ("", one)), default="")
+    what = "approve, deny and what ends it need an approver"
+    return refuse(403, f"{found} is asked about: {what}") if found else None
 
 
 def _stale(request: Request, version: str) -> Response | None:

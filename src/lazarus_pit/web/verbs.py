@@ -44,6 +44,8 @@ class Verb(NamedTuple):
     """The command's words, where they are not the verb's own."""
     tells_secrets: bool = False
     """Whether what the command says is for the asker alone."""
+    ends_lives: bool = False
+    """Whether it ends the lives of a whole cell, and so the questions about them."""
 
 
 _CHECKPOINT = {"checkpoint": "--checkpoint"}
@@ -57,9 +59,15 @@ OF_CELLS = {
     "freeze": Verb("Make the cell stand still.", ("--no-wait",)),
     "thaw": Verb("Let it move again.", ("--no-wait",)),
     "checkpoint": Verb("Save it.", fields={"note": "--note"}),
-    "restore": Verb("Bring a checkpoint back.", fields=_CHECKPOINT),
-    "undo": Verb("Go back to a checkpoint by touching only what differs.", fields=_CHECKPOINT),
-    "archive": Verb("End the mission; the cell is kept.", words=("cell", "archive")),
+    "restore": Verb("Bring a checkpoint back.", fields=_CHECKPOINT, ends_lives=True),
+    "undo": Verb(
+        "Go back to a checkpoint by touching only what differs.",
+        fields=_CHECKPOINT,
+        ends_lives=True,
+    ),
+    "archive": Verb(
+        "End the mission; the cell is kept.", words=("cell", "archive"), ends_lives=True
+    ),
     "invite": Verb(
         "Invite somebody, and give the token that lets it in, once.",
         fields={"name": "", "role": "--role", "ttl": "--ttl"},

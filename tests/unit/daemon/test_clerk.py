@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.agent import Agent
-from lazarus_pit.core.model import CellStatus, Desired, Key, RevivePolicy, Role, Rules
+from lazarus_pit.core.budget import Curb, Tab, Total
+from lazarus_pit.core.model import CellStatus, Desired, Key, Phase, RevivePolicy, Role, Rules
 from lazarus_pit.daemon import clerk as clerks
 from lazarus_pit.daemon import teaming
 from lazarus_pit.daemon.clerk import Clerk
@@ -119,7 +120,20 @@ def people_decide(office: Office) -> None:
     office.agents[key] = Agent(key=key, rules=Rules(revive_policy=RevivePolicy.ASK))
 
 
-@pytest.mark.parametrize("wish", [people_stopped, people_froze, people_decide])
+def people_are_asked(office: Office) -> None:
+    key = f"{office.cell.uuid}/ben"
+    held = Curb(number=1, tab=Tab(), uptime=1.0, total=Total())
+    office.agents[key] = Agent(key=key, phase=Phase.HELD, reason="loop", curb=held)
+
+
+def people_said_no(office: Office) -> None:
+    key = f"{office.cell.uuid}/ben"
+    office.agents[key] = Agent(key=key, phase=Phase.ESCALATED, reason="denied")
+
+
+@pytest.mark.parametrize(
+    "wish", [people_stopped, people_froze, people_decide, people_are_asked, people_said_no]
+)
 def test_what_people_want_stands_above_a_coordinator(
     office: Office, wish: Callable[[Office], None]
 ) -> None:
