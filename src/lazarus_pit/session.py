@@ -33,7 +33,18 @@ LOCK_SECONDS = 1.0
 THINKING, TOOL = "LAZARUS_THINKING_SECONDS", "LAZARUS_TOOL_SECONDS"
 LEASES = {THINKING: 600.0, TOOL: 3600.0}
 """How long an agent may be silent while its model thinks, and while a tool of it runs."""
-COUNTS = ("cycle", "turns", "tokens", "repeats")
+OF_ONE_LIFE = (
+    "turns",
+    "tokens",
+    "counted",
+    "repeats",
+    "digest",
+    "open",
+    "tool",
+    "hold",
+    "until",
+)
+"""What the next life forgets; the cycle goes on."""
 
 
 def lease(environ: Mapping[str, str], name: str) -> float:
@@ -78,7 +89,7 @@ def change(environ: Mapping[str, str], alter: Callable[[Memory], None]) -> Memor
         memory = load(environ)
         generation = _generation(environ)
         if memory.get("generation") != generation:
-            for name in ("turns", "tokens", "repeats", "digest", "open", "tool", "hold", "until"):
+            for name in OF_ONE_LIFE:
                 memory.pop(name, None)
             memory["asked"] = environ.get(ASKED, "")
             memory["generation"] = generation

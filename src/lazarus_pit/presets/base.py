@@ -55,7 +55,8 @@ class Sort(StrEnum):
     TOOL = "tool"  # data: tool_name, tool_use_id, tool_input
     RESULT = "result"  # data: the same and tool_response
     TURN = "turn"  # the turn is finished
-    TOKENS = "tokens"  # number: how many more
+    TOKENS = "tokens"  # number: how many more; text: of which message, where it may be told again
+    TOTAL = "total"  # number: tokens of this whole life
     THROTTLED = "throttled"  # number: seconds until it tries again by itself
     QUOTA = "quota"  # it gives up for want of quota; number: Unix seconds when there is more, or 0
     RESETS = "resets"  # number: Unix seconds when there is quota again, said before it gives up

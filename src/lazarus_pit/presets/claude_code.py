@@ -89,19 +89,31 @@ class ClaudeCode:
             if inside(line, "rate_limit_info", "status") == "rejected":
                 again = number(inside(line, "rate_limit_info", "resetsAt"))
                 yield Said(Sort.RESETS, number=again)
-        elif kind == "assistant" and line.get("error"):
-            sort = _HOLDS.get(str(line["error"]))
-            yield Said(Sort.FAILED, str(line["error"])[:300])
-            if sort:
-                yield Said(sort)
+        elif kind == "assistant":
+            yield from _spoken(line)
         elif kind == "result":
             yield from _ended(line)
 
 
-def _ended(line: Mapping[str, Any]) -> Iterator[Said]:
-    usage = inside(line, "usage")
+def _spoken(line: Mapping[str, Any]) -> Iterator[Said]:
+    """A part of a message; each part tells the whole message's tokens, as far as they are known."""
+    message = inside(line, "message")
+    yield Said(Sort.TOKENS, str(inside(message, "id") or ""), _spent(inside(message, "usage")))
+    if line.get("error"):
+        sort = _HOLDS.get(str(line["error"]))
+        yield Said(Sort.FAILED, str(line["error"])[:300])
+        if sort:
+            yield Said(sort)
+
+
+def _spent(usage: object) -> float:
+    """What is read from the cache is not counted."""
     counted = ("input_tokens", "cache_creation_input_tokens", "output_tokens")
-    yield Said(Sort.TOKENS, number=sum(number(inside(usage, name)) for name in counted))
+    return sum(number(inside(usage, name)) for name in counted)
+
+
+def _ended(line: Mapping[str, Any]) -> Iterator[Said]:
+    yield Said(Sort.TOTAL, number=_spent(inside(line, "usage")))
     if not line.get("is_error"):
         return
     sort = _STATUS.get(int(number(line.get("api_error_status"))))

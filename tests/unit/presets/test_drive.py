@@ -211,6 +211,22 @@ def test_claude_tells_its_model_its_login_and_its_throttling(cell: Cell) -> None
     assert refused.beat.hold is HoldKind.AUTH_HOLD
 
 
+def test_tokens_are_counted_as_they_are_spent_and_once(cell: Cell) -> None:
+    def part(message: str, tokens: int) -> dict[str, Any]:
+        usage = {"input_tokens": tokens, "cache_read_input_tokens": 9999}
+        return {"type": "assistant", "message": {"id": message, "usage": usage}}
+
+    lines = [part("m1", 100), part("m2", 20), part("m1", 100)]
+    spent = cell.run("claude_code", "--begin", "c1", lines).beat
+    assert spent is not None
+    assert spent.tokens == 120
+    cell.environ["LAZARUS_GENERATION"] = "3"
+    end = {"type": "result", "usage": {"input_tokens": 120, "output_tokens": 40}}
+    whole = cell.run("claude_code", "--begin", "c1", [*lines, end]).beat
+    assert whole is not None
+    assert whole.tokens == 160
+
+
 def test_a_limit_that_says_when_it_ends_is_waited_for_until_then(cell: Cell) -> None:
     again = round(time.time()) + 7200
     limit = {"status": "rejected", "resetsAt": again, "rateLimitType": "five_hour"}

@@ -57,12 +57,12 @@ TABLE: list[tuple[str, dict[str, Any], list[Sort]]] = [
     (
         "claude_code",
         {"type": "result", "is_error": True, "result": "Prompt is too long"},
-        [Sort.TOKENS, Sort.FAILED, Sort.EXHAUSTED],
+        [Sort.TOTAL, Sort.FAILED, Sort.EXHAUSTED],
     ),
     (
         "claude_code",
         {"type": "assistant", "error": "authentication_failed"},
-        [Sort.FAILED, Sort.LOGIN],
+        [Sort.TOKENS, Sort.FAILED, Sort.LOGIN],
     ),
 ]
 
