@@ -101,6 +101,8 @@ def furnish(made: CellPaths, tree: Path, members: Manifest) -> list[str]:
         StoreError: mail could not be read.
     """
     notes: list[str] = []
+    for part in (".lazarus", "bus"):  # What lies below is reached through them.
+        _check_directory(tree / part)
     _move(tree / "workspace", made.workspace)
     names = {member.name for member in members.agents}
     homes = {member.name for member in members.agents if member.kind is Kind.AGENT}
@@ -152,6 +154,11 @@ def _post(source: Path, folder: Path) -> list[str]:
             (folder / name).chmod(0o644)  # Whatever the umask is: the receiver is another user.
     where = f"bus/{source.parent.name}/{source.name}"
     return [f"{where}: {out} files that are no mail stay out"] * bool(out)
+
+
+def _check_directory(path: Path) -> None:
+    if os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
+        raise FormatError(f"{path.name}: found a file or a link, expected a directory")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from lazarus_pit.cells.checkpoint import tar
 from lazarus_pit.cells.checkpoint.manifest import attributes, name_of
 from lazarus_pit.cells.checkpoint.pieces import CHUNK, Segment
+from lazarus_pit.cells.checkpoint.scan import DEEPEST
 from lazarus_pit.cells.checkpoint.share import run_shares, share_out
 from lazarus_pit.cells.checkpoint.source import Source, stream_of
 from lazarus_pit.cells.checkpoint.untar import Found, Stream, next_member, printable, read_map
@@ -209,5 +210,7 @@ def _check_path(member: str, path: str, parts: tuple[str, ...]) -> None:
     names = path.removesuffix("/").split("/")
     if "" in names or "." in names or ".." in names or "\0" in path:
         raise FormatError(f"{printable(member)}: refused: {printable(path)} leaves the cell")
+    if len(names) > DEEPEST + 1:
+        raise FormatError(f"{printable(member)[:200]}…: refused: deeper than {DEEPEST} directories")
     if not (path + "/").startswith(parts):
         raise FormatError(f"{printable(member)}: refused: {printable(path)} is in no known part")

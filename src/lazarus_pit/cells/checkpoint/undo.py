@@ -23,7 +23,7 @@ from lazarus_pit.cells.checkpoint.remail import reopen
 from lazarus_pit.cells.checkpoint.restore import HOMES, WORK, refresh_index, remove_tree
 from lazarus_pit.cells.checkpoint.save import Report
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
-from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, naming, opened, stream_of
+from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, opened, stream_of
 from lazarus_pit.cells.checkpoint.untar import Found, printable
 from lazarus_pit.errors import RefusedError, StoreError
 from lazarus_pit.linux.rename import sync_filesystem
@@ -64,7 +64,7 @@ class Work(NamedTuple):
 def undo(request: UndoRequest, report: Report) -> Undone:
     """Bring the parts back. Raises ``RefusedError`` where the checkpoint has no index that fits."""
     archive, staging = Path(request.archive), Path(request.staging)
-    with opened(archive) as source, naming(archive):
+    with opened(archive) as source:
         if source.table is None:
             raise RefusedError(f"{archive}: has no index of this host; restore it instead")
         about = source.preface.about

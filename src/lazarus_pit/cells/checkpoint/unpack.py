@@ -14,7 +14,7 @@ from lazarus_pit.cells.checkpoint.intake import Intake, Taken, take_all
 from lazarus_pit.cells.checkpoint.manifest import About, size_of
 from lazarus_pit.cells.checkpoint.place import Placed, Trust, Writer
 from lazarus_pit.cells.checkpoint.save import PARTS, Report
-from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, naming, opened
+from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, opened
 from lazarus_pit.errors import FormatError, StoreError, UsageError
 from lazarus_pit.linux.rename import sync_filesystem
 
@@ -48,7 +48,7 @@ def unpack(request: UnpackRequest, report: Report) -> Unpacked:
     and ``StoreError`` (no room).
     """
     archive, target = Path(request.archive), Path(request.target)
-    with opened(archive, request.most_bytes) as source, naming(archive):
+    with opened(archive, request.most_bytes) as source:
         try:
             target.mkdir(mode=0o700)
         except OSError as error:

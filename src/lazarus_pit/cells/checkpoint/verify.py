@@ -8,7 +8,7 @@ import msgspec
 
 from lazarus_pit.cells.checkpoint.intake import Ignore, Intake, take_all
 from lazarus_pit.cells.checkpoint.manifest import About
-from lazarus_pit.cells.checkpoint.source import MOST_BYTES, check_cover, naming, opened
+from lazarus_pit.cells.checkpoint.source import MOST_BYTES, check_cover, opened
 
 
 class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, tag="verify"):
@@ -32,7 +32,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True, tag="verified"):
 def verify(request: VerifyRequest) -> Verified:
     """Check every byte. Raises ``FormatError`` that names archive and member, ``UsageError``."""
     path = Path(request.archive)
-    with opened(path, request.most_bytes) as source, naming(path):
+    with opened(path, request.most_bytes) as source:
         check_cover(source)
         preface = source.preface
         parts = preface.about.parts
