@@ -52,8 +52,9 @@ CONFLICT_SECONDS = (2.0, 5.0, 10.0)
 """After a restart our own last request may still be there; who still answers 409 then is another.
 """
 STRANGER_SECONDS = 60.0
-"""How often a chat that is not ours is told so."""
-_STRANGERS = 1000
+"""How often a chat that is not ours, or a person who may not answer, is told so."""
+MOST_TOLD = 10
+"""Of them in that time: Telegram lets a bot say 20 things a minute in a group, and we must ask."""
 _SPECIAL = re.compile(r"([_*\[\]()~`>#+\-=|{}.!\\])")
 _IN_CODE = re.compile(r"([`\\])")
 
@@ -88,7 +89,7 @@ class Telegram:
         self._allowed = frozenset(settings.allowed_users)
         self._desk = desk
         self._conflicts = 0
-        self._told: dict[int, float] = {}
+        self._told: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
         await self._bot.__aenter__()
@@ -143,7 +144,9 @@ class Telegram:
             await self._bot.call(
                 "answerCallbackQuery", callback_query_id=to.press, text=words, show_alert=alert
             )
-        elif str(to.chat) == self._chat or not heard.forbidden or self._may_tell(to.chat):
+        elif not heard.forbidden or self._may_tell(
+            heard.by if str(to.chat) == self._chat else str(to.chat)
+        ):
             await self._bot.call(
                 "sendMessage",
                 chat_id=to.chat,
@@ -181,13 +184,12 @@ class Telegram:
         await self._desk.note({f"chat {self._configured}": self._chat})
         await self._desk.ask_again()
 
-    def _may_tell(self, chat: int) -> bool:
+    def _may_tell(self, whom: str) -> bool:
         now = time.monotonic()
-        if len(self._told) > _STRANGERS:
-            self._told.clear()
-        if now - self._told.get(chat, -STRANGER_SECONDS) < STRANGER_SECONDS:
+        self._told = {one: at for one, at in self._told.items() if now - at < STRANGER_SECONDS}
+        if whom in self._told or len(self._told) >= MOST_TOLD:
             return False
-        self._told[chat] = now
+        self._told[whom] = now
         return True
 
     # ------------------------------------------------------------ from people

@@ -165,7 +165,9 @@ async def test_nobody_else_and_nothing_else_is_an_answer(pit: PitPaths, api: Bot
         api.say("revive timmy2")
         api.say("+1", user=BOT | {"id": 1087968824}, sender_chat={"id": CHAT})
         api.say("+1", chat=999)
-        api.say("+1", chat=999)  # A stranger is told once a minute.
+        for chat in range(999, 1014):  # A stranger is told once a minute, ten of them at most.
+            api.say("+1", chat=chat)
+            api.say("revive timmy", user=MALLORY)
         api.say("revive bob", chat=CHAT)
         await until(api, "Nobody called bob")
         assert stands(pit, request) == ("open", "")
@@ -181,6 +183,7 @@ async def test_nobody_else_and_nothing_else_is_an_answer(pit: PitPaths, api: Bot
     assert "Nobody called timmy2" in texts
     assert "answer as yourself" in texts
     assert len(api.texts(999)) == 1
+    assert len([one for one in api.asked("sendMessage") if one["chat_id"] != CHAT]) < 10
 
 
 @in_loop
