@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from integration.pit import Pit, send
 from integration.typing_it import Typist
 from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.core.model import Desired
 
 STARTED = """echo '{"type":"thread.started","thread_id":"conv-1"}'"""
 CALL = '{"id":"i","type":"command_execution","command":"make"}'
@@ -61,6 +63,22 @@ def test_a_revived_agent_goes_on_with_its_conversation_and_is_told_what_happened
 
 def _remembered(cell: CellPaths) -> str:
     return cell.conversation("ada").read_text()
+
+
+def test_a_conversation_comes_with_its_home_and_is_only_its_own_programs(pit: Pit) -> None:
+    homes = []
+    for program in ("codex", "pi"):
+        cell = pit.cell()
+        recipe = {"name": "codex", "task": "build it"}
+        argv = ("sh", "-c", DIES, "codex")
+        pit.spawn(cell, "ada", *argv, preset=recipe, desired=Desired.STOP)
+        brought = cell.conversation("ada")
+        brought.write_text(json.dumps({"session": "conv-1", "preset": program}))
+        pit.want(cell, "ada", desired=Desired.RUN)
+        homes.append(cell)
+    pit.wait_event(homes[0], "session_resumed", "ada", generation=1)
+    pit.wait((homes[1].workspace / "at-work").exists, "a conversation of its own")
+    assert not pit.events(homes[1], "session_resumed")
 
 
 def test_an_end_for_want_of_quota_is_a_hold_and_no_death(pit: Pit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -51,10 +52,10 @@ def dressed(
     Raises:
         SpawnError: fatal, there is no such preset.
     """
-    past = _past(launch, paths, before)
+    recipe = check_recipe(member.preset)
+    past = _past(launch, paths, recipe.name, before)
     if past.lived:
         _publish(paths, past)
-    recipe = check_recipe(member.preset)
     if not recipe.name:
         return launch
     try:
@@ -72,14 +73,16 @@ def dressed(
     return replace(launch, argv=found.argv)
 
 
-def _past(launch: Launch, paths: CellPaths, before: Agent | None) -> Past:
+def _past(launch: Launch, paths: CellPaths, preset_name: str, before: Agent | None) -> Past:
     known = _known(paths, launch.agent)
+    if known is not None and known.preset not in ("", preset_name):
+        known = None  # Another program's; ours would not find it.
     lived = before is not None and before.started > 0.0 and launch.generation > 1
     return Past(
-        cell=launch.uuid,
         agent=launch.agent,
         generation=launch.generation,
-        lived=lived,
+        fresh=str(uuid.uuid4()),
+        lived=lived or bool(known and known.session),  # A fork brings its conversation with it.
         ending=str(before.last_exit) if before and before.last_exit else "",
         ended_at=_died(before) if before else "",
         known=known is not None,

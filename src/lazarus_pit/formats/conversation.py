@@ -20,6 +20,8 @@ class Conversation(Struct, frozen=True, kw_only=True):
     """What its last life knew of it; ``lazarus_pit.session`` writes it."""
 
     session: str = ""
+    preset: str = ""
+    """Whose conversation it is."""
     exhausted: bool = False
     lost: bool = False
     open: dict[str, str] = {}
@@ -33,6 +35,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
 
 _EXPECTED: dict[str, tuple[Any, str]] = {
     "session": (str, "a text"),
+    "preset": (str, "a text"),
     "exhausted": (bool, "true or false"),
     "lost": (bool, "true or false"),
     "open": (dict[str, str], "an object of texts"),

@@ -234,6 +234,7 @@ class Driver:
         """Remember which conversation this life is to lead; no beat: it has shown nothing yet."""
 
         def alter(memory: Memory) -> None:
+            memory["preset"] = self._asked.preset.name
             if not self._asked.resumes:
                 session.forget_conversation(memory)
                 if self._asked.session:

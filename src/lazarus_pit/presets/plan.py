@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import NamedTuple
 
 from lazarus_pit.presets.base import Preset, Wanted
 
-_LIVES = uuid.UUID("7f2b4c52-0d3f-4a51-9d0b-3c8f0a6b8e11")
-"""In whose name the ids of conversations are made that we choose ourselves."""
 CALLS_SHOWN = 5
 
 
 class Past(NamedTuple):
     """What is known when a life begins."""
 
-    cell: str
     agent: str
     generation: int
     """The life that begins."""
+    fresh: str
+    """An id that no conversation has had, for one that this life may begin."""
     lived: bool = False
     """Whether it has had a life before."""
     ending: str = ""
@@ -58,14 +56,9 @@ def plan(preset: Preset, wanted: Wanted, past: Past) -> Plan:
         line = preset.resume(wanted, words, past.session)
         return Plan(_driven(preset, past.session, True, line), past.session)
     words = f"{wanted.task}\n\n{briefing(past)} {AFRESH}" if past.lived else wanted.task
-    chosen = conversation_id(past.cell, past.agent, past.generation) if preset.chooses else ""
+    chosen = past.fresh if preset.chooses else ""
     line = preset.begin(wanted, words, chosen)
     return Plan(_driven(preset, chosen, False, line), "", forgets)
-
-
-def conversation_id(cell: str, agent: str, generation: int) -> str:
-    """Return the id of the conversation that this life begins, if it begins one."""
-    return str(uuid.uuid5(_LIVES, f"{cell}/{agent}/{generation}"))
 
 
 def _forgets(preset: Preset, past: Past) -> str:

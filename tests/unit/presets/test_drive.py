@@ -101,7 +101,7 @@ def test_what_codex_says_becomes_beats_and_its_output_stays_as_it_is(cell: Cell)
     assert (found.beat.status, found.beat.session) == ("finished", "01a2")
     assert (found.beat.turns, found.beat.tokens) == (1, 99)
     assert found.beat.tool_repeats == 2, "ids and times of calls are no part of their sameness"
-    assert found.known == Conversation(session="01a2")
+    assert found.known == Conversation(session="01a2", preset="codex")
 
 
 def test_results_that_do_not_name_their_call_are_told_apart_by_it(cell: Cell) -> None:

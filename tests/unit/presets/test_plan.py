@@ -10,10 +10,10 @@ from lazarus_pit.formats.conversation import Conversation
 from lazarus_pit.formats.recipe import MAX_TASK, check_recipe
 from lazarus_pit.presets.base import Wanted
 from lazarus_pit.presets.choose import PRESETS, preset
-from lazarus_pit.presets.plan import Past, Plan, conversation_id, plan
+from lazarus_pit.presets.plan import Past, Plan, plan
 
 TASK = "chart the tide pools"
-FIRST = Past("cell", "ada", 1)
+FIRST = Past("ada", 1, "fresh-id")
 DIED = FIRST._replace(
     generation=3,
     lived=True,
@@ -67,19 +67,13 @@ def test_after_a_death_it_is_told_and_goes_on_where_it_can(name: str) -> None:
 def test_a_conversation_that_cannot_go_on_is_not_asked_for(past: Past, why: str) -> None:
     found = begun("claude_code", past)
     assert (found.resumes, found.forgets, found.argv[3]) == ("", why, "--begin")
-    assert found.argv[4] == conversation_id("cell", "ada", 3), "a new id: the old one is taken"
+    assert found.argv[4] == "fresh-id", "a new id: the old one is taken"
     assert any("look there" in word for word in found.argv)
 
 
 def test_who_died_before_any_conversation_has_lost_none() -> None:
     found = begun("codex", DIED._replace(session=""))
     assert (found.forgets, found.argv[3]) == ("", "--begin")
-
-
-def test_ids_differ_between_cells_agents_and_lives() -> None:
-    ids = {conversation_id(c, a, g) for c in "xy" for a in "ab" for g in (1, 2)}
-    assert len(ids) == 8
-    assert conversation_id("x", "a", 1) in ids
 
 
 @pytest.mark.parametrize(
