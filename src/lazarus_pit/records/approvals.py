@@ -26,8 +26,14 @@ _REPLIES: dict[str, Reply] = {
     "expired": "expired",
     "superseded": "superseded",
 }
+_OWN = ("approvals", "id")
 COLUMNS = "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision"
 """What ``made`` makes a request of, in this order."""
+
+
+KEPT_SECONDS = 30 * 86_400.0
+KEPT = 1000
+"""How long a request is kept that is closed, and how many of the latest are, however old."""
 
 
 class Request(NamedTuple):
@@ -66,7 +72,8 @@ def open_request(  # noqa: PLR0913 - a request is these facts
 ) -> Request:
     """Ask about one death and return the request; asked again, the same one, answered or not.
 
-    Open requests of the same subject about earlier deaths are superseded by it.
+    Open requests of the same subject about earlier deaths are superseded by it. What was closed
+    long ago is let go of.
     """
     with transaction(db):
         db.execute(
@@ -74,14 +81,32 @@ def open_request(  # noqa: PLR0913 - a request is these facts
             " WHERE subject = ? AND generation < ? AND outcome = 'open'",
             (now, subject, generation),
         )
-        db.execute(
+        new = db.execute(
             "INSERT INTO approvals (id, subject, generation, facts, asked, expires)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (secrets.token_hex(8), subject, generation, json.dumps(dict(facts)), now, expires),
-        )
+        ).rowcount
+        if new:
+            _let_go(db, now - KEPT_SECONDS)
         return _select(db, "subject = ? AND generation = ? AND NOT retired", (subject, generation))[
             0
         ]
+
+
+def _let_go(db: sqlite3.Connection, before: float) -> None:
+    """Forget a few that were closed before an instant: every opening of the records reads all.
+
+    The latest answer stays, whatever its age: the next one is numbered after it.
+    """
+    old = db.execute(
+        "SELECT id FROM approvals WHERE outcome != 'open' AND closed < ? AND asked < ?"
+        " AND rowid IN (SELECT rowid FROM approvals ORDER BY rowid LIMIT 10)"
+        " AND rowid <= (SELECT max(rowid) FROM approvals) - ?"
+        " AND (decision IS NULL OR decision < (SELECT max(decision) FROM approvals))",
+        (before, before, KEPT),
+    ).fetchall()
+    for table, column in (("deliveries", "approval"), ("settlements", "approval"), _OWN):
+        db.executemany(f"DELETE FROM {table} WHERE {column} = ?", old)  # noqa: S608 - of our own
 
 
 def pending(db: sqlite3.Connection, now: float) -> list[Request]:

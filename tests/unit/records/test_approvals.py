@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lazarus_pit.errors import StoreError
-from lazarus_pit.records import approvals
+from lazarus_pit.records import approvals, carried
 from lazarus_pit.records.database import VERSION, opened_records, set_aside
 
 ADA = "0f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11/ada"
@@ -43,6 +43,27 @@ def test_a_death_is_asked_about_once(db: sqlite3.Connection) -> None:
     assert ask(db) == first
     assert approvals.pending(db, 2.0) == [first]
     assert first.facts == {"exit": "killed by SIGKILL"}
+
+
+def test_what_was_closed_long_ago_is_let_go_of(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approvals, "KEPT", 3)
+    answered = ask(db, 1)
+    approvals.delivered(db, answered.id, "telegram", "7", now=1.0)
+    carried.settle(db, answered.id, "telegram", 1.0)
+    say(db, answered.id)
+    for generation in range(2, 20):
+        last = ask(db, generation)  # The one before it is superseded.
+    assert len(approvals.everything(db)) == 19, "all of them are young"
+    say(db, last.id)
+    later = 200.0 + approvals.KEPT_SECONDS
+    for generation in (20, 21, 22):
+        approvals.open_request(db, ADA, generation, {}, expires=2 * later, now=later)
+    found = approvals.everything(db)
+    assert [one.generation for one in found] == [19, 20, 21, 22]
+    assert (found[0].outcome, found[0].decision) == ("approved", 2)
+    assert approvals.receipts(db, answered.id) == {}
 
 
 def test_the_first_answer_stands(db: sqlite3.Connection) -> None:
