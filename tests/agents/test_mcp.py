@@ -14,6 +14,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from integration.pit import Pit
+from lazarus_pit.cells import provision
 from lazarus_pit.core.model import Desired, Role
 from lazarus_pit.formats.manifest import Kind
 
@@ -123,5 +124,8 @@ def test_over_http_the_token_is_the_member(tmp_path: Path) -> None:
             name, _, value = header.partition(": ")
             foreign = {name: value, "Host": "evil.example"}
             assert httpx2.post(address, headers=foreign, json={}).status_code == 421
+            provision.remove_member(cell, "eve")
+            pit.spawn(cell, "eve", kind=Kind.HUMAN, role=Role.REVIEWER)  # A namesake.
+            assert httpx2.post(address, headers={name: value}, json={}).status_code == 401
         finally:
             server.terminate()

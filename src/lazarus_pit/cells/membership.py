@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from lazarus_pit.core.model import Role
 
 
-def accept(paths: CellPaths, member: Member, owner: Owner) -> bool:
+def accept(
+    paths: CellPaths, member: Member, owner: Owner, check: Callable[[], object] = lambda: None
+) -> bool:
     """Let somebody join who was invited; ``False``: this invitation has brought it in before.
 
     ``member`` names the invitation and says how an agent starts. What the manifest says already of
     one who was only named in it stays. Repeated after a crash, what is missing is made good.
+    ``check`` raises where the invitation was closed meanwhile: who is kicked is let in no more.
 
     Raises:
-        RefusedError: the name is taken, or the cell has ended.
+        RefusedError: the name is taken, the cell has ended, or ``check`` refuses.
         FormatError: the manifest cannot be read, or would not be right.
         StoreError: the operating system refused.
     """
@@ -51,8 +54,10 @@ def accept(paths: CellPaths, member: Member, owner: Owner) -> bool:
             return old
         if there is not None and has_joined(there):
             raise RefusedError(f"cell {old.uuid}: {member.name} is a member already")
+        check()
+        make = provision.make_newcomer if there is None else provision.make_member
         with durably("cannot be made", paths.run(member.name)):
-            provision.make_member(paths, member, owner)
+            make(paths, member, owner)
         return manifest.with_member(old, _instructed(there, joined) if there else joined)
 
     update_manifest(paths, join)

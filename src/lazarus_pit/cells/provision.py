@@ -163,6 +163,19 @@ def make_member(paths: CellPaths, member: Member, owner: Owner) -> None:
     _make_directory(paths.statuses(name), 0o700)
 
 
+def make_newcomer(paths: CellPaths, member: Member, owner: Owner) -> None:
+    """Make what somebody needs of whose name nobody is a member now.
+
+    What one of that name has left unsent is not sent in the name, and with the role, of another.
+
+    Raises:
+        OSError: a directory could not be made, or emptied.
+    """
+    with suppress(FileNotFoundError):
+        empty_tree(paths.outbox(member.name))
+    make_member(paths, member, owner)
+
+
 def _make_directory(path: Path, mode: int, owner: Owner | None = None) -> None:
     """Make a directory of exactly this mode and owner, or leave alone the one that is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +204,7 @@ def add_member(paths: CellPaths, member: Member, owner: Owner) -> Manifest:
         if old.member(member.name) is not None:
             raise RefusedError(f"cell {old.uuid}: {member.name} is a member already")
         with durably("cannot be made", paths.run(member.name)):
-            make_member(paths, member, owner)
+            make_newcomer(paths, member, owner)
         return manifest.with_member(old, member)
 
     written = update_manifest(paths, join)

@@ -95,7 +95,7 @@ def join(pit: PitPaths, token: str, launch: Member | None, owner: Owner) -> Join
     found = invited(pit, token)
     with opened_records(pit.records) as db:
         paths = pit.cell(found.cell)
-        new = membership.accept(paths, _member(found, launch), owner)
+        new = membership.accept(paths, _member(found, launch), owner, lambda: invited(pit, token))
         records.close(db, found.id, "accepted", time.time())
     manifest = read_manifest(paths)
     member = manifest.member(found.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,3 +168,30 @@ def test_nobody_is_called_as_the_daemon_is(pit: PitPaths, cell: CellPaths) -> No
             teaming.invite(pit, cell, Guest(name, Role.OBSERVER))
         with pytest.raises(RefusedError, match="own address"):
             provision.add_member(cell, Member(name=name, role=Role.OBSERVER), OWNER)
+
+
+def test_nobody_speaks_for_a_namesake(pit: PitPaths, cell: CellPaths) -> None:
+    for _ in range(2):
+        given = teaming.invite(pit, cell, SCRIBE)
+        assert teaming.join(pit, given.token, LAUNCH, OWNER).new
+        assert list(cell.outbox("scribe").iterdir()) == []
+        (cell.outbox("scribe") / "1.json").write_text('{"to": "pit", "subject": "leave"}')
+        teaming.remove(pit, cell, "scribe")
+    provision.add_member(cell, Member(name="scribe", role=Role.COORDINATOR), OWNER)
+    assert list(cell.outbox("scribe").iterdir()) == []
+
+
+def test_who_is_kicked_while_joining_is_not_let_in(
+    pit: PitPaths, cell: CellPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = teaming.invite(pit, cell, SCRIBE)
+    accept = membership.accept
+
+    def slowly(*words: Any) -> bool:
+        teaming.close(pit, cell.uuid, "scribe", "revoked")
+        return accept(*words)
+
+    monkeypatch.setattr(membership, "accept", slowly)
+    with pytest.raises(RefusedError, match="was revoked"):
+        teaming.join(pit, given.token, LAUNCH, OWNER)
+    assert store.read_manifest(cell).agents == ()
