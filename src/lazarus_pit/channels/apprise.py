@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import apprise
@@ -175,27 +175,34 @@ class Target:
 
 async def keep(pit: PitPaths, settings: channel_settings.Apprise) -> None:
     """Tell until cancelled. At most one may do so for a root."""
+    targets: list[Target] = []
+    wrong: dict[int, str] = {}
     try:
-        # Apprise loads every service that it knows, which takes a second or two.
-        targets = await asyncio.to_thread(targets_of, pit, settings)
+        for number, url in enumerate(await asyncio.to_thread(urls_of, settings), 1):
+            try:
+                # Apprise loads every service that it knows, which takes a second or two.
+                targets.append(await asyncio.to_thread(Target, pit, url, number))
+            except ConfigError as error:
+                wrong[number] = str(error)
     except ConfigError as error:
-        log.warning("nobody is told: %s", error)
-        with contextlib.suppress(StoreError):
-            await asyncio.to_thread(_complain, pit, str(error))
-        await asyncio.Event().wait()  # The configuration is read once.
+        wrong[1] = str(error)
+    for why in wrong.values():
+        log.warning("nobody is told there: %s", why)
+    with contextlib.suppress(StoreError):
+        await asyncio.to_thread(_begin_anew, pit, wrong)
     await _tell_all(pit, targets)
 
 
-def targets_of(pit: PitPaths, settings: channel_settings.Apprise) -> list[Target]:
-    """Return the addresses that are configured.
+def urls_of(settings: channel_settings.Apprise) -> list[str]:
+    """Return the addresses that are configured, whether they are any or not.
 
     Raises:
-        ConfigError: one is none, or the file that holds them cannot be read.
+        ConfigError: the file that holds them cannot be read.
     """
     kept = secret("", settings.urls_file, "[apprise] urls_file").splitlines()
     lines = [line.strip() for line in kept]
     urls = [*settings.urls, *(line for line in lines if line and not line.startswith("#"))]
-    return [Target(pit, url, number) for number, url in enumerate(dict.fromkeys(urls), 1)]
+    return list(dict.fromkeys(urls))
 
 
 async def _tell_all(pit: PitPaths, targets: Sequence[Target]) -> NoReturn:
@@ -230,6 +237,9 @@ async def _tell(pit: PitPaths, target: Target) -> NoReturn:
             noticing.close()
 
 
-def _complain(pit: PitPaths, why: str) -> None:
+def _begin_anew(pit: PitPaths, wrong: Mapping[int, str]) -> None:
+    """Note which addresses are none, and forget what was said of others that are there no more."""
     with opened_records(pit.records) as db, transaction(db):
-        carried.note(db, NAME, {f"{TELLING} 1": why, f"{TELLING}_since": f"{time.time():.3f}"})
+        old = [key for key in carried.recall(db, NAME) if key.startswith(f"{TELLING} ")]
+        notes = dict.fromkeys(old, "") | {f"{TELLING} {at}": why for at, why in wrong.items()}
+        carried.note(db, NAME, notes | {f"{TELLING}_since": f"{time.time():.3f}"})

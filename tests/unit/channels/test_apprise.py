@@ -20,7 +20,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.channels import apprise
-from lazarus_pit.channels.apprise import keep, targets_of
+from lazarus_pit.channels.apprise import Target, keep, urls_of
 from lazarus_pit.errors import ConfigError
 from lazarus_pit.formats.channel_settings import Apprise as Settings
 from lazarus_pit.formats.instant import to_rfc3339
@@ -217,11 +217,16 @@ async def test_what_is_no_address_is_named_and_not_shown(
 ) -> None:
     file = tmp_path / "urls"
     file.write_text(f"# ours\n{sink.url}\n\nhush://hush\n")
+    assert urls_of(Settings(urls_file=str(file))) == [sink.url, "hush://hush"]
     with pytest.raises(ConfigError, match="number 2: Apprise knows no such service") as caught:
-        targets_of(pit, Settings(urls_file=str(file)))
+        Target(pit, "hush://hush", 2)
     assert "hush" not in str(caught.value)
-    async with kept(pit, "hush://hush"):
+    async with kept(pit, "hush://hush", sink.url):  # The others are told all the same.
         await until(lambda: "number 1" in error(pit))
+        happens(pit, "ada")
+        await until(lambda: len(sink.taken) == 1)
+    async with kept(pit):  # Nothing is said any more of an address that is not there any more.
+        await until(lambda: error(pit) == "")
 
 
 class _Letters:
