@@ -76,6 +76,7 @@ class Checks:
                 self.answers.forget(key)
             elif self._is_new(key, agent):
                 self.account(key).pardon()
+                self.answers.forget(key)
             if agent is None or agent.generation <= self.account(key).generation:
                 continue
             if agent.phase is Phase.STARTING:
