@@ -18,6 +18,8 @@ from lazarus_pit.errors import LazarusError, WorldError
 
 LINE = 256 << 20
 """The longest message, in bytes: a diff of two large checkpoints is one."""
+LAST_BREATH = 5.0
+"""Seconds that a worker has to end by itself after its last word."""
 
 
 class Freezer(Protocol):
@@ -55,6 +57,9 @@ async def run(order: Order, freezer: Freezer, tell: Tell, longest_freeze: float 
     finally:
         if talk.frozen:
             await asyncio.shield(freezer.thaw())
+        if talk.has_failed:  # It ends by itself: a kill just then confuses whoever waits for it.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), LAST_BREATH)
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
@@ -71,6 +76,8 @@ class _Talk:
         self._tell = tell
         self._longest = longest_freeze
         self.frozen = False
+        self.has_failed = False
+        """Whether the worker has said that it failed, which is its last word."""
 
     async def say(self, what: msgspec.Struct) -> None:
         pipe = self._process.stdin
@@ -86,6 +93,7 @@ class _Talk:
                 case Done(outcome=outcome):
                     return outcome
                 case Failed(error=name, text=text):
+                    self.has_failed = True
                     raise _error(name, text)
                 case Freeze():
                     await self.say(await self._freeze())
