@@ -6,6 +6,7 @@ is written with the answer, before Telegram is told that we have it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 50
 """How long Telegram keeps a request for updates if there are none."""
+HASTY_SECONDS = 1.0
+"""A server that says sooner that there are none does not wait as it was asked to: we do."""
 BATCH = 50
 FORGETFUL_SECONDS = 6 * 86_400.0
 """After a week without updates Telegram numbers them anew: an offset as old as this means nothing.
@@ -209,7 +212,10 @@ class Telegram:
         while True:
             if time.time() - heard_at > FORGETFUL_SECONDS:
                 offset = 0
+            asked_at = time.monotonic()
             updates = await self._updates(offset, patience)
+            if patience and not updates and time.monotonic() - asked_at < HASTY_SECONDS:
+                await asyncio.sleep(HASTY_SECONDS)
             patience = POLL_SECONDS
             unwritten: dict[str, str] = {}
             for update in updates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from lazarus_pit.channels.base import ChannelError
 from lazarus_pit.channels.choose import makers
 from lazarus_pit.channels.desk import Desk
 from lazarus_pit.channels.serve import serve
+from lazarus_pit.channels.telegram import Telegram
 from lazarus_pit.formats.channel_settings import Channels
 from lazarus_pit.formats.channel_settings import Telegram as Settings
 from lazarus_pit.formats.question import PLAIN, Question, ask
@@ -394,3 +396,19 @@ def test_the_contract_is_there_to_check_against() -> None:
         assert bot_contract.violations("sendMessage", bad) != []
     assert partial(bot_contract.violations, "getMee")({}) == ["getMee: no such method"]
     assert ADA["id"] != MALLORY["id"]
+
+
+@in_loop
+async def test_a_server_that_does_not_wait_is_not_asked_without_a_pause(
+    pit: PitPaths, api: BotApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telegram, "HASTY_SECONDS", 0.2)
+    api.faults["getUpdates"] = [lambda _: []] * 4
+    async with (
+        Telegram(settings(api), Desk(pit, "telegram")) as channel,
+        contextlib.aclosing(channel.listen()) as heard,
+    ):
+        began = time.monotonic()
+        for _ in range(4):
+            assert await anext(heard) is None
+        assert time.monotonic() - began >= 3 * 0.2  # At first it is not asked to wait.
