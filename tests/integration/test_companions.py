@@ -93,6 +93,8 @@ def test_a_taken_port_is_told_once_and_stops_nothing(pit: Pit) -> None:
         log = PitPaths(pit.root).companion_log("web")
         pit.wait(lambda: log.read_text().count(f"port {port}") >= 2, "it is tried again")
         assert f"pid {os.getpid()}" in told()[0]
+        said = (pit.root.parent / "pit.out").read_text()
+        assert said.count(f"web does not run: {told()[0]}") == 1
     pit.wait(lambda: _serving(pit) != 0, "the page is served once the port is free")
     assert len(told()) == 1
     assert pit.stop() == 0

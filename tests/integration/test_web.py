@@ -160,6 +160,15 @@ def test_says_what_it_can_do_and_how_it_is(served: tuple[Website, CellPaths]) ->
     assert "get" in document["paths"]["/api/v1/fleet"]
 
 
+def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "lazarus_pit", "web", "serve", "--port=65536"]
+    done = subprocess.run(
+        [*argv, "--root", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "--port: found 65536" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_taken_port_is_named(served: tuple[Website, CellPaths], tmp_path: Path) -> None:
     site, _ = served
     port = str(httpx2.URL(site.url).port)

@@ -142,7 +142,7 @@ def foretell(label: str, seen: AgentView, rules: Rules, now: float, *, up: bool)
         return Outlook(*_unseen(label, seen, up=up))
     case = Case(health, rules, now)
     coming = list(_COMING.get(health.phase, _nothing)(case))
-    if health.readings.get("frozen_since"):
+    if health.readings.get("frozen_since") and health.reason not in CURBS:
         until = "there is room on its disk: remove files, or raise disk_mb in cell.json"
         thawed = "mail for its cell arrives, or `lazarus thaw`" if seen.asleep else _THAWED
         coming = [

@@ -152,6 +152,9 @@ class Companions:
         if why != one.told:
             one.told = why
             self._tell(Told(event="companion_lost", data={"name": name, "why": why}))
+            with contextlib.suppress(OSError):  # Whoever typed `lazarus up` waits for its link.
+                sys.stderr.write(f"lazarus: {name} does not run: {why}\n")
+                sys.stderr.flush()
         one.retry = self._aio.call_later(one.delay, self._start, name)
         one.delay = min(one.delay * 2, LAST_SECONDS)
 

@@ -31,6 +31,9 @@ GRACE_SECONDS = 2
 """How long open answers may take to end."""
 
 
+LAST_PORT = 65535
+
+
 class _Quiet(uvicorn.Server):
     """A server that leaves signals to whoever runs two of them."""
 
@@ -53,7 +56,7 @@ def serve(
         nexus: ``HOST:PORT`` of the Nexus gateway that is told what happens; empty: none is.
 
     Raises:
-        UsageError: the host is no loopback address.
+        UsageError: the host is no loopback address, or the port is none.
         LazarusError: the port is taken; names by whom, if that is to be seen.
         WorldError: the socket cannot be made.
     """
@@ -120,6 +123,8 @@ def _config(app: Door) -> uvicorn.Config:
 def _tcp(host: str, port: int) -> Iterator[socket.socket]:
     if host not in ("127.0.0.1", "localhost"):
         raise UsageError(f"--host: found {host!r}, expected 127.0.0.1 or localhost")
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"--port: found {port}, expected 0 to {LAST_PORT}")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -55,6 +55,14 @@ def test_a_frozen_agent_has_no_deadline_and_a_daemon_that_is_down_does_nothing()
     assert "no deadline runs" in told.coming[1]
 
 
+def test_who_is_held_and_asked_about_has_one_though_it_stands_still() -> None:
+    seen = view("held", readings={"frozen_since": NOW, "due": NOW + 60.0})
+    assert seen.health is not None
+    held = structs.replace(seen, health=structs.replace(seen.health, reason="loop"))
+    told = foretell("p/s", held, Rules(), NOW, up=True)
+    assert "people are asked" in told.coming[0]
+
+
 @pytest.mark.parametrize(
     ("shown", "words"), [("human", "person"), ("no command", "how it starts"), ("waiting", "up")]
 )
