@@ -11,6 +11,7 @@ from lazarus_pit.channels.base import (
     ChannelError,
     Heard,
     MessageRefusedError,
+    NotYetError,
     Outcome,
     Receipt,
 )
@@ -37,6 +38,7 @@ class Post:
     def __init__(self) -> None:
         self.up = True
         self.refuses: set[str] = set()
+        self.not_yet: set[str] = set()
         self.tries = 0
         self.sent: dict[str, Question] = {}
         """By receipt."""
@@ -71,6 +73,8 @@ class PostChannel:
 
     async def carry(self, question: Question) -> Receipt:
         self._try()
+        if question.agent in self._post.not_yet:
+            raise NotYetError("not that one yet", after=0.02)
         if question.agent in self._post.refuses:
             raise MessageRefusedError("not that one")
         receipt = str(len(self._post.sent) + 1)

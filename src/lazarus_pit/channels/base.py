@@ -6,6 +6,7 @@ the methods below, one request at a time, again and again until they succeed. So
 queue and retries nothing; it raises:
 
 - ``ChannelError``: the service cannot be reached or wants us to wait; all comes again later.
+- ``NotYetError``: this very message must wait; the others are carried meanwhile.
 - ``MessageRefusedError``: the service will not take this very message, however often; it is let go.
 
 Whatever a message holds may be a stranger's: see ``formats.question.Style``.
@@ -28,6 +29,10 @@ class ChannelError(WorldError):
     def __init__(self, message: str, *, after: float = 0.0) -> None:
         super().__init__(message)
         self.after = after
+
+
+class NotYetError(ChannelError):
+    """This one message cannot be carried yet; nothing is said about any other."""
 
 
 class MessageRefusedError(LazarusError):

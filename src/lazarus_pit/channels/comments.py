@@ -25,6 +25,7 @@ from lazarus_pit.channels.base import (
     ChannelError,
     Heard,
     MessageRefusedError,
+    NotYetError,
     Outcome,
     Receipt,
 )
@@ -116,7 +117,7 @@ class Comments:
             first = self._asked_at.setdefault(asked.id, time.monotonic())
             if not coming and time.monotonic() - first > PATIENCE:
                 raise MessageRefusedError(f"there is no issue about {asked.title}")
-            raise ChannelError("the issue is not open yet", after=GRAIN)
+            raise NotYetError("the issue is not open yet", after=GRAIN)
         sign = f"{SIGN}ask={asked.id} -->"
         with _said():
             for one in await self._forge.comments(number):

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from lazarus_pit.cells.layout import PitPaths
-from lazarus_pit.channels.base import Channel, ChannelError, MessageRefusedError
+from lazarus_pit.channels.base import Channel, ChannelError, MessageRefusedError, NotYetError
 from lazarus_pit.channels.desk import Desk, Work
 from lazarus_pit.errors import LazarusError, StoreError
 from lazarus_pit.formats.question import Question
@@ -126,19 +126,29 @@ class _Served:
             self._looked = time.monotonic()
             self._stirred.clear()
             work = await self._desk.work()
-            await self._do(channel, work)
+            later = await self._do(channel, work)
+            if later is not None:
+                await self._failed(ASKING, str(later))
+                await self._rest(min(later.after, work.wake or later.after))
+                continue
             await self._well(ASKING)
             if not work.more:
                 await self._rest(work.wake)
 
-    async def _do(self, channel: Channel, work: Work) -> None:
+    async def _do(self, channel: Channel, work: Work) -> NotYetError | None:
+        """Do what there is to do; return why some of it has to wait."""
         for one in work.settle:
             with contextlib.suppress(MessageRefusedError):  # It cannot be changed: then it stays.
                 await channel.settle(one.question, one.ending, one.receipt)
             await self._desk.settled(one.question.id)
+        later: NotYetError | None = None
         for question in work.ask:
             async with self._asking:
-                await self._carry(channel, question)
+                try:
+                    await self._carry(channel, question)
+                except NotYetError as error:
+                    later = error
+        return later
 
     async def _carry(self, channel: Channel, question: Question) -> None:
         try:

@@ -125,6 +125,20 @@ async def test_a_message_that_is_refused_stands_in_nobodys_way(pit: PitPaths) ->
 
 
 @in_loop
+async def test_a_message_that_must_wait_stands_in_nobodys_way(pit: PitPaths) -> None:
+    post = Post()
+    post.not_yet = {"timmy"}
+    ask(pit)
+    ask(pit, "pool/bob")
+    async with served(pit, post=post):
+        await post.until(1, "sent")
+        assert [one.agent for one in post.sent.values()] == ["bob"]
+        post.not_yet.clear()
+        await post.until(2, "sent")
+    assert [one.agent for one in post.sent.values()] == ["bob", "timmy"]
+
+
+@in_loop
 async def test_many_are_asked_in_their_order(pit: PitPaths) -> None:
     post = Post()
     wanted = [f"g{number}" for number in range(2 * AT_ONCE + 1)]
