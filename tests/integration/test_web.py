@@ -160,6 +160,21 @@ def test_says_what_it_can_do_and_how_it_is(served: tuple[Website, CellPaths]) ->
     assert "get" in document["paths"]["/api/v1/fleet"]
 
 
+def test_the_metrics_need_no_records(served: tuple[Website, CellPaths]) -> None:
+    site, _ = served
+    records = PitPaths(site.pit.root).records
+    records.mkdir()  # As a full disk: they cannot be opened.
+    try:
+        with site.by_socket() as client:
+            shown = client.get("/metrics")
+            refused = client.get("/api/v1/approvals")
+    finally:
+        records.rmdir()
+    assert (shown.status_code, refused.status_code) == (200, 503)
+    assert "lazarus_up 0\n" in shown.text
+    assert "\nlazarus_approvals_open " not in shown.text
+
+
 def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "lazarus_pit", "web", "serve", "--port=65536"]
     done = subprocess.run(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from lazarus_pit.errors import StoreError
 from lazarus_pit.formats import prometheus
 from lazarus_pit.web import approvals, fleet, metrics
 from lazarus_pit.web.shapes import Fleet, Lines
@@ -84,6 +87,8 @@ def numbers(server: Server, _request: Request) -> Response:
     cells = fleet.cells(server.pit, server.words.need)
     far = fleet.gateways(server.pit)
     up = bool(fleet.daemon(server.pit)["up"])
-    asked = sum(one.outcome == "open" for one in approvals.shown(server.pit, 0))
+    asked: int | None = None
+    with suppress(StoreError):  # A full disk: all else is to be seen above all then.
+        asked = sum(one.outcome == "open" for one in approvals.shown(server.pit, 0))
     text = prometheus.render(metrics.families(cells, far, up=up, readers=readers, asked=asked))
     return Response(text, headers={"Content-Type": prometheus.CONTENT_TYPE})

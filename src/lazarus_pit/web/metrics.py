@@ -10,7 +10,12 @@ from lazarus_pit.web.shapes import Cell, Gateway
 
 
 def families(
-    cells: Sequence[Cell], gateways: Sequence[Gateway], *, up: bool, readers: int, asked: int
+    cells: Sequence[Cell],
+    gateways: Sequence[Gateway],
+    *,
+    up: bool,
+    readers: int,
+    asked: int | None,
 ) -> list[Family]:
     """Return the families for a fleet.
 
@@ -19,11 +24,12 @@ def families(
         gateways: agents outside every cell, as there.
         up: whether the daemon is.
         readers: how many read the stream.
-        asked: how many requests wait for a person's word.
+        asked: how many requests wait for a person's word; ``None`` where the records refuse.
     """
+    open_ = [] if asked is None else [Sample(asked)]
     return [
         Family("lazarus_up", "gauge", "Whether the daemon is up.", [Sample(int(up))]),
-        Family("lazarus_approvals_open", "gauge", "Who waits for a word.", [Sample(asked)]),
+        Family("lazarus_approvals_open", "gauge", "Who waits for a word.", open_),
         Family("lazarus_cells", "gauge", "Cells, by status.", _statuses(cells)),
         Family("lazarus_agents", "gauge", "Agents of a cell, by phase.", _phases(cells)),
         Family("lazarus_agents_unhealthy", "gauge", "Agents that are not well.", _unhealthy(cells)),
