@@ -12,12 +12,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lazarus_pit.errors import RefusedError
+from lazarus_pit.errors import RefusedError, WorldError
 from lazarus_pit.web import verbs
 from lazarus_pit.web.shapes import Operation
 
 LATER = 75
 """A command's exit code for: the world failed, try again."""
+AT_ONCE = 16
+"""Operations under way at most: each is a process, and a thread that those who look want too."""
 KEPT = 1000
 """Operations that are remembered; the oldest that have ended go first."""
 
@@ -88,10 +90,13 @@ class Operations:
 
         Raises:
             RefusedError: the key was used for another wish.
+            WorldError: as much as may be is under way.
         """
         with self._lock:
             begun = self._known(asked)
             if begun is None:
+                if sum(not one.ended.is_set() for one in self._all.values()) >= AT_ONCE:
+                    raise WorldError(f"{AT_ONCE} operations are under way: try again soon")
                 begun = _Begun(asked, verb, subject, secret=secret)
                 self._remember(begun)
                 run = threading.Thread(target=begun.run, args=(argv, asked.given), daemon=True)
