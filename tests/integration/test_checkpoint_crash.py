@@ -52,6 +52,22 @@ def killed_at(step: str, request: dict[str, str]) -> bool:
     return False
 
 
+@pytest.mark.parametrize("way", ["restore", "undo"])
+def test_a_store_that_refuses_an_index_spoils_no_way_back(
+    cell: Path, tmp_path: Path, way: str
+) -> None:
+    first = Path(save(cell).archive)
+    before = picture(cell / "workspace")
+    (cell / "workspace" / "later").write_text("x")
+    # Nothing can be written under this name, as on a disk that is full or read-only.
+    (first.parent / f".lazarus-{first.name.removesuffix('.tar.gz')}.idx.part").mkdir()
+    if way == "restore":
+        restore(cell, first, tmp_path / "staging")
+    else:
+        undo(cell, first)
+    assert picture(cell / "workspace") == before
+
+
 @pytest.mark.parametrize("step", SAVE_STEPS)
 def test_a_save_killed_at_any_step(cell: Path, step: str) -> None:
     before = picture(cell / "workspace")

@@ -149,7 +149,7 @@ def restore(
 ) -> int:
     """Bring a checkpoint back; agents are stopped before and started after.
 
-    What it replaces is kept in the cell until the next checkpoint.
+    What it replaces is kept in the cell until the next checkpoint, restore or undo.
     """
     paths, archive = _prepare(cell, checkpoint, place)
     request = RestoreRequest(

@@ -165,7 +165,10 @@ def _exchange(here: int, there: int, part: str) -> None:
 
 
 def refresh_index(archive: Path, cell: Path, parts: Sequence[str]) -> None:
-    """Note the new inodes in the archive's index, so that the next checkpoint reuses it."""
+    """Note the new inodes in the archive's index, so that the next checkpoint reuses it.
+
+    A store that refuses costs the next one time: what was put back does not fit the old index.
+    """
     path = archive.with_name(archive.name.removesuffix(shelf.ARCHIVE) + shelf.INDEX)
     table = index.read(path)
     if table is None:
@@ -177,7 +180,7 @@ def refresh_index(archive: Path, cell: Path, parts: Sequence[str]) -> None:
         os.close(root)
     fd = os.open(archive.parent, OPEN_DIRECTORY)
     try:
-        with suppress(FormatError):
+        with suppress(FormatError, OSError):
             shelf.write_whole(fd, path.name, index.encode(restated(table, tree)))
     finally:
         os.close(fd)
