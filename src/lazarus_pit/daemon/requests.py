@@ -74,7 +74,9 @@ class Requests:
     def begin(self, ahead: Seconds) -> Round:
         """Begin a round; Unix time is ``ahead`` of the loop's clock."""
         left, self._left = self._left, set()
-        asked = [agent for key in self._asked if (agent := self._agents.get(key)) is not None]
+        asked = [
+            agent for key in sorted(self._asked) if (agent := self._agents.get(key)) is not None
+        ]
         waiting = [agent for agent in asked if _waits(agent)]
         self._asked = {agent.key for agent in waiting}
         return Round([_wants(agent, ahead) for agent in waiting], left)
@@ -88,7 +90,7 @@ class Requests:
         look-up in its table.
         """
         gone = {one for one in approvals.subjects(db) if self._is_gone(one)}
-        for key in round_.left | gone:
+        for key in sorted(round_.left | gone):
             approvals.retire(db, key, now)
         self._remembered = None
         approvals.expire(db, now)

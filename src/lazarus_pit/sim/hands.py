@@ -112,6 +112,9 @@ class Daemon:
             self.loop.offer(key, fact)
         self.checks.restarted(self.loop.fleet.agents)
         self.asking.begin()
+        for order in self.loop.fleet.owed():
+            if isinstance(order, Ask):
+                self._book(order, self.loop.fleet.agents[order.key])
         self.asking.catch_up()
         self.loop.turn(world.clock)
         self.loop.repeat_owed()
@@ -336,11 +339,14 @@ class Daemon:
 
     def ask(self, order: Ask, agent: Agent) -> None:
         """Ask people, by way of the records; the channels look there."""
+        self._book(order, agent)
+        self.asking.ask(order.key)
+        self.channels.look()
+
+    def _book(self, order: Ask, agent: Agent) -> None:
         world = self.world
         matter = (order.generation, agent.curb.number if agent.curb else 0)
         self.checks.asked(order.key, matter, world.time + order.expires - world.clock)
-        self.asking.ask(order.key)
-        self.channels.look()
 
 
 HANDLERS: dict[type[Order], Callable[[Daemon, Any, Agent], None]] = {
