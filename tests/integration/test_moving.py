@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from integration.typing_it import Typist
 from lazarus_pit.cells import provision, store
+from lazarus_pit.cells.checkpoint.index import encode
+from lazarus_pit.cells.checkpoint.index import read as read_index
 from lazarus_pit.cells.journal import read_events
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.model import CellStatus, Desired, Role
@@ -217,6 +219,19 @@ def test_a_stranger_opens_nothing_and_takes_nobodys_name(there: Typist, tmp_path
     pit = {**MANIFEST, "agents": [{**ben, "name": "pit"}]}
     file = make(tmp_path / "pit.tar.gz", [(info("cell.json"), json.dumps(pit).encode())])
     assert "the daemon's own address" in there.fails(1, "cell", "import", str(file))
+
+
+def test_an_index_beside_an_archive_from_elsewhere_is_nobodys(here: Typist, there: Typist) -> None:
+    cell = a_cell(here.root)
+    (cell.workspace / "notes").write_text("limpets: 12")
+    assert here("checkpoint", "pond").code == 0
+    (archive,) = cell.checkpoints.glob("*.tar.gz")
+    index = archive.with_name(archive.name.removesuffix(".tar.gz") + ".idx")
+    found = read_index(index)
+    assert found is not None
+    index.write_bytes(encode(found._replace(preface=[])))
+    done = there("cell", "import", str(archive))
+    assert done.code == 0, done.err
 
 
 def test_no_archive_is_refused_without_waiting(there: Typist, tmp_path: Path) -> None:

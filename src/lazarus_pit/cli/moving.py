@@ -145,7 +145,7 @@ def _unpack(config: Config, file: Path, nursery: Path) -> tuple[Path, Unpacked]:
     trust = Trust(own=False, owner=(owner.uid, owner.gid) if os.geteuid() == 0 else None)
     tree = nursery / "tree"
     request = UnpackRequest(
-        archive=str(file.absolute()), target=str(tree), parts=WHOLE, trust=trust
+        archive=str(file.absolute()), target=str(tree), parts=WHOLE, trust=trust, indexed=False
     )
     try:
         return tree, asyncio.run(run(Order(request=request), Still(), progress))

@@ -38,9 +38,12 @@ class Source(NamedTuple):
 
 
 @contextmanager
-def opened(archive: Path, most_bytes: int = MOST_BYTES) -> Iterator[Source]:
+def opened(
+    archive: Path, most_bytes: int = MOST_BYTES, *, indexed: bool = True
+) -> Iterator[Source]:
     """Open an archive and read what it says about itself.
 
+    Without ``indexed`` no index beside it is looked at: a stranger's may unfold to anything.
     Raises ``UsageError`` where there is none, ``FormatError`` where it is no checkpoint.
     """
     try:
@@ -49,7 +52,7 @@ def opened(archive: Path, most_bytes: int = MOST_BYTES) -> Iterator[Source]:
         raise UsageError(f"{archive}: {os.strerror(error.errno or 0)}") from None
     try:
         beside = archive.with_name(archive.name.removesuffix(shelf.ARCHIVE) + shelf.INDEX)
-        found = index.read(beside)
+        found = index.read(beside) if indexed else None
         with naming(archive):
             if found is not None and found.archive_size == os.fstat(fd).st_size:
                 preface = read_preface(Stream(_pieces(fd, found.preface).__next__))

@@ -30,6 +30,8 @@ class UnpackRequest(msgspec.Struct, frozen=True, kw_only=True, tag="unpack"):
     trust: Trust = Trust()
     jobs: int = 2
     most_bytes: int = MOST_BYTES
+    indexed: bool = True
+    """Whether an index beside the archive is one of this host."""
 
 
 class Unpacked(msgspec.Struct, frozen=True, kw_only=True, tag="unpacked"):
@@ -48,7 +50,7 @@ def unpack(request: UnpackRequest, report: Report) -> Unpacked:
     and ``StoreError`` (no room).
     """
     archive, target = Path(request.archive), Path(request.target)
-    with opened(archive, request.most_bytes) as source:
+    with opened(archive, request.most_bytes, indexed=request.indexed) as source:
         try:
             target.mkdir(mode=0o700)
         except OSError as error:
