@@ -22,7 +22,7 @@ def test_the_example_says_what_the_demo_needs() -> None:
     assert proposal.title == "Write the field guide to tidal ponds"
     assert proposal.agents == (
         Invitation(name="scribe", role=Role.DEVELOPER),
-        Invitation(name="indexer", role=Role.REVIEWER),
+        Invitation(name="indexer", role=Role.DEVELOPER),
     )
     assert not proposal.isolation.external_network
     assert proposal.isolation.read_only_homes == ()
@@ -66,7 +66,7 @@ def test_the_template_has_every_section_and_differs_from_a_filled_in_page_only_b
     ("old", "new", "complaint"),
     [
         ("- @scribe — developer", "- scribe", r"Agents Invited, line N: found '- scribe'"),
-        ("— developer", "— wizard", "Agents Invited, line N: .* one of the roles developer"),
+        ("indexer — developer", "indexer — wizard", "Agents Invited, line N: .* one of the roles developer"),
         ("@scribe", "@../etc", "Agents Invited, line N: .* expected a name"),
         ("@indexer", "@scribe", "Agents Invited, line N: .* invited twice"),
         ("@indexer", "@pit", "Agents Invited, line N: .* not the daemon's own"),

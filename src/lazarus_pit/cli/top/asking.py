@@ -63,11 +63,11 @@ def help_text() -> str:
     of_cells = [action for action in ACTIONS if action.is_of_cell]
     of_agents = [action for action in ACTIONS if not action.is_of_cell]
     glyphs = [f"{look.glyph} {state}" for state, look in LOOKS.items() if state != "-"]
-    rows = [glyphs[at : at + 4] for at in range(0, len(glyphs), 4)]
+    rows = [glyphs[at : at + 5] for at in range(0, len(glyphs), 5)]
     return "\n".join(
         [
             "↑ ↓ j k   select      PgUp PgDn Home End",
-            "/         find: words of a name, state, verdict, role or status; Esc ends it",
+            "/         find: words of a name, state, verdict, role or status",
             "o         sort: the worst first, or by name",
             "",
             "The selected agent",
@@ -75,7 +75,7 @@ def help_text() -> str:
             "Its whole cell",
             *(f"{action.key}   {action.verb:11} {action.what}" for action in of_cells),
             "",
-            *("".join(f"{cell:18}" for cell in row).rstrip() for row in rows),
+            *("".join(f"{cell:14}" for cell in row).rstrip() for row in rows),
             "LEFT: revives left before it is given up. Esc closes this, q leaves.",
         ]
     )
