@@ -13,7 +13,7 @@ from lazarus_pit.sim.accounts import SLACK, Account, Matter, matter_of
 from lazarus_pit.sim.asking import SWEEP, Records
 from lazarus_pit.sim.machine import Listener, Machine
 
-HEARD_WITHIN: Seconds = SWEEP + 5.0
+HEARD_WITHIN: Seconds = SWEEP + 12.0
 """However an answer was given, a daemon that is well has heard it after so long."""
 
 
