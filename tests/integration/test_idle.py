@@ -49,6 +49,9 @@ def test_an_idle_cell_sleeps_through_a_restart_and_a_checkpoint_and_wakes_for_ma
     assert frozen.data["idle_for"] >= 0.5
     assert store.read_manifest(cell).status.value == "active"
     assert "frozen (idle)" in lazarus(pit, "status")
+    pit.wait(
+        lambda: pit.health(cell)["worker"].readings.get("desired") == "freeze", "what it has to do"
+    )
     why = lazarus(pit, "why", "worker")
     assert "the cell froze by itself: it was idle for" in why
     assert "its cell was idle and has it stand still" in why
