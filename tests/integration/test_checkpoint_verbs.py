@@ -61,6 +61,12 @@ def test_a_living_cell_is_saved_checked_changed_and_brought_back(pit: Pit) -> No
     assert (cell.restoring / "workspace" / "extra").read_text() == "made later"
     lines = (cell.workspace / "count").read_text().splitlines()
     assert lines[0] == "1"
+    lazarus(pit, "undo", "pond", "--checkpoint", second["name"])
+    kept = [one / "workspace" / "extra" for one in cell.replaced.iterdir()]
+    assert [one.read_text() for one in kept] == ["made later"], "a later undo lost what was kept"
+    lazarus(pit, "checkpoint", "pond")
+    assert not cell.replaced.exists()
+    assert not cell.restoring.exists()
     assert "1" in lines[1 : then + 1], "the count does not go on from the checkpoint"
     assert len(processes("workspace/count")) >= 1
 

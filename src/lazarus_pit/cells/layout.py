@@ -19,6 +19,7 @@
         .lazarus/paused                       locked while the cell is being restored
         .lazarus/asleep.json                  there while an idle cell is frozen
         .lazarus/restore/                     what the last restore replaced
+        .lazarus/replaced/<n>/                what those before it did, until the next checkpoint
         .lazarus/home/<agent>/                the private home an agent sees; in it
                                               .lazarus-session.json, its conversation
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
@@ -158,6 +159,11 @@ class CellPaths:
     def restoring(self) -> Path:
         """Where a restore is prepared, and what it replaced stays until the next checkpoint."""
         return self._below(".lazarus/restore")
+
+    @property
+    def replaced(self) -> Path:
+        """What earlier restores replaced, where another came before the next checkpoint."""
+        return self._below(".lazarus/replaced")
 
     @property
     def paused(self) -> Path:

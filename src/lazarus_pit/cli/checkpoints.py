@@ -149,14 +149,14 @@ def restore(
 ) -> int:
     """Bring a checkpoint back; agents are stopped before and started after.
 
-    What it replaces is kept in the cell until the next checkpoint, restore or undo.
+    What it replaces is kept in the cell until the next checkpoint.
     """
     paths, archive = _prepare(cell, checkpoint, place)
     request = RestoreRequest(
         cell=str(paths.cell), archive=archive, staging=str(paths.restoring), parts=WORK
     )
     with stopped(place.settings(), paths, wait):
-        saving.clear_staging(paths)
+        saving.make_way(paths)
         done: Restored = _work(_ask(request))
         saving.note_event(paths, "cell_restored", checkpoint=_name(archive), replaced=done.replaced)
     if json:
@@ -180,7 +180,7 @@ def undo(
     paths, archive = _prepare(cell, checkpoint, place)
     request = UndoRequest(cell=str(paths.cell), archive=archive, staging=str(paths.restoring))
     with stopped(place.settings(), paths, wait):
-        saving.clear_staging(paths)
+        saving.make_way(paths)
         done: Undone = _work(_ask(request))
         counts = {"restored": done.restored, "removed": done.removed}
         saving.note_event(paths, "cell_undone", checkpoint=_name(archive), **counts)

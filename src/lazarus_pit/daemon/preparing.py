@@ -148,10 +148,10 @@ async def _put_back(paths: CellPaths, one: Checkpoint) -> Restored:
         cell=str(paths.cell), archive=str(one.archive), staging=str(paths.restoring), parts=WORK
     )
     try:
-        await asyncio.to_thread(saving.clear_staging, paths)
+        await asyncio.to_thread(saving.make_way, paths)
         done: Restored = await run(Order(request=request), Still(), lambda _: None)
     except BaseException:
-        await asyncio.shield(asyncio.to_thread(saving.clear_staging, paths))
+        await asyncio.shield(asyncio.to_thread(saving.make_way, paths))
         raise
     return done
 

@@ -18,7 +18,7 @@ import msgspec
 
 from lazarus_pit.cells import journal, store
 from lazarus_pit.cells.checkpoint import retention, shelf
-from lazarus_pit.cells.checkpoint.restore import recover, remove_tree
+from lazarus_pit.cells.checkpoint.restore import is_done, recover, remove_tree
 from lazarus_pit.cells.checkpoint.retention import Kept
 from lazarus_pit.cells.checkpoint.run import run
 from lazarus_pit.cells.checkpoint.save import Saved, SaveRequest
@@ -184,22 +184,33 @@ def find(paths: CellPaths, wanted: str) -> shelf.Checkpoint:
     return good or shelf.find(paths.checkpoints, wanted)
 
 
-def clear_staging(paths: CellPaths) -> None:
-    """Finish a restore that was cut short, then remove what it had replaced.
+def make_way(paths: CellPaths) -> None:
+    """Finish a restore that was cut short, and put aside what it had replaced.
+
+    That stays until the next checkpoint, however many restores come before it.
 
     Raises:
         RefusedError: the cell is being saved or restored at this moment.
-        OSError: it could not be removed.
+        OSError: it could not be moved or removed.
     """
-    if paths.restoring.is_dir():
-        with shelf.locked(paths.checkpoints):
-            _clear(paths)
+    if not paths.restoring.is_dir():
+        return
+    with shelf.locked(paths.checkpoints):
+        recover(paths.cell, paths.restoring)
+        if is_done(paths.restoring):
+            paths.replaced.mkdir(mode=0o700, exist_ok=True)
+            paths.restoring.rename(paths.replaced / str(time.time_ns()))
+        else:
+            remove_tree(paths.restoring)
 
 
 def _clear(paths: CellPaths) -> None:
+    """Remove what restores had replaced."""
     if paths.restoring.is_dir():
         recover(paths.cell, paths.restoring)
         remove_tree(paths.restoring)
+    if paths.replaced.is_dir():
+        remove_tree(paths.replaced)
 
 
 def note_event(paths: CellPaths, event: str, **data: Any) -> None:

@@ -66,7 +66,11 @@ def test_the_template_has_every_section_and_differs_from_a_filled_in_page_only_b
     ("old", "new", "complaint"),
     [
         ("- @scribe — developer", "- scribe", r"Agents Invited, line N: found '- scribe'"),
-        ("indexer — developer", "indexer — wizard", "Agents Invited, line N: .* one of the roles developer"),
+        (
+            "indexer — developer",
+            "indexer — wizard",
+            "Agents Invited, line N: .* one of the roles developer",
+        ),
         ("@scribe", "@../etc", "Agents Invited, line N: .* expected a name"),
         ("@indexer", "@scribe", "Agents Invited, line N: .* invited twice"),
         ("@indexer", "@pit", "Agents Invited, line N: .* not the daemon's own"),

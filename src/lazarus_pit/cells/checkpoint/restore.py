@@ -31,6 +31,8 @@ HOMES = ".lazarus/home"
 WORK = (HOMES, "workspace")
 """What a restore puts back: the work. The manifest stays, and so does mail (``remail``)."""
 _INTENT = "intent.json"
+_DONE = "done.json"
+"""What the intent is called once all has changed places: the directory holds what was replaced."""
 
 
 class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
@@ -107,6 +109,11 @@ def recover(cell: Path, staging: Path) -> bool:
     return True
 
 
+def is_done(staging: Path) -> bool:
+    """Whether a staging directory holds what a finished restore has replaced."""
+    return (staging / _DONE).is_file()
+
+
 def _finish(cell: Path, staging: Path, intent: Intent) -> Reopened:
     """Let the parts change places, see to the mail, and only then forget the intent."""
     here, there = os.open(cell, OPEN_DIRECTORY), os.open(staging, OPEN_DIRECTORY)
@@ -118,7 +125,7 @@ def _finish(cell: Path, staging: Path, intent: Intent) -> Reopened:
         if HOMES in intent.parts:
             mail = reopen(cell, _bus(staging), os.listdir(cell / HOMES), staging)
         sync_filesystem(here)
-        (staging / _INTENT).unlink()
+        (staging / _INTENT).rename(staging / _DONE)
     finally:
         os.close(here)
         os.close(there)

@@ -260,7 +260,7 @@ class Run:
         listed = manifest.list_of(frame.tree, final.rows)
         archive = assemble(self._store, final, manifest.preface_of(about, listed, seconds))
         with closing(os.fdopen(archive.fd, "rb")):
-            name = shelf.name_of(frame.thawed_ns)
+            name = shelf.next_name(Path(self._request.store), frame.thawed_ns)
             self._report("publish", 0)
             publish(self._store, name + shelf.ARCHIVE, archive)
         rows = sure_rows(archive.table.rows, frame.thawed_ns, frame.unsure)

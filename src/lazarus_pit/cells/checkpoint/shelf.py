@@ -46,6 +46,19 @@ def name_of(instant_ns: int) -> str:
     return f"{when:%Y%m%dT%H%M%S}.{instant_ns // 1000 % 1_000_000:06d}Z"
 
 
+def next_name(store: Path, instant_ns: int) -> str:
+    """Name the newest of a store by its instant, or just after the one before it.
+
+    Names are the order: where the clock was set back, the latest must still come last.
+    """
+    name, known = name_of(instant_ns), checkpoints(store)
+    if not known or known[-1].name < name:
+        return name
+    whole, _, micros = known[-1].name.removesuffix("Z").partition(".")
+    second = datetime.strptime(whole, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
+    return name_of((int(second) * 1_000_000 + int(micros) + 1) * 1000)
+
+
 def instant_of(name: str) -> float:
     """Read a name back, as seconds since 1970. Raises ``ValueError``."""
     return datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()

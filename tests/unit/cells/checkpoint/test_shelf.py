@@ -103,3 +103,12 @@ def test_the_base_is_the_archive_whose_index_is_newest_and_fits(store: Path) -> 
     (store / f"{FIRST}.tar.gz").unlink()
     with shelf.base_of(store) as base:
         assert base is None
+
+
+def test_the_latest_comes_last_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    early, late = 1_700_000_000_000_000_000, 1_800_000_000_999_999_000
+    assert shelf.next_name(tmp_path, early) == shelf.name_of(early)
+    (tmp_path / f"{shelf.name_of(late)}{shelf.ARCHIVE}").touch()
+    assert shelf.next_name(tmp_path, early) == shelf.name_of(late + 1000)
+    assert shelf.next_name(tmp_path, late) == shelf.name_of(late + 1000)
+    assert shelf.next_name(tmp_path, late + 1000) == shelf.name_of(late + 1000)
