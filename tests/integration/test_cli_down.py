@@ -176,7 +176,7 @@ def test_wrong_use_is_exit_code_2(lazarus: Typist, words: tuple[str, ...], compl
 
 def test_a_proposal_that_is_none_names_its_file_and_line(lazarus: Typist, tmp_path: Path) -> None:
     page = tmp_path / "proposal.md"
-    page.write_text(PROPOSAL.read_text().replace("— reviewer", "— wizard"))
+    page.write_text(PROPOSAL.read_text().replace("indexer — developer", "indexer — wizard"))
     said = lazarus.fails(1, "cell", "create", "--from-proposal", str(page))
     assert f"{page}: Agents Invited, line 20:" in said
 

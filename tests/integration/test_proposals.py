@@ -22,7 +22,9 @@ def test_an_issue_becomes_a_cell_by_its_number(tmp_path: Path) -> None:
         lazarus = Typist(root, config)
         page = PROPOSAL.read_text()
         number = forge.open("[MISSION] Pond", page.replace("\n", "\r\n"))
-        wrong = forge.open("[MISSION] Pool", page.replace("— reviewer", "— wizard"))
+        wrong = forge.open(
+            "[MISSION] Pool", page.replace("indexer — developer", "indexer — wizard")
+        )
         made = lazarus("cell", "create", "--from-proposal", f"{number}")
         manifest = store.read_manifest(CellPaths(root, made.out.strip()))
         assert (manifest.mission, manifest.name) == ("Pond", "pond")

@@ -36,6 +36,11 @@ def began(pit: Pit, how: str) -> CellPaths:
     return cell
 
 
+def is_running(pit: Pit, cell: CellPaths) -> bool:
+    health = pit.health(cell).get("worker")
+    return health is not None and health.phase == "running"
+
+
 def spoil(cell: CellPaths) -> None:
     (cell.workspace / "good").write_text("bad")
     (cell.workspace / "die").touch()
@@ -52,7 +57,7 @@ def test_a_dead_agents_cell_goes_back_to_the_last_good_checkpoint(pit: Pit, tmp_
     restored = pit.events(cell, "cell_restored")[-1].data
     unpack(cell.checkpoints / f"{restored['rescued']}.tar.gz", tmp_path / "rescued")
     assert (tmp_path / "rescued/workspace/good").read_text() == "bad"
-    pit.wait(lambda: pit.health(cell)["worker"].phase == "running", "its state")
+    pit.wait(lambda: is_running(pit, cell), "its state")
     why = lazarus(pit, "why", "worker")
     assert "begins with a restore: the cell is as in" in why
     assert "if nobody else of the cell lives (on_revive)" in why
