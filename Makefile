@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-JOBS   ?= 2
+JOBS   ?= 4
 
 .PHONY: help setup demo test test-agents test-api test-browser test-channels check sim bench lock clean
 help:            ## This list.

@@ -221,6 +221,10 @@ async def _tell(pit: PitPaths, target: Target) -> NoReturn:
         log.warning("journals are read every %g s only: %s", SWEEP_SECONDS, error.strerror)
     try:
         while True:
+            if noticing is not None:
+                with contextlib.suppress(StoreError):  # Before we read: what comes after rings.
+                    everywhere = {**places_of(pit, cells=True), **places_of(pit, cells=False)}
+                    noticing.watch(everywhere)
             if target.due <= time.monotonic():
                 await target.step()
             later = target.due - time.monotonic()
@@ -228,9 +232,6 @@ async def _tell(pit: PitPaths, target: Target) -> NoReturn:
             if noticing is None:
                 await asyncio.sleep(wait)
                 continue
-            with contextlib.suppress(StoreError):
-                everywhere = {**places_of(pit, cells=True), **places_of(pit, cells=False)}
-                noticing.watch(everywhere)
             await noticing.wait(wait)
     finally:
         if noticing is not None:
