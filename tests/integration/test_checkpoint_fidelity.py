@@ -150,7 +150,7 @@ def test_restore_changes_places_and_keeps_what_was_there(cell: Path) -> None:
     assert picture(cell / "workspace") == before
     assert picture(Path(restored.replaced) / "workspace") == after
     assert (cell / "bus" / "inbox" / "a" / "late.json").exists()
-    assert sorted(os.listdir(staging)) == [".lazarus", "workspace"]
+    assert sorted(os.listdir(staging)) == [".lazarus", "done.json", "workspace"]
     # The restored tree is known to the index: the next checkpoint reads nothing again.
     again = save(cell)
     assert again.incremental

@@ -117,10 +117,11 @@ def test_a_command_line_that_a_search_never_gets_through_holds_nobody_up() -> No
     """It would take hours, and the interpreter's lock with it."""
     mark = f"mark-{os.getpid()}"
     endless, other = rf"{mark}.*nexus.*_think", rf"{mark}[ ].* \d+$"
-    with running(*[f"{mark} nexus"] * 5000, "12"):
+    with running(*[f"{mark} nexus"] * 3000, "12"):
         seen = process.probe([endless, other, f"{mark}-none", f"{mark}-n.+e"], 60.0)
     assert [one.reading for one in seen.values()] == [PASSED, PASSED, FAILED, FAILED]
     assert "cannot be checked" in seen[endless].note
+    assert "pid" in seen[other].note
 
 
 def test_3_4_the_prober_never_finds_itself(tmp_path: Path) -> None:
