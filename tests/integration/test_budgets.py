@@ -73,7 +73,8 @@ def test_a_yes_lets_it_go_on_and_a_no_ends_it_over_restarts_of_the_daemon(pit: P
     assert pit.wait_event(cell, "agent_held", "scribe", count=2).data["turns"] >= 40
     assert (cell.workspace / "count").stat().st_size > before
     assert len(pit.events(cell, "agent_started")) == 1
-    assert processes("marker-runaway") == living
+    # Its shell may be caught with a child that it has just begun, at either hold.
+    assert min(processes("marker-runaway")) == min(living), "not the same process goes on"
     pit.wait(lambda: len(lazarus("approvals", "--all", "--json").json()) == 2, "a second request")
     assert lazarus("deny", "pond/scribe").code == 0
     pit.wait_event(cell, "agent_escalated", "scribe", reason="denied")
