@@ -38,6 +38,7 @@ class Exits:
         self.lives: dict[Key, tuple[int, Life]] = {}
         """Every life that is watched, with its generation."""
         self._fds: dict[Key, int] = {}
+        self._closed = False
 
     def watch(self, key: Key, generation: int, life: Life) -> None:
         """Watch a life from now on; if it is gone already, its end is offered at once."""
@@ -53,11 +54,12 @@ class Exits:
         self._loop.add_reader(fd, self._readable, key, generation, life)
 
     def _watch_again(self, key: Key, generation: int, life: Life) -> None:
-        if self.lives.get(key) == (generation, life):
+        if not self._closed and self.lives.get(key) == (generation, life):
             self.watch(key, generation, life)
 
     def close(self) -> None:
-        """Stop watching; the lives go on."""
+        """Stop watching; the lives go on, and an end not told yet is the next daemon's to find."""
+        self._closed = True
         for fd in self._fds.values():
             self._loop.remove_reader(fd)
             os.close(fd)
@@ -80,6 +82,8 @@ class Exits:
         Emptiness follows a kill within microseconds, so a short growing timer is cheaper here
         than a watch on every cgroup.
         """
+        if self._closed:
+            return
         if not lives.is_gone(life):
             try:
                 lives.destroy(life)
