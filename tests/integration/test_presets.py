@@ -108,6 +108,32 @@ def test_a_preset_that_is_none_is_never_tried_again(pit: Pit) -> None:
     assert "codex" in failed.data["why"]
 
 
+def test_a_preset_whose_program_is_missing_is_told_at_once(pit: Pit) -> None:
+    cell = pit.cell(name="bare-shelf")
+    lazarus = Typist(pit.root, pit.config)
+    program = ("--preset", "codex", "--program", "nosuch-codex")
+    spawned = lazarus("spawn", "bare-shelf", "ada", *program, "--", "build")
+    assert spawned.code == 1
+    assert "could not be started" in spawned.out
+    missing = "nosuch-codex: not found on its PATH, /lazarus/bin:"
+    assert missing in spawned.out
+    assert "ready" not in spawned.out
+    assert not pit.events(cell, "agent_started")
+    assert missing in lazarus("why", "bare-shelf/ada").out
+    assert missing in lazarus("sandbox", "explain", "bare-shelf/ada").err
+
+
+def test_what_holds_an_agent_is_told_with_the_command_that_is_really_started(pit: Pit) -> None:
+    cell = pit.cell(name="shown")
+    recipe = {"name": "codex", "task": "build it"}
+    pit.spawn(cell, "ada", "true", preset=recipe, desired=Desired.STOP)
+    told = Typist(pit.root, pit.config)("sandbox", "explain", "shown/ada", "--json").json()
+    assert told["program"].startswith("true exec ")
+    assert told["program"].endswith("'build it'")
+    assert f"lazarus drive codex --begin '' -- {told['program']}" in told["command"]
+    assert not cell.last_life("ada").exists()
+
+
 def test_a_login_shell_finds_our_command(pit: Pit) -> None:
     cell = pit.cell()
     pit.spawn(cell, "ada", "sh", "-lc", "command -v lazarus > found")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from msgspec.structs import replace
 
 from lazarus_pit.cells.layout import CellPaths
@@ -11,6 +13,7 @@ from lazarus_pit.cli.names import find_agent
 from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.cli.pulse import feel
 from lazarus_pit.daemon.awaken import tree_name
+from lazarus_pit.daemon.conversations import foreseen
 from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.openings import open_up
 from lazarus_pit.errors import RefusedError
@@ -33,6 +36,7 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
     openings = openings_of(found.manifest, member, config.isolation.openings)
     generation = _generation(found.paths, found.name)
     launch = replace(launch_of(config, found.paths, found.manifest, member), generation=generation)
+    launch = foreseen(launch, found.paths, member)
     launch = open_up(launch, openings, config, dict.fromkeys(openings.env, HIDDEN))
     tree, note = cgroup.find_tree(tree_name(config.root))
     unconfined = bool(pulse.up and pulse.report and pulse.report.unconfined)
@@ -43,14 +47,23 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
         f"passed over: {reason}" for reason in chosen.notes
     ]
     opened = [f"opened: {line}" for line in widening.lines(openings)]
+    program = program_of(launch.argv) if launch.starts else ""
     if json:
         said = {"layers": layers, "opened": opened, "notes": notes, "command": command}
-        say.as_json({"agent": launch.key, "sandbox": chosen.sandbox.name, **said})
+        inner = {"program": program} if program else {}
+        say.as_json({"agent": launch.key, "sandbox": chosen.sandbox.name, **said, **inner})
         return 0
     for line in (*layers, *(opened or ["opened: nothing beyond the walls"]), *notes):
         say.line(say.clean(line))
+    if program:
+        say.line(f"program: {say.clean(program, limit=_WHOLE)}")
     say.line(f"command: {say.clean(command, limit=_WHOLE)}")
     return 0
+
+
+def program_of(argv: tuple[str, ...]) -> str:
+    """Return the command line of a preset's program, within the one that drives it."""
+    return shlex.join(argv[argv.index("--") + 1 :])
 
 
 _WHOLE = 1 << 20

@@ -73,7 +73,7 @@ def readings(seen: AgentView, now: float) -> list[str]:
         if name == "desired" and (still := _still(seen, seen.health)):
             lines.append(still)
         elif found.get(name) not in (None, "", 0):
-            lines.append(f"{words} {clean(found[name], 160)}")
+            lines.append(f"{words} {clean(found[name], 160)}{_ENDINGS.get(str(found[name]), '')}")
     if seen.health.reason:
         lines.append(f"in this state because: {clean(seen.health.reason, 80)}")
     if seen.health.sandbox:
@@ -106,6 +106,10 @@ _INSTANTS = {
     "frozen_since": "stands still since",
     "died": "last death",
     "hold_until": "the wait ends",
+}
+_ENDINGS = {
+    "exit 126": ", as shells end when a program cannot be executed",
+    "exit 127": ", as shells end when a program is not found: `lazarus logs` names it",
 }
 _THAWED = "the cell is thawed"
 _FACTS = {

@@ -25,7 +25,7 @@ from lazarus_pit.formats.manifest import Member
 from lazarus_pit.formats.recipe import check_recipe
 from lazarus_pit.presets.base import Wanted
 from lazarus_pit.presets.choose import PRESETS, preset
-from lazarus_pit.presets.plan import Past, plan
+from lazarus_pit.presets.plan import Past, Plan, plan
 from lazarus_pit.sandboxes.base import Launch
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,37 @@ def dressed(
     Raises:
         SpawnError: fatal, there is no such preset.
     """
-    recipe = check_recipe(member.preset)
-    past = _past(launch, paths, recipe.name, before)
+    past = _past(launch, paths, check_recipe(member.preset).name, before)
     if past.lived:
         _publish(paths, past)
-    if not recipe.name:
+    found = _planned(launch, member, past)
+    if found and found.forgets:
+        data = {"generation": launch.generation, "reason": found.forgets}
+        tell(Told(event="session_lost", key=launch.key, data=data))
+    return _worn(launch, member, found)
+
+
+def foreseen(launch: Launch, paths: CellPaths, member: Member) -> Launch:
+    """Return what ``dressed`` would by what the agent's conversation is now; tells nobody.
+
+    Raises:
+        SpawnError: fatal, there is no such preset.
+    """
+    past = _past(launch, paths, check_recipe(member.preset).name, None)
+    return _worn(launch, member, _planned(launch, member, past))
+
+
+def _worn(launch: Launch, member: Member, found: Plan | None) -> Launch:
+    if found is None:
         return launch
+    return replace(launch, argv=found.argv, starts=member.command[0] if member.command else "")
+
+
+def _planned(launch: Launch, member: Member, past: Past) -> Plan | None:
+    """Return how a life begins; ``None``: without a preset."""
+    recipe = check_recipe(member.preset)
+    if not recipe.name:
+        return None
     try:
         program = preset(recipe.name)
     except KeyError:
@@ -66,11 +91,7 @@ def dressed(
             f"{launch.key}: preset: found {recipe.name}, expected one of {known}", fatal=True
         ) from None
     wanted = Wanted(member.command, recipe.task, recipe.model, recipe.arguments)
-    found = plan(program, wanted, past)
-    if found.forgets:
-        data = {"generation": launch.generation, "reason": found.forgets}
-        tell(Told(event="session_lost", key=launch.key, data=data))
-    return replace(launch, argv=found.argv)
+    return plan(program, wanted, past)
 
 
 def _past(launch: Launch, paths: CellPaths, preset_name: str, before: Agent | None) -> Past:

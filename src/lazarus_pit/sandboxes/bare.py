@@ -80,11 +80,12 @@ class Bare:
         standing = self._furniture
         path = (standing.host_bin, *_search_path(launch))
         places = outside(launch, path, os.path.dirname(standing.package))
-        fault = program.why_not(launch.argv, path, {}, launch.workspace)
+        env = environment(launch, places, _user_name(launch))
+        view = program.View(env["PATH"].split(":"), launch.workspace)
+        fault = program.why_not(launch, view)
         if fault:
             raise SpawnError(f"{launch.key}: {fault}", fatal=True)
-        file = program.find(launch.argv[0], path, launch.workspace)
-        return Program(launch.argv, environment(launch, places, _user_name(launch)), file)
+        return Program(launch.argv, env, program.find(launch.argv[0], view))
 
     def _start(self, launch: Launch, child: Program, bed: birth.Bed) -> int:
         """Fork into the leaf for one life; of many in a row, give birth while visiting it.

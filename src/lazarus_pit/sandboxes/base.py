@@ -26,6 +26,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     generation: int
     argv: tuple[str, ...]
     """Program and arguments, as they are named inside the sandbox."""
+    starts: str = ""
+    """The program that this one starts in turn, and without which no life need begin."""
     env: dict[str, str] = field(default_factory=dict)
     """Added to the scrubbed environment; nothing is inherited."""
     network: Network = "none"

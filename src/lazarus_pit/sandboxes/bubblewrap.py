@@ -125,7 +125,9 @@ class Bubblewrap:
         )
         binds = inside.binds(launch, standing, staged=uid != os.geteuid())
         places = inside.places(launch, standing)
-        fault = program.why_not(launch.argv, places.path, binds.by_target(), inside.WORKSPACE)
+        env = environment(launch, places)
+        view = program.View(env["PATH"].split(":"), inside.WORKSPACE, inside.seen(binds, standing))
+        fault = program.why_not(launch, view)
         if fault:
             raise SpawnError(f"{launch.key}: {fault}", fatal=True)
         arguments = [
@@ -143,7 +145,7 @@ class Bubblewrap:
             arguments,
             Program(
                 argv=("bwrap", "--args", str(_ARGS_FD), "--", *argv),
-                env=environment(launch, places),
+                env=env,
                 file=f"{mounts.STAGE}/{self.bwrap.staged}" if staged else self.bwrap.path,
             ),
         )

@@ -83,6 +83,12 @@ def places(launch: Launch, standing: Furniture) -> Places:
     )
 
 
+def seen(mounted: Binds, standing: Furniture) -> dict[str, str]:
+    """Every directory with programs that is seen inside, and what it is on the host."""
+    own = {standing.python: standing.python} if standing.python else {}
+    return {path: path for path in SYSTEM} | own | mounted.by_target()
+
+
 def words_about_the_workspace(launch: Launch) -> str:
     """Say what of the workspace an agent can write."""
     if launch.role in WRITERS:

@@ -152,8 +152,9 @@ def _program(launch: Launch, standing: Furniture) -> Program:
     own = [standing.host_python] if standing.host_python else []
     path = (standing.host_bin, *own, *os.defpath.split(":"))
     places = outside(launch, path, os.path.dirname(standing.package))
-    fault = program.why_not(launch.argv, path, {}, launch.workspace)
+    env = environment(launch, places)
+    view = program.View(env["PATH"].split(":"), launch.workspace)
+    fault = program.why_not(launch, view)
     if fault:
         raise SpawnError(f"{launch.key}: {fault}", fatal=True)
-    file = program.find(launch.argv[0], path, launch.workspace)
-    return Program(launch.argv, environment(launch, places), file)
+    return Program(launch.argv, env, program.find(launch.argv[0], view))
