@@ -256,8 +256,10 @@ def tool_begins(
 def tool_ends(
     memory: Memory, said: Mapping[str, Any], environ: Mapping[str, str], now: float
 ) -> None:
-    """A tool has run, well or not: progress, and the same outcome again is counted."""
+    """A tool has run, well or not: progress, and the same outcomes again are counted."""
     import hashlib  # noqa: PLC0415 - slow to import, and few events want it
+
+    from lazarus_pit import rounds  # noqa: PLC0415 - the same
 
     running = session.open_calls(memory)
     begun = running.pop(_call(said), "")
@@ -267,8 +269,9 @@ def tool_ends(
     given = said.get("tool_input")
     whole = json.dumps([name, begun if given is None else given, outcome], sort_keys=True)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    repeats = session.count(memory, "repeats") if memory.get("digest") == digest else 0
-    memory["digest"], memory["repeats"] = digest, repeats + 1
+    trail = rounds.after(rounds.read(memory.get("trail"), memory.get("same")), digest)
+    memory["trail"], memory["same"] = list(trail[0]), list(trail[1])
+    memory["digest"], memory["repeats"] = digest, rounds.rounds(trail)
     memory["open"], memory["tool"] = running, name
     moved(memory)
     if running:  # Several at once: another one is still at work.

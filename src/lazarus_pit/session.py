@@ -39,6 +39,8 @@ OF_ONE_LIFE = (
     "counted",
     "repeats",
     "digest",
+    "trail",
+    "same",
     "open",
     "tool",
     "hold",

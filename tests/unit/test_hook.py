@@ -80,6 +80,15 @@ def test_the_same_call_with_the_same_outcome_is_counted(cell: dict[str, str]) ->
     assert (failed.tool_digest, failed.tool_repeats) == (seen[3].tool_digest, 2)
 
 
+def test_calls_that_take_turns_are_counted_by_their_rounds(cell: dict[str, str]) -> None:
+    said = [("PostToolUse", {"tool_response": one}) for one in "abab"]
+    seen = [fire(cell, event, **LS, **more) for event, more in said]
+    assert [one.tool_repeats for one in seen] == [1, 1, 1, 2]
+    assert fire(cell, "PostToolUse", **LS, tool_response="c").tool_repeats == 1
+    next_life = {**cell, "LAZARUS_GENERATION": "5"}
+    assert fire(next_life, "PostToolUse", **LS, tool_response="a").tool_repeats == 1
+
+
 def test_of_two_tools_at_once_one_still_runs(cell: dict[str, str]) -> None:
     fire(cell, "PreToolUse", **LS)
     fire(cell, "PreToolUse", **{**LS, "tool_use_id": "toolu_2"})

@@ -28,7 +28,7 @@ class Tab(Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle: Seconds = 0.0
     """Time of this life in which it was held or stood still: nobody pays for that."""
     repeats: int = 0
-    """How often in a row a tool has just been called alike, with the same result."""
+    """How often in a row the same call of a tool, or the same few, had the same results."""
     forgiven: int = 0
     """Of these, how many people know of."""
     grants: int = 0
@@ -74,8 +74,12 @@ def counted(tab: Tab, turns: int | None, tokens: int | None) -> Tab:
 
 
 def called(tab: Tab, repeats: int) -> Tab:
-    """Return the tab after a call of a tool that was the ``repeats``-th of its like in a row."""
-    return replace(tab, repeats=repeats, forgiven=min(tab.forgiven, max(0, repeats - 1)))
+    """Return the tab after a call that was in the ``repeats``-th of rounds that were alike.
+
+    A round of several calls is told several times; a lower number is another loop.
+    """
+    known = tab.forgiven if repeats >= tab.repeats else min(tab.forgiven, max(0, repeats - 1))
+    return replace(tab, repeats=repeats, forgiven=known)
 
 
 def waited(tab: Tab, seconds: Seconds) -> Tab:

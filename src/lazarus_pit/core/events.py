@@ -124,7 +124,7 @@ class CellSpent(Fact, frozen=True, kw_only=True):
 
 
 class ToolUsed(Fact, frozen=True, kw_only=True):
-    """The life has called a tool; ``repeats`` calls in a row, this one among them, were alike."""
+    """The life has called a tool; it was in the ``repeats``-th of rounds that were alike."""
 
     generation: int
     repeats: int

@@ -164,7 +164,8 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     """The same for all members of the cell together: each of them is held, and asked about."""
     mission_tokens: int = 0
     loop_repeats: int = 20
-    """The same call of a tool with the same result, so often in a row, holds it; 0 looks away."""
+    """The same call of a tool, or up to four in turn, with the same results: so many rounds in a
+    row hold it; 0 looks away."""
     wake_on_mail: bool = False
     """Mail gives an agent that has ended well a new life."""
     approval_timeout: Seconds = 300.0

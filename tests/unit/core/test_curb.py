@@ -222,6 +222,10 @@ def test_a_loop_that_people_know_of_is_asked_about_when_it_goes_on() -> None:
     moving = yes(first.agent).agent
     assert step(moving, ToolUsed(generation=3, repeats=9), NOW + 70).agent.phase is Phase.RUNNING
     assert step(moving, ToolUsed(generation=3, repeats=10), NOW + 70).agent.phase is Phase.HELD
+    same_round = step(moving, ToolUsed(generation=3, repeats=5), NOW + 70).agent
+    assert (
+        step(same_round, ToolUsed(generation=3, repeats=9), NOW + 71).agent.phase is Phase.RUNNING
+    )
     other = step(moving, ToolUsed(generation=3, repeats=1), NOW + 70).agent
     assert step(other, ToolUsed(generation=3, repeats=5), NOW + 80).agent.phase is Phase.HELD
 

@@ -11,5 +11,5 @@ HELD = {"held": 70.0, "hold": 1, "why": "loop"}
 def test_the_page_is_told_why_one_stands_still() -> None:
     one = Request("a" * 16, "cell/scribe", 3, dict(HELD), 70.0, 400.0, "open", "", "", None)
     said = approval(one)
-    assert said.why == "it calls the same tool with the same result again and again"
+    assert said.why == "it calls the same tools with the same results again and again"
     assert (said.died, said.attempts) == (None, None)
