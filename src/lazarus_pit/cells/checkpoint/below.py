@@ -49,6 +49,8 @@ class Chain:
     def fd(self, directory: str) -> int:
         """Return the descriptor of a directory; it is good until the next call. Raises OSError."""
         links = self._links
+        if links[-1][0] == directory:
+            return links[-1][1]
         while len(links) > 1 and not directory.startswith(links[-1][0]):
             os.close(links.pop()[1])
         here, fd = links[-1]

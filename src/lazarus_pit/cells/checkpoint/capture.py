@@ -62,7 +62,7 @@ class Captured:
     def member(self, path: str, _state: os.stat_result, _link: str) -> Member:
         """Give a captured member back (the ``Fresh`` of the frozen pass)."""
         held = self._held[path]
-        data = iter(held.kept) if held.offset < 0 else self._read_back(held)
+        data = held.kept if held.offset < 0 else self._read_back(held)
         return held.member._replace(data=data)
 
     def _hold(self, path: str, member: Member) -> None:

@@ -163,7 +163,12 @@ class Before:
             touched.left_out.extend(found.left_out)
 
     def merged(self, touched: Touched) -> Scan:
-        """Put what was found into the live pass: the whole tree as it stood under the freeze."""
+        """Put what was found into the live pass: the whole tree as it stood under the freeze.
+
+        Where nothing was, it is the live pass itself.
+        """
+        if not (touched.entries or touched.names or touched.trees):
+            return self._found
         tree: list[Entry] = []
         below = None
         for entry in self._found.tree:

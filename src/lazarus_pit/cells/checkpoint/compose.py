@@ -76,6 +76,7 @@ class Composer:
         self._prior = prior
         self._fresh = fresh
         self._stale = stale
+        self._rows = prior.rows
         self._links = links_of(tree)
         self._runs = plan(tree)
         self._open: dict[int, dict[str, bytes]] = {}
@@ -128,7 +129,7 @@ class Composer:
         return sum(state.st_size + _ENTRY_COST for _, state in self._tree[start:end])
 
     def _same(self, path: str, state: os.stat_result) -> Row | None:
-        row = self._prior.rows.get(path)
+        row = self._rows.get(path)
         if (
             row is not None
             and row.ctime_ns == state.st_ctime_ns
@@ -180,7 +181,8 @@ class Composer:
             for chunk in member.data:
                 digest.update(chunk)
                 sink.add(chunk)
-            sink.add(tar.padding(member.size))
+            if member.size % tar.BLOCK:
+                sink.add(tar.padding(member.size))
             digests[path] = digest.digest(), member.sparse
         return Made(number, sink.segment(), digests, torn)
 

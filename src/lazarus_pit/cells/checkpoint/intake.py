@@ -23,6 +23,7 @@ Chunks = Iterator[tuple[int, bytes]]
 _TYPES = {tar.REGULAR: stat.S_IFREG, tar.SYMLINK: stat.S_IFLNK, tar.DIRECTORY: stat.S_IFDIR}
 _REFUSED = {b"3": "a character device", b"4": "a block device", b"6": "a FIFO"}
 _ENTRY_COST = 60_000
+_UP = {"", ".", ".."}
 
 
 class Placer(Protocol):
@@ -112,16 +113,22 @@ class Intake:
             self._place(stream, member)
 
     def _place(self, stream: Stream, member: Found) -> None:
-        digest = hashlib.sha256()
         if member.kind == tar.REGULAR:
-            self._placer.file(member, _chunks(stream, member, digest.update))
+            if member.size <= CHUNK and not member.sparse:
+                data = stream.read(member.size)
+                digest = hashlib.sha256(data)
+                self._placer.file(member, iter(((0, data),) if data else ()))
+            else:
+                digest = hashlib.sha256()
+                self._placer.file(member, _chunks(stream, member, digest.update))
             stream.read(-member.size % tar.BLOCK)
         elif member.kind == tar.DIRECTORY:
             _no_data(member)
+            digest = hashlib.sha256()
             self._placer.directory(member)
         else:
             _no_data(member)
-            digest.update(os.fsencode(member.target))
+            digest = hashlib.sha256(os.fsencode(member.target))
             self._placer.symlink(member)
         name = name_of(member.path)
         mode = _TYPES[member.kind] | member.mode
@@ -208,7 +215,7 @@ def _no_data(member: Found) -> None:
 def _check_path(member: str, path: str, parts: tuple[str, ...]) -> None:
     """Refuse a path that could leave the directory, or lie where no part is."""
     names = path.removesuffix("/").split("/")
-    if "" in names or "." in names or ".." in names or "\0" in path:
+    if not _UP.isdisjoint(names) or "\0" in path:
         raise FormatError(f"{printable(member)}: refused: {printable(path)} leaves the cell")
     if len(names) > DEEPEST + 1:
         raise FormatError(f"{printable(member)[:200]}…: refused: deeper than {DEEPEST} directories")

@@ -79,16 +79,15 @@ def attributes(mode: int, mtime_ns: int, size: int, digest: bytes, *, sparse: bo
     A sparse file's sha256 is that of its map and data as stored: holes may be endless.
     """
     whole, rest = divmod(abs(mtime_ns), 1_000_000_000)
-    sign = b"-" if mtime_ns < 0 else b""
-    state = b"mode=%04o time=%b%d.%09d" % (mode & 0o7777, sign, whole, rest)
+    sign = "-" if mtime_ns < 0 else ""
+    state = f"mode={mode & 0o7777:04o} time={sign}{whole}.{rest:09d}"
     kind = mode & _KIND
     if kind == stat.S_IFDIR:
-        return b"type=dir " + state
-    sha256 = digest.hex().encode()
+        return f"type=dir {state}".encode()
     if kind == stat.S_IFLNK:
-        return b"type=link %b sha256=%b" % (state, sha256)
-    word = b"storedsha256" if sparse else b"sha256"
-    return b"type=file %b size=%d %b=%b" % (state, size, word, sha256)
+        return f"type=link {state} sha256={digest.hex()}".encode()
+    word = "storedsha256" if sparse else "sha256"
+    return f"type=file {state} size={size} {word}={digest.hex()}".encode()
 
 
 def list_of(tree: list[Entry], rows: dict[str, Row]) -> bytes:

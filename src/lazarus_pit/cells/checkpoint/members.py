@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lazarus_pit.cells.checkpoint import tar
@@ -20,7 +20,7 @@ class Member(NamedTuple):
 
     head: bytes
     size: int
-    data: Iterator[bytes]
+    data: Iterable[bytes]
     seed: bytes = b""
     """What goes into its sha256 before the data: a symbolic link's target."""
     sparse: bool = False
@@ -43,7 +43,7 @@ def read_member(chain: Chain, path: str, state: os.stat_result, link: str) -> Me
         text = os.fsencode(os.readlink(name, dir_fd=chain.fd(directory)))
         target = tar.Record(b"linkpath", text)
         head = tar.member_head(path, state, tar.SYMLINK, records=[target])
-        return Member(head, 0, iter(()), seed=text)
+        return Member(head, 0, (), seed=text)
     return _regular(chain, path)
 
 
@@ -53,7 +53,7 @@ def emptied(path: str, state: os.stat_result) -> Member:
 
 
 def _bare(head: bytes) -> Member:
-    return Member(head, 0, iter(()))
+    return Member(head, 0, ())
 
 
 def _regular(chain: Chain, path: str) -> Member:
@@ -67,7 +67,7 @@ def _regular(chain: Chain, path: str) -> Member:
                 return _sparse(fd, path, state, records, extents)
         head = tar.member_head(path, state, tar.REGULAR, size, records)
         if size <= CHUNK:
-            return Member(head, size, iter((_exactly(fd, size, 0),)) if size else iter(()))
+            return Member(head, size, (_exactly(fd, size, 0),) if size else ())
         return Member(head, size, _data(os.dup(fd), [(0, size)]))
     finally:
         os.close(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import NamedTuple
 
 import msgspec
@@ -50,8 +51,12 @@ class Writer:
         if not self._trust.own and member.mode & _SET_ID:
             raise FormatError(f"{printable(member.path)}: refused: a setuid file from elsewhere")
         directory, name = split(member.path)
-        with _named(member.path):
-            fd = os.open(name, _NEW_FILE, 0o600, dir_fd=self._chain.fd(directory))
+        # Attributes are set on a file that its owner can write to.
+        mode = 0o600 if member.xattrs else member.mode & 0o777
+        try:
+            fd = os.open(name, _NEW_FILE, mode, dir_fd=self._chain.fd(directory))
+        except OSError as error:
+            raise _told(error, member.path) from None
         try:
             for offset, chunk in chunks:
                 done = os.pwrite(fd, chunk, offset)
@@ -65,22 +70,23 @@ class Writer:
 
     def directory(self, member: Found) -> None:
         """Make a directory; its attributes are set at the end, as its contents change them."""
-        with _named(member.path):
+        try:
             self._chain.fd(member.path.removesuffix("/") + "/")
+        except OSError as error:
+            raise _told(error, member.path) from None
         self._directories.append(member)
 
     def symlink(self, member: Found) -> None:
         """Make a symbolic link, whatever it points to: nothing here ever follows one."""
         directory, name = split(member.path)
-        with _named(member.path):
+        try:
             parent = self._chain.fd(directory)
-            try:
-                os.symlink(member.target, name, dir_fd=parent)
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
-                self._notes.append(f"{printable(member.path)}: a link too long for this filesystem")
-                return
+            os.symlink(member.target, name, dir_fd=parent)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise _told(error, member.path) from None
+            self._notes.append(f"{printable(member.path)}: a link too long for this filesystem")
+            return
         owner = self._owner(member)
         if owner is not None:
             os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
@@ -99,14 +105,15 @@ class Writer:
             target_directory, target = split(link.target)
             source = os.dup(self._chain.fd(target_directory))
             try:
-                with _named(link.path):
-                    os.link(
-                        target,
-                        name,
-                        src_dir_fd=source,
-                        dst_dir_fd=self._chain.fd(directory),
-                        follow_symlinks=False,
-                    )
+                os.link(
+                    target,
+                    name,
+                    src_dir_fd=source,
+                    dst_dir_fd=self._chain.fd(directory),
+                    follow_symlinks=False,
+                )
+            except OSError as error:
+                raise _told(error, link.path) from None
             finally:
                 os.close(source)
         for member in sorted(directories, key=lambda one: -one.path.count("/")):
@@ -119,12 +126,18 @@ class Writer:
         return self._trust.owner or ((member.uid, member.gid) if self._trust.own else None)
 
     def _finish(self, fd: int, member: Found) -> None:
+        # A file is mostly born as it shall be; looking costs less than telling the kernel again.
+        born = os.fstat(fd)
         owner = self._owner(member)
-        if owner is not None:
+        mode = stat.S_IMODE(born.st_mode)
+        if owner is not None and owner != (born.st_uid, born.st_gid):
             os.fchown(fd, *owner)
+            mode = -1  # It may have lost its setuid bits.
         for name, value in member.xattrs.items():
             self._set_xattr(fd, member.path, name, value)
-        os.fchmod(fd, member.mode)
+            mode = -1  # An access control list is a mode too.
+        if mode != member.mode:
+            os.fchmod(fd, member.mode)
         os.utime(fd, ns=(member.mtime_ns, member.mtime_ns))
 
     def _set_xattr(self, fd: int, path: str, name: str, value: bytes) -> None:
@@ -138,16 +151,9 @@ class Writer:
             self._notes.append(f"{printable(path)}: attribute {name} could not be set: {why}")
 
 
-class _named:  # noqa: N801 - reads as a function where it is used
+def _told(error: OSError, path: str) -> Exception:
     """Have an error about a name that is in the way name the member."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError) and error.errno in _IN_THE_WAY:
-            why = "another member is in its way, or a link is in its path"
-            raise FormatError(f"{printable(self._path)}: refused: {why}") from None
+    if error.errno not in _IN_THE_WAY:
+        return error
+    why = "another member is in its way, or a link is in its path"
+    return FormatError(f"{printable(path)}: refused: {why}")

@@ -166,7 +166,10 @@ class Run:
                 stack.callback(ear.close)
             live = self._live_pass(base, spill, ear)
             frame = self._frozen_pass(live, ear, Captured(spill))
-            final = self._compose("compress", frame.tree, live.draft, frame.captured, spill)
+            self._report("compress", 0)
+            final = live.draft
+            if frame.tree is not live.found.tree or frame.captured.paths:
+                final = self._compose(frame.tree, live.draft, frame.captured, spill)
             return self._finish(final, frame, began, incremental=base is not None)
 
     def _live_pass(
@@ -227,7 +230,7 @@ class Run:
             found = before.merged(touched)
         foreign = foreign_links(found.tree, self._owners(found.tree))
         lost = {one.path for one in [*captured.left_out, *foreign]}
-        tree = [entry for entry in found.tree if entry[0] not in lost]
+        tree = [entry for entry in found.tree if entry[0] not in lost] if lost else found.tree
         left_out = [*found.left_out, *foreign, *captured.left_out]
         return Frame(tree, captured, left_out, mapped, thawed, pause)
 
@@ -243,14 +246,12 @@ class Run:
 
     def _compose(
         self,
-        stage: str,
         tree: list[Entry],
         prior: Draft,
         captured: Captured,
         spill: Callable[[], int],
     ) -> Draft:
-        self._report(stage, 0)
-        means = Means(spill, self._request.jobs, lambda done: self._report(stage, done))
+        means = Means(spill, self._request.jobs, lambda done: self._report("compress", done))
         return Composer(tree, prior, captured.member, captured.paths).compose(means)
 
     def _finish(self, final: Draft, frame: Frame, began: float, *, incremental: bool) -> Saved:

@@ -47,9 +47,8 @@ def xattr_name(key: bytes) -> str:
 def time_text(nanoseconds: int) -> bytes:
     """Write an instant since 1970 as decimal seconds, without zeros at the end."""
     seconds, rest = divmod(abs(nanoseconds), _SECOND)
-    sign = b"-" if nanoseconds < 0 else b""
-    text = b"%d.%09d" % (seconds, rest) if rest else b"%d" % seconds
-    return sign + (text.rstrip(b"0") if rest else text)
+    text = (b"%d.%09d" % (seconds, rest)).rstrip(b"0") if rest else b"%d" % seconds
+    return b"-" + text if nanoseconds < 0 else text
 
 
 def time_of(text: bytes) -> int:
@@ -67,7 +66,7 @@ def member_head(
     The target of a link is given as the record ``linkpath``; it goes into the header if it fits.
     """
     name, target = os.fsencode(path), b""
-    extra = []
+    extra: list[Record] = []
     for record in records:
         if record.key == b"linkpath" and len(record.value) <= 100:
             target = record.value
@@ -91,7 +90,7 @@ def member_head(
     head = _header(name[:100], numbers, kind, target)
     if not extra:
         return head
-    body = b"".join([_pax(record) for record in extra])
+    body = b"".join([_pax(key, value) for key, value in extra])
     return b"".join((_pax_header(len(body)), body, padding(len(body)), head))
 
 
@@ -117,13 +116,15 @@ def sparse_map(extents: list[tuple[int, int]]) -> bytes:
     return text + padding(len(text))
 
 
-def _pax(record: Record) -> bytes:
+def _pax(key: bytes, value: bytes) -> bytes:
     # The length at the start counts its own digits.
-    bare = len(record.key) + len(record.value) + 3
+    bare = len(key) + len(value) + 3
+    if bare < 98:
+        return b"%d %s=%s\n" % (bare + (1 if bare < 9 else 2), key, value)
     length = bare + len(str(bare))
     if len(str(length)) != len(str(bare)):
         length = bare + len(str(length))
-    return b"%d %s=%s\n" % (length, record.key, record.value)
+    return b"%d %s=%s\n" % (length, key, value)
 
 
 def _header(

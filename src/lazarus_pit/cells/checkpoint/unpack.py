@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -16,7 +19,9 @@ from lazarus_pit.cells.checkpoint.place import Placed, Trust, Writer
 from lazarus_pit.cells.checkpoint.save import PARTS, Report
 from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, opened
 from lazarus_pit.errors import FormatError, StoreError, UsageError
-from lazarus_pit.linux.rename import sync_filesystem
+from lazarus_pit.linux.rename import die_with_parent, sync_filesystem
+
+_SYNC_EVERY = 0.2
 
 
 class UnpackRequest(msgspec.Struct, frozen=True, kw_only=True, tag="unpack"):
@@ -70,6 +75,7 @@ def unpack(request: UnpackRequest, report: Report) -> Unpacked:
 
 def _fill(source: Source, request: UnpackRequest, report: Report) -> list[str]:
     root = os.open(request.target, OPEN_DIRECTORY)
+    masked = os.umask(0)  # Files are born with the modes that they shall have.
     try:
         _check_room(source, root, request.most_bytes)
         report("unpack", 0)
@@ -78,14 +84,38 @@ def _fill(source: Source, request: UnpackRequest, report: Report) -> list[str]:
             writer = Writer(root, request.trust)
             return Intake(source.preface.lines, request.parts, request.most_bytes, writer)
 
-        shares = take_all(source, make, request.jobs)
+        with _writing_out(root):
+            shares = take_all(source, make, request.jobs)
         report("finish", 0)
         notes = _finish(Writer(root, request.trust), shares)
         report("sync", 0)
         sync_filesystem(root)
         return notes
     finally:
+        os.umask(masked)
         os.close(root)
+
+
+@contextmanager
+def _writing_out(root: int) -> Iterator[None]:
+    """Keep the disk busy meanwhile, so that little is left for the sync at the end.
+
+    The child promises nothing: what it has not written out then, that sync writes.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            die_with_parent()
+            while True:
+                time.sleep(_SYNC_EVERY)
+                sync_filesystem(root)
+        finally:
+            os._exit(1)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def _finish(writer: Writer, shares: list[Taken]) -> list[str]:

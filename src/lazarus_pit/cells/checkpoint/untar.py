@@ -94,47 +94,49 @@ def next_member(stream: Stream) -> Found | None:
         size = _number(block, 124, 136)
         if size > _MOST_PAX:
             raise FormatError(f"an extended header of {size:,} bytes; at most {_MOST_PAX:,}")
-        records = _records(stream.read(size))
-        stream.read(-size % tar.BLOCK)
-        block = stream.read(tar.BLOCK)
+        padded = size + -size % tar.BLOCK
+        both = stream.read(padded + tar.BLOCK)
+        records = _records(both[:size])
+        block = both[padded:]
     elif block == _END:
         return None
     return _found(block, records)
 
 
 def _found(block: bytes, records: dict[bytes, bytes]) -> Found:
+    # Run once for every member of every archive: each call that it makes costs a restore time.
     get = records.get
     sparse = b"GNU.sparse.major" in records
     name = get(b"GNU.sparse.name") or get(b"path") or block[:100].rstrip(b"\0")
     path = os.fsdecode(name)
     try:
-        size = int(get(b"size") or block[124:135], 10 if b"size" in records else 8)
+        mode = int(block[100:107], 8)
+        uid = int(get(b"uid") or int(block[108:115], 8))
+        gid = int(get(b"gid") or int(block[116:123], 8))
+        size = int(records[b"size"]) if b"size" in records else int(block[124:135], 8)
+        real_size = int(records[b"GNU.sparse.realsize"]) if sparse else size
         when = get(b"mtime")
-        member = Found(
-            path=path,
-            kind=block[156:157],
-            mode=int(block[100:107], 8),
-            uid=int(get(b"uid") or int(block[108:115], 8)),
-            gid=int(get(b"gid") or int(block[116:123], 8)),
-            mtime_ns=tar.time_of(when) if when else int(block[136:147], 8) * 1_000_000_000,
-            target=os.fsdecode(get(b"linkpath") or block[157:257].rstrip(b"\0")),
-            size=size,
-            real_size=int(records[b"GNU.sparse.realsize"]) if sparse else size,
-            sparse=sparse,
-            xattrs={
-                tar.xattr_name(key): value
-                for key, value in records.items()
-                if key.startswith(tar.XATTR)
-            },
+        mtime_ns = tar.time_of(when) if when else int(block[136:147], 8) * 1_000_000_000
+        link = get(b"linkpath") or (block[157:257].rstrip(b"\0") if block[157] else b"")
+        xattrs = {
+            tar.xattr_name(key): value
+            for key, value in records.items()
+            if key.startswith(tar.XATTR)
+        }
+        _require(
+            0 <= size < _MOST
+            and 0 <= real_size < _MOST
+            and mode >= 0
+            and 0 <= uid < _MOST_ID
+            and 0 <= gid < _MOST_ID
+            and -_MOST < mtime_ns < _MOST
+            and not (b"\0" in name or b"\0" in link or any("\0" in key for key in xattrs))
         )
-        _require(min(size, member.real_size, member.mode, member.uid, member.gid) >= 0)
-        _require(max(size, member.real_size, member.mode, abs(member.mtime_ns)) < _MOST)
-        _require(max(member.uid, member.gid) < _MOST_ID)
-        _require("\0" not in path and "\0" not in member.target)
-        _require(not any("\0" in key for key in member.xattrs))
     except (ValueError, KeyError):
         raise FormatError(f"{printable(path)}: its header is not that of a tar member") from None
-    return member
+    target = os.fsdecode(link) if link else ""
+    kind = block[156:157]
+    return Found(path, kind, mode, uid, gid, mtime_ns, target, size, real_size, sparse, xattrs)
 
 
 def read_map(stream: Stream, member: Found) -> tuple[bytes, list[tuple[int, int]]]:
