@@ -40,9 +40,10 @@ class Total(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     turns: int = 0
     tokens: int = 0
+    seconds: Seconds = 0.0
 
     def plus(self, before: Tab, after: Tab) -> Total:
-        """Return the total after one tab has become another."""
+        """Return the total after one tab has become another; its seconds are told elsewhere."""
         return Total(
             turns=self.turns + _turns(after) - _turns(before),
             tokens=self.tokens + _tokens(after) - _tokens(before),
@@ -111,12 +112,12 @@ def granted(tab: Tab, why: str) -> Tab:
 
 def over(tab: Tab, rules: Rules, uptime: Seconds) -> str:
     """Return which bound is reached, as a rule's name or ``loop``; empty if none is."""
-    times = 1 + tab.grants
-    if 0 < rules.budget_turns * times <= _turns(tab):
+    often = times(tab)
+    if 0 < rules.budget_turns * often <= _turns(tab):
         return "budget_turns"
-    if 0 < rules.budget_tokens * times <= _tokens(tab):
+    if 0 < rules.budget_tokens * often <= _tokens(tab):
         return "budget_tokens"
-    if 0.0 < rules.budget_minutes * times * 60.0 <= tab.seconds + uptime - tab.idle:
+    if 0.0 < rules.budget_minutes * often * 60.0 <= tab.seconds + uptime - tab.idle:
         return "budget_minutes"
     if 0 < rules.loop_repeats <= tab.repeats - tab.forgiven:
         return "loop"
@@ -125,12 +126,19 @@ def over(tab: Tab, rules: Rules, uptime: Seconds) -> str:
 
 def over_mission(tab: Tab, rules: Rules, total: Total) -> str:
     """Return which bound the whole cell has reached, for an agent that has been granted so much."""
-    times = 1 + tab.grants
-    if 0 < rules.mission_turns * times <= total.turns:
+    often = times(tab)
+    if 0 < rules.mission_turns * often <= total.turns:
         return "mission_turns"
-    if 0 < rules.mission_tokens * times <= total.tokens:
+    if 0 < rules.mission_tokens * often <= total.tokens:
         return "mission_tokens"
+    if 0.0 < rules.mission_minutes * often * 60.0 <= total.seconds:
+        return "mission_minutes"
     return ""
+
+
+def times(tab: Tab) -> int:
+    """Return how often a bound may be spent by now: once, and once more for each approval."""
+    return 1 + tab.grants
 
 
 def _turns(tab: Tab) -> int:
@@ -145,7 +153,7 @@ def minutes_up(tab: Tab, rules: Rules, started: Instant) -> Instant:
     """Return when the budget of time is spent if this life goes on; never without one."""
     if rules.budget_minutes <= 0.0:
         return NEVER
-    allowed = rules.budget_minutes * (1 + tab.grants) * 60.0
+    allowed = rules.budget_minutes * times(tab) * 60.0
     return started + tab.idle + allowed - tab.seconds
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lazarus_pit.core import budget, health
 from lazarus_pit.core.agent import Agent, is_judged, is_restoring, may_live, owed, wake
-from lazarus_pit.core.budget import CURB_LONGEST, NOTHING, Tab, Total
+from lazarus_pit.core.budget import CURB_LONGEST
 from lazarus_pit.core.events import (
     Admitted,
     CellSpent,
@@ -34,6 +34,7 @@ from lazarus_pit.core.events import (
 )
 from lazarus_pit.core.lifecycle import step
 from lazarus_pit.core.model import NEVER, Desired, FleetRules, Instant, Key, Phase
+from lazarus_pit.core.purse import Purses, cell_of, is_spending
 
 TICK = Tick()
 DOUBTED = Doubted()
@@ -91,17 +92,15 @@ class Fleet:
         self._living = 0
         self._crowds: Counter[str] = Counter()
         """How many agents of a cell may live."""
-        self._totals: dict[str, Total] = {}
-        """What the agents of a cell have spent together."""
+        self._purses = Purses(self.agents.values())
         self._restoring: dict[str, list[Key]] = {}
         """Cells that are being restored, with who waits for the end of it."""
         for agent in self.agents.values():
             self._count(agent, may_live(agent))
-            known = self._totals.get(_cell(agent), Total())
-            self._totals[_cell(agent)] = known.plus(NOTHING, agent.tab)
             if is_restoring(agent):
-                self._restoring[_cell(agent)] = []
+                self._restoring[cell_of(agent)] = []
             self._arm(agent)
+            self._arm_mission(cell_of(agent))
 
     # ------------------------------------------------------------ the way of one fact
 
@@ -134,7 +133,7 @@ class Fleet:
 
     def tick(self, now: Instant) -> None:
         """Let time act on everybody whose deadline has come, then give due starts their turn."""
-        due = self._take_due(now)
+        due, missions = self._take_due(now)
         if self._is_storm(due, now):
             self._doubt("many_silent_at_once", now)
         for agent in due:
@@ -146,6 +145,8 @@ class Fleet:
                 )
             else:
                 self._apply(agent, TICK, now)
+        for cell in missions:
+            self._mission_due(cell, now)
         self._admit(now)
 
     def wake(self) -> Instant:
@@ -198,8 +199,8 @@ class Fleet:
                 self._enqueue(after)
             else:
                 self.turn.orders.append(order)
-        if after.tab is not agent.tab:
-            self._add_up(agent.tab, after, now)
+        if is_spending(agent, after):
+            self._add_up(agent, after, now)
         if key in self._dismissed and not may_live(after):
             self._forget(key)
 
@@ -217,8 +218,7 @@ class Fleet:
     def _forget(self, key: Key) -> None:
         agent = self.agents.pop(key)
         self._count(agent, -may_live(agent))
-        known = self._totals.get(_cell(agent), Total())
-        self._totals[_cell(agent)] = known.plus(agent.tab, NOTHING)
+        self._purses.change(agent, None)
         self._forgotten[key] = agent.generation  # Who comes back is not taken for who was.
         self._dismissed.discard(key)
         self._slots.pop(key, None)
@@ -228,27 +228,38 @@ class Fleet:
     def _count(self, agent: Agent, more: int) -> None:
         if more:
             self._living += more
-            self._crowds[_cell(agent)] += more
+            self._crowds[cell_of(agent)] += more
 
     def _hold_back(self, before: Agent, after: Agent) -> None:
         """While a cell is being restored nobody else of it begins; afterwards all may."""
         begins, ends = is_restoring(after), is_restoring(before)
         if begins and not ends:
-            self._restoring.setdefault(_cell(after), [])
+            self._restoring.setdefault(cell_of(after), [])
         elif ends and not begins:
-            for key in self._restoring.pop(_cell(after), []):
+            for key in self._restoring.pop(cell_of(after), []):
                 if waiting := self.agents.get(key):
                     self._enqueue(waiting)
 
-    def _add_up(self, before: Tab, after: Agent, now: Instant) -> None:
+    def _add_up(self, before: Agent, after: Agent, now: Instant) -> None:
         """Keep what a whole cell has spent; where that is bounded, everybody in it hears of it."""
-        cell = _cell(after)
-        old = self._totals.get(cell, Total())
-        self._totals[cell] = total = old.plus(before, after.tab)
-        if total != old and budget.over_mission(after.tab, after.rules, total):
-            fact = CellSpent(total=total)
-            for agent in [one for one in self.agents.values() if _cell(one) == cell]:
-                self._apply(agent, fact, now)
+        cell = cell_of(after)
+        spent = self._purses.change(before, after)
+        if spent:
+            total = self._purses.total(cell, now)
+            if budget.over_mission(after.tab, after.rules, total):
+                self._tell_mission(cell, now)
+        self._arm_mission(cell)
+
+    def _tell_mission(self, cell: str, now: Instant) -> None:
+        fact = CellSpent(total=self._purses.total(cell, now))
+        for agent in [one for one in self.agents.values() if cell_of(one) == cell]:
+            self._apply(agent, fact, now)
+
+    def _mission_due(self, cell: str, now: Instant) -> None:
+        """The minutes of a cell may be up: all who run beyond them are held."""
+        self._tell_mission(cell, now)
+        members = (one for one in self.agents.values() if cell_of(one) == cell)
+        self._push(cell, self._purses.weighed(members, cell, now))
 
     # ------------------------------------------------------------ deadlines
 
@@ -258,12 +269,19 @@ class Fleet:
         if when < self._armed.get(agent.key, NEVER):
             self._push(agent.key, when)
 
+    def _arm_mission(self, cell: str) -> None:
+        when = self._purses.due(cell)
+        if when < self._armed.get(cell, NEVER):
+            self._push(cell, when)
+
     def _push(self, key: Key, when: Instant) -> None:
         self._armed[key] = when
         heapq.heappush(self._heap, (when, key))
 
-    def _take_due(self, now: Instant) -> list[Agent]:
+    def _take_due(self, now: Instant) -> tuple[list[Agent], list[str]]:
+        """Return agents whose deadline has come, and cells whose minutes may be up."""
         due: list[Agent] = []
+        missions: list[str] = []
         while self._heap and self._heap[0][0] <= now:
             when, key = heapq.heappop(self._heap)
             if self._armed.get(key) != when:
@@ -271,12 +289,13 @@ class Fleet:
             del self._armed[key]
             agent = self.agents.get(key)
             if agent is None:
+                missions += [key] * (key in self._purses)
                 continue
             if wake(agent) <= now:
                 due.append(agent)
             else:
                 self._arm(agent)
-        return due
+        return due, missions
 
     # ------------------------------------------------------------ doubt
 
@@ -314,14 +333,14 @@ class Fleet:
             if agent is None or not agent.queued or agent.phase is not Phase.BACKOFF:
                 heapq.heappop(self._queue)
                 continue
-            if (waiting := self._restoring.get(_cell(agent))) is not None:
+            if (waiting := self._restoring.get(cell_of(agent))) is not None:
                 waiting.append(heapq.heappop(self._queue)[1])
                 continue
             if agent.revived and not self._within_budget(now):
                 return
             heapq.heappop(self._queue)
             slots[key] = now + self.rules.start_slot
-            self._apply(agent, Admitted(alone=not self._crowds[_cell(agent)]), now)
+            self._apply(agent, Admitted(alone=not self._crowds[cell_of(agent)]), now)
 
     def _within_budget(self, now: Instant) -> bool:
         """Whether the fleet may revive one more now; said once when it may not."""
@@ -338,10 +357,6 @@ class Fleet:
             data = {"revivals": len(revivals), "window": rules.storm_window}
             self.turn.told.append(Told(event="revival_storm", data=data))
         return False
-
-
-def _cell(agent: Agent) -> str:
-    return agent.key.partition("/")[0]
 
 
 def _is_verdict(agent: Agent, now: Instant) -> bool:

@@ -163,6 +163,7 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     mission_turns: int = 0
     """The same for all members of the cell together: each of them is held, and asked about."""
     mission_tokens: int = 0
+    mission_minutes: float = 0.0
     loop_repeats: int = 20
     """The same call of a tool, or up to four in turn, with the same results: so many rounds in a
     row hold it; 0 looks away."""

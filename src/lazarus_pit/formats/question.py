@@ -69,6 +69,7 @@ CURBS: Mapping[str, str] = {
     "budget_minutes": "it has used up its budget of minutes",
     "mission_turns": "its mission has used up its budget of turns",
     "mission_tokens": "its mission has used up its budget of tokens",
+    "mission_minutes": "its mission has used up its budget of minutes",
     "loop": "it calls the same tools with the same results again and again",
 }
 """Why the pit makes an agent stand still, in words."""

@@ -274,7 +274,7 @@ def matter_of(told: Told) -> Matter:
 
 CURBS = (
     *("budget_turns", "budget_tokens", "budget_minutes", "loop"),
-    *("mission_turns", "mission_tokens"),
+    *("mission_turns", "mission_tokens", "mission_minutes"),
 )
 """Holds of the pit's own."""
 BOOKS: dict[str, Callable[[Account, Told, int], None]] = {

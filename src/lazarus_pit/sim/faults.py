@@ -142,6 +142,7 @@ def draw_rules(rng: Random) -> Rules:
         mission_turns=rng.choice((0, 0, 0, 0, 0, 400)),
         loop_repeats=rng.choice((0, 0, 0, 20)),
         wake_on_mail=rng.random() < 0.3,
+        mission_minutes=rng.choice((0.0,) * 7 + (240.0,)),
     )
 
 

@@ -30,6 +30,7 @@ from lazarus_pit.core.model import (
     FleetRules,
     Hold,
     HoldKind,
+    Liveness,
     Phase,
     RevivePolicy,
     Rules,
@@ -293,6 +294,57 @@ def test_what_a_mission_has_spent_outlives_lives_and_the_daemon() -> None:
         rules = replace(again.agents["pond/b"].rules, mission_turns=bound)
         again.step("pond/b", Enlisted(rules=rules, desired=Desired.RUN), NOW)
         assert held(again) == stays
+
+
+def minutes(fleet: Fleet, until: float) -> list[float]:
+    """Let time alone pass; return when somebody was held by it."""
+    seen = []
+    while (when := fleet.wake()) <= until:
+        before = held(fleet)
+        fleet.tick(when)
+        seen += [round(when - NOW, 1)] if held(fleet) != before else []
+    return seen
+
+
+def a_mission_of_minutes(*cells: str) -> Fleet:
+    """Each agent was born 10 minutes ago, and its cell has 30 for all its members."""
+    rules = Rules(mission_minutes=30.0, liveness=Liveness.PROCESS, revive_policy=RevivePolicy.NEVER)
+    agent = replace(an_agent(rules=rules), started=NOW - 600.0, tab=Tab())
+    return Fleet(FleetRules(), [replace(agent, key=key) for key in cells])
+
+
+def test_the_minutes_of_a_mission_are_those_of_all_its_members() -> None:
+    fleet = a_mission_of_minutes("pond/a", "pond/b", "lake/a")
+    assert minutes(fleet, NOW + 1000.0) == [300.0]
+    assert held(fleet) == ["pond/a", "pond/b"]
+    assert fleet.agents["pond/a"].reason == "mission_minutes"
+    assert minutes(fleet, NOW + 2000.0) == [1200.0]
+    assert held(fleet) == ["lake/a", "pond/a", "pond/b"]
+
+
+def test_minutes_pass_for_those_alone_who_live_and_move() -> None:
+    fleet = a_mission_of_minutes("pond/a", "pond/b")
+    fleet.step("pond/b", Exited(generation=3, exit=Exit(code=1)), NOW)
+    assert minutes(fleet, NOW + 599.0) == []
+    frozen = Enlisted(rules=fleet.agents["pond/a"].rules, desired=Desired.FREEZE)
+    fleet.step("pond/a", frozen, NOW + 100.0)
+    assert minutes(fleet, NOW + 5000.0) == []
+    moving = Enlisted(rules=fleet.agents["pond/a"].rules, desired=Desired.RUN)
+    fleet.step("pond/a", moving, NOW + 5000.0)
+    assert minutes(fleet, NOW + 9000.0) == [5500.0]
+    fleet.step("pond/a", Decided(generation=3, approved=True, hold=1), NOW + 9000.0)
+    assert held(fleet) == []
+    assert minutes(fleet, NOW + 20000.0) == [10800.0]
+
+
+def test_minutes_of_a_mission_outlive_the_daemon_and_a_higher_bound_lets_go() -> None:
+    first = a_mission_of_minutes("pond/a", "pond/b")
+    again = Fleet(FleetRules(), first.agents.values())
+    assert minutes(again, NOW + 300.0) == [300.0]
+    rules = replace(again.agents["pond/a"].rules, mission_minutes=31.0)
+    again.step("pond/a", Enlisted(rules=rules, desired=Desired.RUN), NOW + 400.0)
+    assert held(again) == ["pond/b"]
+    assert minutes(again, NOW + 2000.0) == [460.0]
 
 
 def test_a_new_daemon_that_hears_the_same_rules_lets_nobody_go() -> None:
