@@ -96,7 +96,8 @@ class Requests:
         approvals.expire(db, now)
         found = [answer for one in round_.awaiting if (answer := _answer(db, one, now))]
         waiting = {(one.key, one.generation) for one in round_.awaiting}
-        mine = [one for one in approvals.pending(db, now) if not _is_far(one.subject)]
+        asked = [one for one in approvals.pending(db, now) if not one.is_question]
+        mine = [one for one in asked if not _is_far(one.subject)]
         for one in mine:
             if (one.subject, one.generation) not in waiting:
                 approvals.supersede(db, one.subject, now, upto=one.generation)
@@ -135,7 +136,7 @@ def _answer(db: sqlite3.Connection, one: _Awaiting, now: float) -> tuple[Key, De
     request = _opened(db, one, now)
     if request.facts.get("hold", 0) != one.hold:
         # The same life was asked about before, and that is over: its answer is not this one's.
-        approvals.retire(db, one.key, now)
+        approvals.retire(db, one.key, now, deaths_alone=True)
         request = _opened(db, one, now)
     if request.outcome not in ("approved", "denied"):
         return None

@@ -1,8 +1,9 @@
-"""Requests to revive somebody who died, and their answers: each is answered once or never.
+"""Requests for a person's word, and their answers: each is answered once or never.
 
-A request belongs to one death: a subject (``<uuid>/<agent>`` or ``pool/<gateway>``) and the
-generation that died. Times are Unix seconds. Every change compares and sets in one transaction,
-so that of two who answer at once one decides and the other is told who did.
+A request to revive somebody belongs to one death: a subject (``<uuid>/<agent>`` or
+``pool/<gateway>``) and the generation that died. A question of an agent (``questions``) belongs to
+the mail in which it was asked. Times are Unix seconds. Every change compares and sets in one
+transaction, so that of two who answer at once one decides and the other is told who did.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ _REPLIES: dict[str, Reply] = {
     "superseded": "superseded",
 }
 _OWN = ("approvals", "id")
-COLUMNS = "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision"
+COLUMNS = (
+    "id, subject, generation, facts, asked, expires, outcome, decided_by, via, decision,"
+    " comment, asked_in"
+)
 """What ``made`` makes a request of, in this order."""
-
+WIDTH = COLUMNS.count(",") + 1
+COMMENT_MAX = 500
+"""Characters of a comment that are kept."""
 
 KEPT_SECONDS = 30 * 86_400.0
 KEPT = 1000
@@ -52,6 +58,15 @@ class Request(NamedTuple):
     via: str
     decision: int | None
     """The place of the answer among all answers, from 1; ``None`` while there is none."""
+    comment: str = ""
+    """What whoever decided had to say."""
+    asked_in: str | None = None
+    """Of a question: which mail it was asked in, ``<uuid>/<agent>:<id>``; of a death ``None``."""
+
+    @property
+    def is_question(self) -> bool:
+        """Whether an agent asks, and nobody is to be revived."""
+        return self.asked_in is not None
 
 
 class Answered(NamedTuple):
@@ -78,7 +93,7 @@ def open_request(  # noqa: PLR0913 - a request is these facts
     with transaction(db):
         db.execute(
             "UPDATE approvals SET outcome = 'superseded', closed = ?"
-            " WHERE subject = ? AND generation < ? AND outcome = 'open'",
+            " WHERE subject = ? AND generation < ? AND outcome = 'open' AND asked_in IS NULL",
             (now, subject, generation),
         )
         new = db.execute(
@@ -87,17 +102,17 @@ def open_request(  # noqa: PLR0913 - a request is these facts
             (secrets.token_hex(8), subject, generation, json.dumps(dict(facts)), now, expires),
         ).rowcount
         if new:
-            _let_go(db, now - KEPT_SECONDS)
-        return _select(db, "subject = ? AND generation = ? AND NOT retired", (subject, generation))[
-            0
-        ]
+            let_go(db, now)
+        which = "subject = ? AND generation = ? AND NOT retired AND asked_in IS NULL"
+        return select(db, which, (subject, generation))[0]
 
 
-def _let_go(db: sqlite3.Connection, before: float) -> None:
-    """Forget a few that were closed before an instant: every opening of the records reads all.
+def let_go(db: sqlite3.Connection, now: float) -> None:
+    """Forget a few that were closed long ago: every opening of the records reads all.
 
     The latest answer stays, whatever its age: the next one is numbered after it.
     """
+    before = now - KEPT_SECONDS
     old = db.execute(
         "SELECT id FROM approvals WHERE outcome != 'open' AND closed < ? AND asked < ?"
         " AND rowid IN (SELECT rowid FROM approvals ORDER BY rowid LIMIT 10)"
@@ -111,42 +126,58 @@ def _let_go(db: sqlite3.Connection, before: float) -> None:
 
 def pending(db: sqlite3.Connection, now: float) -> list[Request]:
     """Return the requests that can still be answered, oldest first."""
-    return _select(db, "outcome = 'open' AND expires > ?", (now,))
+    return select(db, "outcome = 'open' AND expires > ?", (now,))
 
 
 def everything(db: sqlite3.Connection) -> list[Request]:
     """Return every request there ever was, oldest first."""
-    return _select(db, "1", ())
+    return select(db, "1", ())
 
 
 def find(db: sqlite3.Connection, request: str) -> Request | None:
     """Return a request by its whole id."""
-    found = _select(db, "id = ?", (request,))
+    found = select(db, "id = ?", (request,))
     return found[0] if found else None
 
 
 def decide(  # noqa: PLR0913 - an answer is these facts
-    db: sqlite3.Connection, request: str, *, approved: bool, by: str, via: str, now: float
+    db: sqlite3.Connection,
+    request: str,
+    *,
+    approved: bool,
+    by: str,
+    via: str,
+    now: float,
+    comment: str = "",
 ) -> Answered:
     """Answer an open request, once; whoever comes later changes nothing and is told why.
 
     ``by`` names the person and ``via`` the channel. A request past its time becomes ``expired``.
     """
     with transaction(db):
-        return decide_within(db, request, approved=approved, by=by, via=via, now=now)
+        return decide_within(
+            db, request, approved=approved, by=by, via=via, now=now, comment=comment
+        )
 
 
 def decide_within(  # noqa: PLR0913 - an answer is these facts
-    db: sqlite3.Connection, request: str, *, approved: bool, by: str, via: str, now: float
+    db: sqlite3.Connection,
+    request: str,
+    *,
+    approved: bool,
+    by: str,
+    via: str,
+    now: float,
+    comment: str = "",
 ) -> Answered:
     """Answer as ``decide`` does, as a part of the caller's transaction."""
     expire(db, now)
     wanted = "approved" if approved else "denied"
     changed = db.execute(
-        "UPDATE approvals SET outcome = ?, decided_by = ?, via = ?, closed = ?,"
+        "UPDATE approvals SET outcome = ?, decided_by = ?, via = ?, closed = ?, comment = ?,"
         " decision = (SELECT coalesce(max(decision), 0) + 1 FROM approvals)"
         " WHERE id = ? AND outcome = 'open'",
-        (wanted, by, via, now, request),
+        (wanted, by, via, now, comment[:COMMENT_MAX], request),
     ).rowcount
     known = find(db, request)
     if known is None:
@@ -176,30 +207,39 @@ def subjects(db: sqlite3.Connection) -> set[str]:
 
 
 def supersede(db: sqlite3.Connection, subject: str, now: float, *, upto: int | None = None) -> int:
-    """Close the open requests of a subject that needs no answer any more; return how many.
+    """Close the open requests about deaths that need no answer any more; return how many.
 
-    ``upto`` spares the deaths of later generations.
+    ``upto`` spares the deaths of later generations. Questions stay: they outlive a death.
     """
     return db.execute(
-        "UPDATE approvals SET outcome = 'superseded', closed = ?"
-        " WHERE subject = ? AND outcome = 'open' AND generation <= coalesce(?, generation)",
+        "UPDATE approvals SET outcome = 'superseded', closed = ? WHERE subject = ?"
+        " AND outcome = 'open' AND generation <= coalesce(?, generation) AND asked_in IS NULL",
         (now, subject, upto),
     ).rowcount
 
 
-def retire(db: sqlite3.Connection, subject: str, now: float) -> None:
+def retire(db: sqlite3.Connection, subject: str, now: float, *, deaths_alone: bool = False) -> None:
     """Let go of a subject that is no more: one of its name that comes later starts anew.
 
-    Without this, the first death of a newcomer could find the answer to its namesake's.
+    Without this, the first death of a newcomer could find the answer to its namesake's, and its
+    first question likewise. ``deaths_alone`` leaves the questions as they are.
     """
     with transaction(db):
-        supersede(db, subject, now)
-        db.execute("UPDATE approvals SET retired = 1 WHERE subject = ?", (subject,))
+        which = "subject = ? AND (asked_in IS NULL OR NOT ?)"
+        db.execute(
+            f"UPDATE approvals SET outcome = 'superseded', closed = ?"  # noqa: S608 - of our own
+            f" WHERE {which} AND outcome = 'open'",
+            (now, subject, deaths_alone),
+        )
+        db.execute(
+            f"UPDATE approvals SET retired = 1 WHERE {which}",  # noqa: S608 - of our own
+            (subject, deaths_alone),
+        )
 
 
 def decisions_after(db: sqlite3.Connection, cursor: int) -> list[Request]:
     """Return the answers whose ``decision`` is greater than ``cursor``, in their order."""
-    found = _select(db, "decision > ? AND NOT retired", (cursor,))
+    found = select(db, "decision > ? AND NOT retired", (cursor,))
     return sorted(found, key=lambda one: one.decision or 0)
 
 
@@ -227,10 +267,10 @@ def receipts(db: sqlite3.Connection, request: str) -> dict[str, str]:
 
 def made(row: tuple[Any, ...]) -> Request:
     """Return the request in a row that begins with the columns above."""
-    return Request(row[0], row[1], row[2], json.loads(row[3]), *row[4:10])
+    return Request(row[0], row[1], row[2], json.loads(row[3]), *row[4:WIDTH])
 
 
-def _select(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[Request]:
-    """Return the requests that meet a condition of this file's own, oldest first."""
+def select(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[Request]:
+    """Return the requests that meet a condition of the caller's own code, oldest first."""
     query = f"SELECT {COLUMNS} FROM approvals WHERE {condition} ORDER BY asked, rowid"  # noqa: S608
     return [made(one) for one in db.execute(query, values)]

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lazarus_pit.records.approvals import COLUMNS, Request, made
+from lazarus_pit.records.approvals import COLUMNS, WIDTH, Request, made
 
 _KEPT = 500
 """How many of the latest requests of a channel a late answer may still be meant for."""
@@ -45,7 +45,7 @@ def carried(db: sqlite3.Connection, channel: str) -> list[Carried]:
         " ORDER BY outcome = 'open' DESC, at DESC LIMIT ?) ORDER BY at",
         (channel, _KEPT),
     )
-    return [Carried(made(row), *row[10:]) for row in rows]
+    return [Carried(made(row), *row[WIDTH:]) for row in rows]
 
 
 def unsettled(db: sqlite3.Connection, channel: str) -> list[Carried]:
@@ -58,7 +58,7 @@ def unsettled(db: sqlite3.Connection, channel: str) -> list[Carried]:
         " ORDER BY at",
         (channel,),
     )
-    return [Carried(made(row), *row[10:]) for row in rows]
+    return [Carried(made(row), *row[WIDTH:]) for row in rows]
 
 
 def forget_open(db: sqlite3.Connection, channel: str) -> None:

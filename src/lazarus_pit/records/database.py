@@ -17,14 +17,22 @@ from typing import TypeVar
 
 from lazarus_pit.errors import StoreError
 
-VERSION = 2
+VERSION = 3
 """Of the tables below; a file of a higher one was made by a later release."""
 BUSY_SECONDS = 5.0
 """How long a change waits for somebody else's."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BESIDE = ("", "-wal", "-shm")
+_CHANGES = {
+    3: """
+ALTER TABLE approvals ADD COLUMN asked_in TEXT;
+ALTER TABLE approvals ADD COLUMN comment TEXT NOT NULL DEFAULT '';
+ALTER TABLE approvals ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+DROP INDEX IF EXISTS one_a_death;
+""",
+}
+"""What a file of an older version needs before the tables below are made, by the new version."""
 _TABLES = f"""
-BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS approvals (
     id TEXT PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -38,9 +46,14 @@ CREATE TABLE IF NOT EXISTS approvals (
     via TEXT NOT NULL DEFAULT '',
     closed REAL,
     decision INTEGER UNIQUE,
-    retired INTEGER NOT NULL DEFAULT 0
+    retired INTEGER NOT NULL DEFAULT 0,
+    asked_in TEXT,
+    comment TEXT NOT NULL DEFAULT '',
+    told INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS one_a_death ON approvals (subject, generation) WHERE NOT retired;
+CREATE UNIQUE INDEX IF NOT EXISTS one_a_life ON approvals (subject, generation)
+    WHERE NOT retired AND asked_in IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS one_a_mail ON approvals (asked_in) WHERE NOT retired;
 CREATE INDEX IF NOT EXISTS still_open ON approvals (asked) WHERE outcome = 'open';
 CREATE TABLE IF NOT EXISTS deliveries (
     approval TEXT NOT NULL REFERENCES approvals (id),
@@ -95,7 +108,6 @@ CREATE TABLE IF NOT EXISTS invitations (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_a_name ON invitations (cell, name) WHERE state = 'open';
 PRAGMA user_version = {VERSION};
-COMMIT;
 """
 
 _Connection = TypeVar("_Connection", bound=sqlite3.Connection)
@@ -187,7 +199,8 @@ def _shape(db: sqlite3.Connection, path: Path) -> None:
     if version > VERSION:
         raise StoreError(f"{path}: records of version {version}, expected at most {VERSION}")
     if version < VERSION:
-        db.executescript(_TABLES)
+        changes = [sql for made, sql in _CHANGES.items() if 0 < version < made]
+        db.executescript("\n".join(["BEGIN IMMEDIATE;", *changes, _TABLES, "COMMIT;"]))
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         damage = sqlite3.DatabaseError(verdict)

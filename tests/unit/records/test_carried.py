@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from lazarus_pit.records import approvals, carried
+from lazarus_pit.records import approvals, carried, questions
 from lazarus_pit.records.database import opened_records
 
 ADA = "0f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11/ada"
@@ -87,13 +88,50 @@ def test_a_channel_notes_what_it_must_not_forget(db: sqlite3.Connection) -> None
     assert carried.recall(db, TELEGRAM) == {"offset": "2", "chat": "-7"}
 
 
-def test_records_of_an_earlier_release_are_brought_up_to_date(tmp_path: Path) -> None:
+OF_VERSION_1 = """
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    asked REAL NOT NULL,
+    expires REAL NOT NULL,
+    outcome TEXT NOT NULL DEFAULT 'open'
+        CHECK (outcome IN ('open', 'approved', 'denied', 'expired', 'superseded')),
+    decided_by TEXT NOT NULL DEFAULT '',
+    via TEXT NOT NULL DEFAULT '',
+    closed REAL,
+    decision INTEGER UNIQUE,
+    retired INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX one_a_death ON approvals (subject, generation) WHERE NOT retired;
+CREATE INDEX still_open ON approvals (asked) WHERE outcome = 'open';
+CREATE TABLE deliveries (
+    approval TEXT NOT NULL REFERENCES approvals (id),
+    channel TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (approval, channel)
+) STRICT;
+INSERT INTO approvals (id, subject, generation, facts, asked, expires)
+    VALUES ('00000000000000aa', 'cell/ada', 1, '{}', 1.0, 100.0);
+INSERT INTO deliveries VALUES ('00000000000000aa', 'telegram', '41', 2.0);
+"""
+"""What the first release made; the second had only more tables."""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_records_of_an_earlier_release_are_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{OF_VERSION_1} PRAGMA user_version = {version};")
+    for _ in range(2):  # The second time there is nothing to do.
+        with opened_records(path) as db:
+            (one,) = approvals.pending(db, 2.0)
+            assert (one.subject, one.comment, one.is_question) == ("cell/ada", "", False)
+            assert approvals.open_request(db, "cell/ada", 1, {}, expires=9.0, now=2.0) == one
+            assert carried.recall(db, TELEGRAM) == {}
+            assert approvals.receipts(db, one.id) == {"telegram": "41"}
     with opened_records(path) as db:
-        ask(db)
-        for table in ("settlements", "channel_notes"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("PRAGMA user_version = 1")
-    with opened_records(path) as db:
-        assert len(approvals.everything(db)) == 1
-        assert carried.recall(db, TELEGRAM) == {}
+        asked = questions.ask(db, "cell/ada", 1, "mail-0001", "May I?", expires=9.0, now=2.0)
+        assert approvals.pending(db, 2.0) == [one, asked], "a life may ask beside its death"
