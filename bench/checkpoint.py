@@ -1,34 +1,34 @@
 """Checkpoints beside tar, pigz, zstd, restic and borg: pause, time, processor, size, restore.
 
-    python -m bench.checkpoint [--files 30000] [--rounds 3] [--json FILE] [--under DIR]
+    python -m bench.checkpoint [--files 30000] [--rounds 3] [--entries 100000] [--json FILE]
+                               [--under DIR]
 
 Every round runs all tools on the same tree in random order: a first save, a save after 1 % of the
 files changed, a save with nothing changed, a restore. A peer that is not installed is named and
 left out (``apt-get install pigz zstd restic borgbackup``). ``pause`` is how long agents would have
 to stand still for a sound copy: ours is what the worker measured; for an incremental tool the
 shortest there is, a second run with nothing changed while they are frozen; for others a whole run.
+Then ``lazarus undo`` beside ``rsync -a --delete``, and the pause of ours at ``--entries``.
+
+Nothing that was restored is removed before the end: ext4 without a journal passes over inodes that
+were removed in the last minutes one by one, and the next tool to make files would pay for that.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import resource
 import shutil
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import checkpoint_trees
+from bench import checkpoint_pause, checkpoint_trees, checkpoint_undo
+from bench.checkpoint_meter import measured
 from bench.checkpoint_tools import TOOLS, Lazarus, Tool
-
-from lazarus_pit.linux.rename import sync_filesystem
 
 CHANGED = 0.01
 WORDS = {
@@ -43,20 +43,6 @@ WORDS = {
     "restore_cpu_s": "  processor, s",
 }
 Figures = dict[str, float]
-
-
-def measured(work: Callable[[], object], place: Path) -> tuple[float, float]:
-    """Run and return wall and processor seconds; all is on the disk when the clock stops."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.monotonic()
-    work()
-    fd = os.open(place, os.O_RDONLY)
-    sync_filesystem(fd)  # Ours has done that itself, at the end of each; the others have not.
-    os.close(fd)
-    wall = time.monotonic() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu
 
 
 def megabytes(store: Path) -> float:
@@ -79,11 +65,10 @@ def one_round(cell: Path, place: Path, kinds: list[type[Tool]], chance: random.R
         found["growth_mb"] = megabytes(tool.store) - found["size_mb"]
         found["pause_ms"] = pause_of(tool, found, place) * 1e3
     for tool in chance.sample(tools, len(tools)):
-        target = place / "out"
+        target = Path(tempfile.mkdtemp(prefix="out-", dir=place)) / "out"
         found = figures[tool.name]
         restore = partial(tool.restore, target)
         found["restore_s"], found["restore_cpu_s"] = measured(restore, place)
-        shutil.rmtree(target)
     for tool in tools:
         shutil.rmtree(tool.store)
     return figures
@@ -122,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=30_000, help="small files in the first tree")
     parser.add_argument("--large", type=int, default=8, help="files of 64 MiB in the second tree")
+    parser.add_argument("--entries", type=int, default=0, help="files in the tree for the pause")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--under", default=None, help="directory to work in")
     parser.add_argument("--json", default=None, help="file to write all figures to")
@@ -145,7 +131,12 @@ def main() -> None:
             rounds = [one_round(cell, place, kinds, chance) for _ in range(options.rounds)]
             report[title] = rounds
             show(f"{title}: {megabytes(workspace):,.0f} MB", rounds)
-            shutil.rmtree(place)
+            if title.startswith("many"):
+                checkpoint_undo.compare(cell, place, options.rounds, chance)
+        if options.entries:
+            place = Path(name) / "entries"
+            checkpoint_trees.small_files(place / "cell" / "workspace", options.entries)
+            checkpoint_pause.compare(place / "cell", place, options.rounds, chance)
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=1))
 

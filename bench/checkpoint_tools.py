@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +58,34 @@ class Lazarus(Tool):
     name = "lazarus"
     keeps_increments = True
 
-    def save(self) -> None:
+    def save(
+        self, meanwhile: Callable[[], object] = lambda: None, *, fanotify: bool = True
+    ) -> None:
+        """Save; ``meanwhile`` is called when the live pass is over, before the freeze."""
         store = str(self.store)
-        done = self._work({"type": "save", "cell": str(self.cell), "store": store})
-        self.pause = done["pause_seconds"]
+        request = {"type": "save", "cell": str(self.cell), "store": store, "fanotify": fanotify}
+        self.pause = self._work(request, meanwhile)["pause_seconds"]
 
     def restore(self, target: Path) -> None:
-        newest = max(self.store.glob("*.tar.gz"))
-        self._work({"type": "unpack", "archive": str(newest), "target": str(target)})
+        self._work({"type": "unpack", "archive": str(self._newest()), "target": str(target)})
 
-    def _work(self, request: dict[str, str]) -> dict[str, Any]:
+    def undo(self, staging: Path) -> None:
+        """Go back to the newest checkpoint in place."""
+        request = {"type": "undo", "cell": str(self.cell), "parts": ["workspace"]}
+        self._work(request | {"archive": str(self._newest()), "staging": str(staging)})
+
+    def forget_all_but_newest(self) -> None:
+        newest = self._newest().name.removesuffix(".tar.gz")
+        for path in self.store.iterdir():
+            if not path.name.startswith(newest):
+                path.unlink()
+
+    def _newest(self) -> Path:
+        return max(self.store.glob("*.tar.gz"))
+
+    def _work(
+        self, request: dict[str, Any], meanwhile: Callable[[], object] = lambda: None
+    ) -> dict[str, Any]:
         with subprocess.Popen(
             [sys.executable, "-P", "-m", "lazarus_pit.cells.checkpoint.worker"],
             stdin=subprocess.PIPE,
@@ -78,6 +97,8 @@ class Lazarus(Tool):
             worker.stdin.flush()
             for line in worker.stdout:
                 said = json.loads(line)
+                if said["type"] == "progress" and said["stage"] == "freeze":
+                    meanwhile()
                 if said["type"] in ("freeze", "thaw"):
                     worker.stdin.write(b"{}\n")
                     worker.stdin.flush()

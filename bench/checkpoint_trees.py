@@ -58,6 +58,13 @@ def change(root: Path, share: float, chance: random.Random) -> int:
     return len(chosen)
 
 
+def touch_up(files: list[Path]) -> None:
+    """Append a line to each of these files."""
+    for path in files:
+        with path.open("ab") as file:
+            file.write(b"touched up\n")
+
+
 def _program_text() -> bytes:
     return b"".join(_sources())[:_TEXT]
 

@@ -102,11 +102,12 @@ def _writing_out(root: int) -> Iterator[None]:
 
     The child promises nothing: what it has not written out then, that sync writes.
     """
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
             die_with_parent()
-            while True:
+            while os.getppid() == parent:
                 time.sleep(_SYNC_EVERY)
                 sync_filesystem(root)
         finally:
