@@ -6,6 +6,7 @@ Taken outside the loop's thread, since a workspace may be large; bounded, since 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
@@ -93,11 +94,12 @@ def _newest_age(top: str, offsets: tuple[float, ...]) -> float | None:
             with os.scandir(folders.popleft()) as entries:
                 for entry in itertools.islice(entries, left):
                     left -= 1
-                    age = age_of(entry.stat(follow_symlinks=False).st_mtime, offsets, now)
-                    if age is not None and (newest is None or age < newest):
-                        newest = age
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
+                    with contextlib.suppress(OSError):  # It may go away while we look.
+                        age = age_of(entry.stat(follow_symlinks=False).st_mtime, offsets, now)
+                        if age is not None and (newest is None or age < newest):
+                            newest = age
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
         except OSError:
-            continue  # It went away while we looked.
+            continue
     return newest

@@ -42,7 +42,7 @@ class GatewayHealth:
             why = await asyncio.wait_for(self._problem(), TIMEOUT_SECONDS)
         except TimeoutError:
             why = f"no answer within {TIMEOUT_SECONDS:g} s"
-        except (OSError, EOFError) as error:
+        except (OSError, UnicodeError) as error:  # The latter: a name that no host can have.
             why = str(error)
         state = "down" if why else "up"
         if state == self.state:
@@ -67,7 +67,7 @@ class GatewayHealth:
             return "it does not answer 200"
         try:
             said = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return "its answer is no JSON"
         service = said.get("service") if isinstance(said, dict) else None
         return "" if service == "nexus-gateway" else "another service answers there"

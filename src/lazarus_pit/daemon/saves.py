@@ -38,6 +38,12 @@ class _Shared:
     has_turn: bool = False
     waiting: int = 0
 
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether nobody stands still for it yet, and it was not just given up."""
+        given_up = self.task is not None and self.task.cancelling()
+        return not (self.stillness.began or given_up)
+
 
 class Saves:
     """The checkpoints that are under way."""
@@ -58,7 +64,7 @@ class Saves:
             LazarusError: it could not be taken.
         """
         shared = self._shared.get((paths.uuid, rescue))
-        if shared is None or shared.stillness.began:
+        if shared is None or not shared.can_be_shared:
             shared = self._begin(paths, note, rescue=rescue)
         assert shared.task is not None  # noqa: S101 - _begin has set it
         shared.waiting += 1

@@ -54,3 +54,19 @@ def test_what_nobody_waits_for_any_more_is_not_begun(tmp_path: Path) -> None:
     asyncio.run(given_up())
     assert len(shelf.checkpoints(first.checkpoints)) == 1
     assert shelf.checkpoints(second.checkpoints) == []
+
+
+def test_who_asks_just_as_the_last_one_gives_up_gets_a_checkpoint(tmp_path: Path) -> None:
+    first, second = a_cell(tmp_path), a_cell(tmp_path)
+
+    async def relieved() -> None:
+        saves = Saves(lambda _: [])
+        begun = asyncio.ensure_future(saves.take(first, "first"))
+        waits = asyncio.ensure_future(saves.take(second, "second"))
+        await asyncio.sleep(0)
+        waits.cancel()  # Both happen in one turn of the event loop.
+        comes = asyncio.ensure_future(saves.take(second, "third"))
+        await asyncio.gather(begun, comes)
+
+    asyncio.run(relieved())
+    assert len(shelf.checkpoints(second.checkpoints)) == 1
