@@ -176,8 +176,7 @@ def refresh_index(archive: Path, cell: Path, parts: Sequence[str]) -> None:
 
     A store that refuses costs the next one time: what was put back does not fit the old index.
     """
-    path = archive.with_name(archive.name.removesuffix(shelf.ARCHIVE) + shelf.INDEX)
-    table = index.read(path)
+    table = index.read(archive.with_name(index_of(archive)))
     if table is None:
         return
     root = os.open(cell, OPEN_DIRECTORY)
@@ -185,10 +184,20 @@ def refresh_index(archive: Path, cell: Path, parts: Sequence[str]) -> None:
         tree = scan(root, parts).tree
     finally:
         os.close(root)
+    write_index(archive, restated(table, tree))
+
+
+def index_of(archive: Path) -> str:
+    """Name the index beside an archive."""
+    return archive.name.removesuffix(shelf.ARCHIVE) + shelf.INDEX
+
+
+def write_index(archive: Path, table: index.Index) -> None:
+    """Replace the index beside an archive, if the store lets us."""
     fd = os.open(archive.parent, OPEN_DIRECTORY)
     try:
         with suppress(FormatError, OSError):
-            shelf.write_whole(fd, path.name, index.encode(restated(table, tree)))
+            shelf.write_whole(fd, index_of(archive), index.encode(table))
     finally:
         os.close(fd)
 

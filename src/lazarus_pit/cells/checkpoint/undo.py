@@ -15,12 +15,12 @@ from typing import NamedTuple
 import msgspec
 
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain, remove, split
-from lazarus_pit.cells.checkpoint.index import Row
+from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Index, Row
 from lazarus_pit.cells.checkpoint.intake import Chunks, Intake
 from lazarus_pit.cells.checkpoint.manifest import About
 from lazarus_pit.cells.checkpoint.place import Placed, Trust, Writer
 from lazarus_pit.cells.checkpoint.remail import reopen
-from lazarus_pit.cells.checkpoint.restore import HOMES, WORK, refresh_index, remove_tree
+from lazarus_pit.cells.checkpoint.restore import HOMES, WORK, remove_tree, write_index
 from lazarus_pit.cells.checkpoint.save import Report
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
 from lazarus_pit.cells.checkpoint.source import MOST_BYTES, Source, opened, stream_of
@@ -69,7 +69,7 @@ def undo(request: UndoRequest, report: Report) -> Undone:
             raise RefusedError(f"{archive}: has no index of this host; restore it instead")
         about = source.preface.about
         try:
-            work = _look(request, source.table.rows, about)
+            work, shared = _look(request, source.table.rows, about)
             report("unpack", 0)
             remove_tree(staging)
             staging.mkdir(mode=0o700)
@@ -77,7 +77,8 @@ def undo(request: UndoRequest, report: Report) -> Undone:
             report("apply", 0)
             _apply(request, source.table.rows, work, placed)
             notes = [*placed.notes, *_reopen(Path(request.cell), source.table.rows, request.parts)]
-            refresh_index(archive, Path(request.cell), request.parts)
+            again = work.differing | work.settle | shared
+            write_index(archive, _restated(source.table, Path(request.cell), again))
         except OSError as error:
             raise StoreError(f"{request.cell}: the undo is unfinished: {error}") from error
         finally:
@@ -102,14 +103,37 @@ def _reopen(cell: Path, rows: dict[str, Row], parts: Collection[str]) -> list[st
     return back + [f"{mail.missing} mails that waited then are kept no more"] * bool(mail.missing)
 
 
-def _look(request: UndoRequest, rows: dict[str, Row], about: About) -> Work:
+def _look(request: UndoRequest, rows: dict[str, Row], about: About) -> tuple[Work, set[str]]:
+    """Find what differs, and the files whose state changes with that of their other names."""
     root = os.open(request.cell, OPEN_DIRECTORY)
     try:
         tree = scan(root, request.parts).tree
     finally:
         os.close(root)
     unsaved = {omission.path for omission in about.left_out}
-    return compare(tree, within(rows, request.parts), unsaved)
+    shared = {path for path, state in tree if state.st_nlink > 1 and path[-1] != "/"}
+    return compare(tree, within(rows, request.parts), unsaved), shared & rows.keys()
+
+
+def _restated(table: Index, cell: Path, paths: Collection[str]) -> Index:
+    """Note the present state of these paths, so that the next checkpoint reuses the archive.
+
+    Whatever else there is was found as the index has it and was not touched.
+    """
+    rows = dict(table.rows)
+    root = os.open(cell, OPEN_DIRECTORY)
+    try:
+        with Chain(root) as chain:
+            for path in sorted(paths):
+                inode, ctime = 0, NEVER_SAME
+                with suppress(OSError):
+                    directory, name = split(path)
+                    state = os.stat(name, dir_fd=chain.fd(directory), follow_symlinks=False)
+                    inode, ctime = state.st_ino, state.st_ctime_ns
+                rows[path] = rows[path]._replace(inode=inode, ctime_ns=ctime)
+    finally:
+        os.close(root)
+    return table._replace(rows=rows)
 
 
 def within(rows: dict[str, Row], parts: Collection[str]) -> dict[str, Row]:
@@ -122,16 +146,16 @@ def compare(tree: list[Entry], rows: dict[str, Row], unsaved: Collection[str]) -
     """Find what differs. What a checkpoint could not save is never removed."""
     now = dict(tree)
     gone: list[str] = []
-    for path, _ in tree:
+    for path in [path for path, _ in tree if path not in rows]:
         covered = bool(gone) and gone[-1].endswith("/") and path.startswith(gone[-1])
-        if path not in rows and not covered and printable(path) not in unsaved:
+        if not covered and printable(path) not in unsaved:
             gone.append(path)
     differing = set()
     for path, row in rows.items():
         state = now.get(path)
-        if state is None or (state.st_ino, state.st_ctime_ns) != (row.inode, row.ctime_ns):
+        if state is None or state.st_ctime_ns != row.ctime_ns or state.st_ino != row.inode:
             differing.add(path)
-    differing |= {path for path, row in rows.items() if row.link in differing}
+    differing |= {path for path, row in rows.items() if row.link and row.link in differing}
     settle = {path for path in differing if path.endswith("/")}
     settle |= {split(path)[0] for path in [*gone, *differing]} & rows.keys()
     return Work(gone, differing, settle, len(rows) - len(differing))
