@@ -115,6 +115,14 @@ def test_a_failed_spawn_leaves_nothing(sandbox: Sandbox, nest: Nest, tree: Tree 
     assert tree is None or [*cgroup.leaves(tree)] == []
 
 
+def test_a_spawn_without_its_credential_leaves_no_group(
+    sandbox: Sandbox, nest: Nest, tree: Tree | None
+) -> None:
+    with pytest.raises(SpawnError, match="credential"):
+        sandbox.spawn(replace(nest.launch("true"), credentials=(("key", "/no/such/file"),)))
+    assert tree is None or [*cgroup.leaves(tree)] == []
+
+
 def test_the_environment_is_made_from_nothing(
     sandbox: Sandbox, nest: Nest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,6 +205,30 @@ def test_an_agent_cannot_pass_for_another_life(walls: Sandbox, nest: Nest) -> No
         assert {name[1] for name in found if name[0] == nest.uuid} == {"alice"}
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("LAZARUS_CELL_UUID", "../../etc"),
+        ("LAZARUS_AGENT", "../alice"),
+        ("LAZARUS_GENERATION", "9" * 5000),
+    ],
+)
+def test_a_forged_name_of_a_life_is_nobodys(name: str, found: str, nest: Nest) -> None:
+    """Without walls and cgroups anybody may be named anything: no name of it becomes a path."""
+    told = {
+        "LAZARUS_CELL_UUID": nest.uuid,
+        "LAZARUS_AGENT": "alice",
+        "LAZARUS_GENERATION": "1",
+    }
+    with subprocess.Popen(["sleep", "1000"], env={**told, name: found}) as forger:
+        try:
+            until(lambda: _comm(forger.pid) == "sleep")
+            seen = find_living(None, lambda *who: str(who))
+            assert not any(who[0] in (nest.uuid, found) for who in seen)
+        finally:
+            forger.kill()
+
+
 def test_an_empty_leaf_is_no_life(nest: Nest) -> None:
     with own_tree() as tree:
         if tree is None:

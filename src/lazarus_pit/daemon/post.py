@@ -23,7 +23,6 @@ from lazarus_pit.daemon.clerk import Clerk
 from lazarus_pit.daemon.roster import Roster, Stamp
 from lazarus_pit.daemon.router import Desk, Outcome, Router
 from lazarus_pit.daemon.watch import Kind, Watch
-from lazarus_pit.errors import LazarusError
 
 log = logging.getLogger(__name__)
 
@@ -201,6 +200,8 @@ class Post:
         """Have a checkpoint taken; called in the bus's thread."""
 
         def begin() -> None:
+            if self._closed:
+                return  # The request still lies in its outbox, for the next daemon.
             task = self._loop.create_task(self._saved(uuid, note, told))
             self._saves.add(task)
             task.add_done_callback(self._saves.discard)
@@ -210,7 +211,7 @@ class Post:
     async def _saved(self, uuid: str, note: str, told: Callable[[str], None]) -> None:
         try:
             saved = await self._take(self._roster.cells[uuid].paths, note)
-        except (LazarusError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is the answer
             told(f"no checkpoint was taken: {error}")
         else:
             told(f"checkpoint {saved.name} was taken")

@@ -47,11 +47,13 @@ def prepared(launch: Launch, tree: Tree | None) -> Iterator[Bed]:
             fds += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _output(launch)]
             standard = (fds[1], fds[2], fds[2])
         yield Bed(leaf, standard, fds[0], bound)
-    except OSError as error:
-        if tree is not None and leaf:
+    except BaseException as error:
+        if leaf:
             cgroup.remove_leaf(leaf)
             limits.forget(leaf, tree)
-        raise SpawnError(f"{launch.key}: {error}") from error
+        if isinstance(error, OSError):
+            raise SpawnError(f"{launch.key}: {error}") from error
+        raise
     finally:
         for fd in fds:
             os.close(fd)

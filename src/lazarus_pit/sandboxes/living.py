@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from lazarus_pit.core.model import Life
+from lazarus_pit.formats.names import is_agent_name, is_cell_uuid
 from lazarus_pit.linux import cgroup, procfs
 from lazarus_pit.linux.cgroup import Tree
 from lazarus_pit.sandboxes import status
@@ -52,11 +53,19 @@ def _by_environment(uids: frozenset[int]) -> dict[Name, tuple[str, list[int]]]:
         if pid == os.getpid() or procfs.owner(pid) not in ours or procfs.pid_depth(pid) != 1:
             continue
         found = procfs.environ(pid, (_CELL, _AGENT, _GENERATION))
-        number = found.get(_GENERATION, b"")
-        if len(found) == 3 and number.isdigit() and procfs.state(pid) not in procfs.ENDED:
-            name = (os.fsdecode(found[_CELL]), os.fsdecode(found[_AGENT]), int(number))
+        name = _name(found)
+        if name is not None and procfs.state(pid) not in procfs.ENDED:
             groups.setdefault(name, ("", []))[1].append(pid)
     return groups
+
+
+def _name(found: Mapping[bytes, bytes]) -> Name | None:
+    """Whose life an environment says it is; ``None`` where it is no name that we give."""
+    cell, agent = (os.fsdecode(found.get(name, b"")) for name in (_CELL, _AGENT))
+    number = found.get(_GENERATION, b"")
+    if not (is_cell_uuid(cell) and is_agent_name(agent)):
+        return None
+    return (cell, agent, int(number)) if number.isdigit() and len(number) < 19 else None
 
 
 def _life(pids: Iterable[int], path: str, status_file: str) -> Life:
