@@ -190,7 +190,6 @@ SECTIONS: Mapping[str, type[Struct]] = {
 IN_CELLS = ("heartbeat_stale_threshold", "resurrect_after", "max_revive_attempts")
 """Rules whose place in the file is ``[cells]``, where the contract has them."""
 
-_INFINITE = float("inf")
 _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("cells", "poll_interval"): (0.01, 86_400),
     ("gateway", "port"): (0, 65_535),
@@ -199,8 +198,8 @@ _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("isolation", "uid"): (1, 2**32 - 2),
     ("isolation", "gid"): (1, 2**32 - 2),
     ("isolation", "users"): (1, 10_000),
-    ("fleet", "start_slot"): (0.001, _INFINITE),
-    ("fleet", "storm_window"): (0.001, _INFINITE),
+    ("fleet", "start_slot"): (0.001, rules.MOST),
+    ("fleet", "storm_window"): (0.001, rules.MOST),
 }
 
 
@@ -365,5 +364,5 @@ def _value(section: str, key: str, value: object, kind: Any) -> Any:
     if isinstance(found, str) and "\0" in found:
         raise FormatError("found a zero byte, expected a text without")
     if isinstance(found, int | float) and not isinstance(found, bool):
-        rules.check_number(found, *_BOUNDS.get((section, key), (0, _INFINITE)), key)
+        rules.check_number(found, *_BOUNDS.get((section, key), (0, rules.MOST)), key)
     return found

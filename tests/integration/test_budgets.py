@@ -86,9 +86,15 @@ def test_a_yes_lets_it_go_on_and_a_no_ends_it_over_restarts_of_the_daemon(pit: P
 def test_a_loop_that_hooks_tell_of_is_held_and_a_changed_rule_lets_it_go(pit: Pit) -> None:
     cell = running_away(pit, CIRCLING, loop_repeats=6)
     assert asked(pit) == "loop"
-    pit.want(cell, "scribe", rules={"loop_repeats": 0})
-    pit.wait_event(cell, "agent_released", "scribe", source="rules")
     lazarus = Typist(pit.root)
+    said = lazarus("agent", "set", "pond/scribe", "loop_repeats=0", "memory_mb=512", "--as=ada")
+    assert "loop_repeats: 0 (was 6)" in said.out
+    assert "memory_mb: from its next life, `lazarus revive pond/scribe`" in said.out
+    pit.wait_event(cell, "agent_released", "scribe", source="rules")
+    told = pit.wait_event(cell, "settings_changed", "scribe", by="ada").data
+    assert told["set"] == {"loop_repeats": 0, "memory_mb": 512}
+    assert told["was"] == {"loop_repeats": 6, "memory_mb": None}
+    assert "ada changed settings: loop_repeats=0, memory_mb=512" in lazarus("events", "pond").out
     pit.wait(lambda: lazarus("approvals", "--json").json() == [], "no open request")
 
 

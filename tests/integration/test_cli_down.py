@@ -309,3 +309,27 @@ def test_a_list_that_cannot_be_kept_to_is_refused(
 ) -> None:
     create(lazarus, "--name", "pond", "--mission", "Ask around")
     assert said in lazarus.fails(2, "spawn", "pond", "scribe", *words, "--", "true")
+
+
+def test_settings_are_changed_later_as_carefully_as_they_are_given(lazarus: Typist) -> None:
+    cell = create(lazarus, "--name", "pond", "--mission", "Count the limpets")
+    assert lazarus("spawn", "pond", "scribe", "--", "true").code == 0
+    said = lazarus("cell", "set", "pond", "checkpoint_interval=900", "mission_minutes=60")
+    assert "takes effect at `lazarus up`" in said.out
+    found = store.read_manifest(cell)
+    assert (found.checkpoint_interval, found.rules) == (900.0, {"mission_minutes": 60})
+    before = cell.manifest.read_bytes()
+    for words, complaint in (
+        (("cell", "set", "pond"), "expected NAME=VALUE"),
+        (("cell", "set", "pond", "checkpoint_interval=1e-9"), "expected at least 0.1"),
+        (("cell", "set", "pond", "status=archived"), "status: no such setting"),
+        (("agent", "set", "pond/scribe", "mission=x"), "mission: no such setting"),
+        (("agent", "set", "pond/nobody", "budget_turns=1"), "nobody"),
+        (("agent", "set", "pond/scribe", "budget_turns=2", "stall_after=x"), "stall_after: found"),
+        (("cell", "create", "--mission=x", "--checkpoint-interval=1e-9"), "found 1e-09"),
+    ):
+        assert complaint in lazarus.fails(2, *words)
+    assert cell.manifest.read_bytes() == before
+    assert "nothing has changed" in lazarus("cell", "set", "pond", "mission_minutes=60").out
+    assert lazarus("cell", "archive", "pond").code == 0
+    assert "nothing in it changes" in lazarus.fails(1, "cell", "set", "pond", "budget_turns=1")

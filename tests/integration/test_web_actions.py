@@ -64,6 +64,23 @@ def test_saves_restores_and_forks(living: tuple[Website, CellPaths]) -> None:
     assert strange.json()["error"] == "body: found 'to', expected checkpoint, name"
 
 
+def test_settings_are_changed_by_whoever_logged_in(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    base = f"/api/v1/cells/{cell.uuid}"
+    with site.client(site.login("operator")) as client:
+        done = client.post(f"{base}/set", json={"settings": ["mission_minutes=90"]})
+        assert done.status_code == 202, done.text
+        own = client.post(f"{base}/agents/scribe/set", json={"settings": ["on_revive=fresh"]})
+        assert own.status_code == 202, own.text
+        for wrong in ({}, {"settings": ["--as=root"]}, {"settings": ["status=archived"]}):
+            assert client.post(f"{base}/set", json=wrong).status_code == 400
+    told = site.pit.events(cell, "settings_changed")
+    assert [(one.agent, one.data["set"]) for one in told] == [
+        (None, {"mission_minutes": 90}),
+        ("scribe", {"on_revive": "fresh"}),
+    ]
+
+
 def test_freezes_and_thaws(living: tuple[Website, CellPaths]) -> None:
     site, cell = living
     base = f"/api/v1/cells/{cell.uuid}"

@@ -53,6 +53,16 @@ VERBS: dict[str, Verb] = {
         "Remove an archived cell for good.",
         "lazarus cell destroy pond",
     ),
+    "cell set": Verb(
+        "setting:set_cell",
+        "Change settings of a cell: rules, budgets, limits, intervals.",
+        "lazarus cell set pond mission_minutes=600 checkpoint_interval=900",
+    ),
+    "agent set": Verb(
+        "setting:set_agent",
+        "Change settings of one agent: rules, budgets, limits.",
+        "lazarus agent set pond/scribe revive_policy=ask budget_turns=200",
+    ),
     "spawn": Verb(
         "spawn:spawn",
         "Start an agent in a cell. The program and its arguments follow --.",
@@ -222,7 +232,8 @@ SPELLINGS = {
 """Two words that mean another verb: ``checkpoint`` itself takes a cell's name in that place."""
 
 NOUNS = {
-    "cell": "Create, show, archive or destroy a mission cell.",
+    "cell": "Create, show, change, archive or destroy a mission cell.",
+    "agent": "Change an agent's settings.",
     "channel": "The channels on which people are asked.",
     "web": "The HTTP API and its page.",
     "sandbox": "Look at an agent's walls.",

@@ -19,9 +19,10 @@ from lazarus_pit.core.model import CellStatus
 from lazarus_pit.daemon import teaming
 from lazarus_pit.daemon.teaming import Guest
 from lazarus_pit.errors import UsageError
-from lazarus_pit.formats.manifest import Kind, Manifest, Member
+from lazarus_pit.formats.manifest import SHORTEST, Kind, Manifest, Member
 from lazarus_pit.formats.names import is_agent_name
 from lazarus_pit.formats.proposal import Proposal
+from lazarus_pit.formats.rules import LONGEST
 from lazarus_pit.records.invitations import Given
 
 PROPOSED_TTL = 7 * 86400.0
@@ -166,9 +167,9 @@ def _invite(pit: PitPaths, paths: CellPaths, member: Member, by: str) -> Given:
 def _rhythm(**given: float | None) -> dict[str, float]:
     """Return the durations that were given; each must be one."""
     for name, seconds in given.items():
-        if seconds is not None and not 0 < seconds < float("inf"):
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag}: found {seconds:g}, expected more than 0 seconds")
+        if seconds is not None and not SHORTEST <= seconds <= LONGEST:
+            flag, bounds = name.replace("_", "-"), f"{SHORTEST:g} to {LONGEST:g} seconds"
+            raise UsageError(f"--{flag}: found {seconds:g}, expected {bounds}")
     return {name: seconds for name, seconds in given.items() if seconds is not None}
 
 

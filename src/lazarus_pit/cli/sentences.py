@@ -74,6 +74,12 @@ def _generation(data: Data) -> str:
     return f"generation {clean(data.get('generation', '?'), 20)}"
 
 
+def _settings(data: Data) -> str:
+    found = data.get("set")
+    named = found.items() if isinstance(found, Mapping) else ()
+    return ", ".join(f"{name}={'' if value is None else value}" for name, value in named) or "?"
+
+
 def _times(data: Data) -> str:
     return f"{clean(data.get('times', '?'), 20)} times"
 
@@ -112,6 +118,9 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "cell_forked": lambda d: (
         f"the cell was made of checkpoint {clean(d.get('checkpoint', '?'), 80)} "
         f"of {clean(d.get('source', '?'), 80)}"
+    ),
+    "settings_changed": lambda d: (
+        f"{clean(d.get('by', '?'), 80)} changed settings: {clean(_settings(d), 300)}"
     ),
     "cell_exported": lambda d: f"the cell was exported by {clean(d.get('by', '?'), 80)}",
     "cell_imported": lambda d: (

@@ -21,7 +21,7 @@ from lazarus_pit.formats.isolation import Openings, check_isolation, merged
 from lazarus_pit.formats.limits import check_limits
 from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 from lazarus_pit.formats.recipe import check_recipe
-from lazarus_pit.formats.rules import check_rules, expectation, merge_rules
+from lazarus_pit.formats.rules import LONGEST, check_number, check_rules, expectation, merge_rules
 
 MAX_BYTES = 1024 * 1024
 
@@ -177,6 +177,7 @@ def parse(data: bytes) -> Manifest:
     check_cell_uuid(known["uuid"])
     _check_time(known, "created_at", "")
     _check_rules(known, "")
+    _check_intervals(known)
     repo = known.get("repo")
     if repo is not None and repo.count("/") != 1:
         raise FormatError(f"repo: found {text.shown(repo)}, expected owner/name or null")
@@ -225,6 +226,17 @@ def _check_rules(known: Mapping[str, Any], at: str) -> None:
             check(known.get(name, {}))
         except FormatError as error:
             raise FormatError(f"{at}{name}.{error}") from None
+
+
+SHORTEST = 0.1
+"""Seconds of the shortest interval between two things that a cell does by itself."""
+
+
+def _check_intervals(known: Mapping[str, Any]) -> None:
+    """Refuse what nobody can mean: 0 is none, as null is."""
+    for name in ("checkpoint_interval", "idle_freeze_after"):
+        if seconds := known.get(name):
+            check_number(seconds, SHORTEST, LONGEST, name)
 
 
 def _member(entry: object, where: str) -> Member:

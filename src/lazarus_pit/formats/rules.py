@@ -15,11 +15,16 @@ from lazarus_pit.formats import text
 
 RULES: Mapping[str, FieldInfo] = {info.name: info for info in fields(Rules)}
 
+LONGEST = 1e9
+"""Seconds of the longest duration, thirty years; and the most of anything else that is measured."""
+MOST = 2**53
+"""The most of anything that is counted."""
+
 # Where "0 or more" is not enough: (least, greatest).
 _BOUNDS: Mapping[str, tuple[float, float]] = {
-    "heartbeat_stale_threshold": (0.001, float("inf")),
-    "resurrect_after": (0.001, float("inf")),
-    "start_timeout": (0.001, float("inf")),
+    "heartbeat_stale_threshold": (0.001, LONGEST),
+    "resurrect_after": (0.001, LONGEST),
+    "start_timeout": (0.001, LONGEST),
     "backoff_factor": (1, 1000),
     "backoff_jitter": (0, 1),
     "max_revive_attempts": (0, 1_000_000),
@@ -56,7 +61,8 @@ def check_rule(name: str, value: object) -> Any:
     kind = RULES[name].type
     found = text.field(value, kind, name, expectation(kind))
     if isinstance(found, int | float):
-        check_number(found, *_BOUNDS.get(name, (0, float("inf"))), name)
+        most = LONGEST if kind is float else MOST
+        check_number(found, *_BOUNDS.get(name, (0, most)), name)
     if isinstance(found, tuple) and not all(0 <= code <= 255 for code in found):
         raise FormatError(f"{name}: expected {_EXIT_CODES}")
     return found

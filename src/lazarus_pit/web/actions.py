@@ -37,7 +37,7 @@ def on_cell(server: Server, request: Request) -> Response:
     verb = verbs.OF_CELLS[word]
     if verb.ends_lives and (barred := _barred(server, request, paths)):
         return barred
-    return act(server, request, verb, [*(verb.words or (word,)), paths.uuid], paths.uuid)
+    return act(server, request, verb, [*_words(verb, request), paths.uuid], paths.uuid)
 
 
 def create(server: Server, request: Request) -> Response:
@@ -67,8 +67,16 @@ def on_agent(server: Server, request: Request) -> Response:
         return stale
     if barred := _barred(server, request, paths, name):
         return barred
-    word, subject = request.url.path.rpartition("/")[2], f"{paths.uuid}/{name}"
-    return act(server, request, verbs.OF_AGENTS[word], [word, subject], subject)
+    verb = verbs.OF_AGENTS[request.url.path.rpartition("/")[2]]
+    subject = f"{paths.uuid}/{name}"
+    return act(server, request, verb, [*_words(verb, request), subject], subject)
+
+
+def _words(verb: verbs.Verb, request: Request) -> list[str]:
+    """Return the command's words; where it is told who asked, that is a token's name."""
+    who = request.scope.get("who", "") if verb.signed else ""
+    word = request.url.path.rpartition("/")[2]
+    return [*(verb.words or (word,)), *([f"{verb.signed}={who}"] if who else [])]
 
 
 def _barred(server: Server, request: Request, paths: CellPaths, name: str = "") -> Response | None:

@@ -44,6 +44,8 @@ class Verb(NamedTuple):
     """The command's words, where they are not the verb's own."""
     tells_secrets: bool = False
     """Whether what the command says is for the asker alone."""
+    signed: str = ""
+    """The flag by which the command is told who asked."""
     ends_lives: bool = False
     """Whether it ends the lives of a whole cell, and so the questions about them."""
 
@@ -54,6 +56,13 @@ OF_AGENTS = {
     "stop": Verb("Stop it; it stays stopped.", ("--no-wait",)),
     "start": Verb("Start it again.", ("--no-wait",)),
     "kick": Verb("Take it out of its cell.", ("--no-wait",)),
+    "set": Verb(
+        "Change its settings: texts NAME=VALUE, and NAME= to take one away.",
+        last="settings",
+        needs=("settings",),
+        words=("agent", "set"),
+        signed="--as",
+    ),
 }
 OF_CELLS = {
     "freeze": Verb("Make the cell stand still.", ("--no-wait",)),
@@ -67,6 +76,14 @@ OF_CELLS = {
     ),
     "archive": Verb(
         "End the mission; the cell is kept.", words=("cell", "archive"), ends_lives=True
+    ),
+    "set": Verb(
+        "Change its settings: texts NAME=VALUE, and NAME= to take one away.",
+        last="settings",
+        needs=("settings",),
+        words=("cell", "set"),
+        signed="--as",
+        ends_lives=True,  # A higher budget ends the questions about those who are held.
     ),
     "invite": Verb(
         "Invite somebody, and give the token that lets it in, once.",
