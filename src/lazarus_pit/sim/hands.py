@@ -217,9 +217,11 @@ class Daemon:
         world.after(rng.uniform(0.05, 90.0), partial(self._prepared, life, fact))
 
     def _prepared(self, life: tuple[Key, int], fact: Prepared) -> None:
+        """End a preparation; the task that did it says so as it ends, nothing lies in between."""
         if self.runs and life in self.preparing:
             del self.preparing[life]
-            self.world.tell(life[0], fact)
+            self.offer(life[0], fact)
+            self.haunt(life[0], fact)
 
     def save(self, order: SaveCell, _agent: Agent) -> None:
         """Save a cell, sometimes in vain; one that hangs does so however often it is asked for."""
