@@ -69,7 +69,7 @@ def _plain(text: str) -> str:
 
 
 def _typed(text: str) -> str:
-    return incidents.code(text, 200)
+    return incidents.code(text, 2 * question.ASKED_MAX)
 
 
 def _strong(text: str) -> str:

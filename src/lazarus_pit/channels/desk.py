@@ -155,7 +155,7 @@ class _Names:
         place = one.subject.partition("/")[0]
         cell, _ = self._cell(place)
         receipt, at, closed = (how.receipt, how.at, how.closed) if how else ("", 0.0, None)
-        return Asked(one.id, one.subject, cell, receipt, at, closed)
+        return Asked(one.id, one.subject, cell, receipt, at, closed, one.is_question)
 
     def question(self, one: Request, others: list[Asked]) -> Question:
         mine = self.asked(one)
@@ -177,6 +177,7 @@ class _Names:
             answer_to=reply.name_for(mine, others),
             why=str(facts.get("why") or ""),
             held=_number(facts.get("held")),
+            asks=str(facts.get("question") or "?") if one.is_question else "",
         )
 
     def _cell(self, place: str) -> tuple[str, str]:

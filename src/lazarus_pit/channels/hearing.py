@@ -48,18 +48,26 @@ def hear(db: sqlite3.Connection, channel: str, heard: Heard, names: Names, now: 
         return Outcome(meant, counts=False)
     approved = heard.word.approved
     answered = approvals.decide_within(
-        db, meant.id, approved=approved, by=heard.by, via=channel, now=now
+        db,
+        meant.id,
+        approved=approved,
+        by=heard.by,
+        via=channel,
+        now=now,
+        comment=heard.word.comment,
     )
+    asks = meant.question
     if answered.reply == "decided":
-        return Outcome(question.taken(meant.agent, approved=approved), counts=True)
+        return Outcome(question.taken(meant.agent, approved=approved, asks=asks), counts=True)
     if answered.request is None:
         return Outcome(_UNKNOWN, counts=False)
-    return Outcome(question.late(meant.agent, ending_of(answered.request)), counts=False)
+    late = question.late(meant.agent, ending_of(answered.request), asks=asks)
+    return Outcome(late, counts=False)
 
 
 def ending_of(one: Request) -> Ending:
     """Return how a request ended."""
-    return Ending(one.outcome, one.by, one.via)
+    return Ending(one.outcome, one.by, one.via, one.comment)
 
 
 def _pressed(db: sqlite3.Connection, request: str, names: Names) -> Asked | str:

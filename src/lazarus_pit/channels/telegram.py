@@ -112,9 +112,10 @@ class Telegram:
 
     async def carry(self, question: Question) -> Receipt:
         """Ask in the chat, with two buttons."""
+        no = "✖ Deny" if question.asks else "✖ Skip"
         buttons = [
             {"text": text, "callback_data": f"lp1:{letter}:{question.id}"}
-            for text, letter in (("✅ Approve", "a"), ("✖ Skip", "s"))
+            for text, letter in (("✅ Approve", "a"), (no, "s"))
         ]
         sent = await self._say(
             ask(question, time.time(), MARKDOWN),

@@ -82,7 +82,7 @@ VERBS: dict[str, Verb] = {
     ),
     "approve": Verb(
         "approvals:approve",
-        "Let a dead agent be revived, or one that was held go on.",
+        "Let a dead agent be revived, one that was held go on, or say yes to a question.",
         "lazarus approve pond/scribe",
     ),
     "deny": Verb(

@@ -1,11 +1,11 @@
-"""``lazarus approvals``, ``approve`` and ``deny``: a person's word on who may be revived."""
+"""``lazarus approvals``, ``approve`` and ``deny``: a person's word on revives and questions."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -15,6 +15,7 @@ from lazarus_pit.cli.names import find_agent
 from lazarus_pit.cli.place import HERE, Json, Place, who
 from lazarus_pit.errors import LazarusError, UsageError
 from lazarus_pit.formats.question import CURBS
+from lazarus_pit.formats.text import one_line
 from lazarus_pit.records import approvals as records
 from lazarus_pit.records.approvals import Answered, Request
 from lazarus_pit.records.database import opened_records
@@ -27,6 +28,7 @@ Asked = Annotated[
     str, Parameter(help="The request's id, its beginning, or the agent: CELL/AGENT or AGENT.")
 ]
 As = Annotated[str | None, Parameter(name="--as", help="Who decides; by default, whoever types.")]
+Comment = Annotated[str, Parameter(help="What an agent that asked is told with the answer.")]
 Via = Annotated[Literal["cli", "web"], Parameter(help="How the answer came, for the record.")]
 
 
@@ -55,28 +57,62 @@ def approvals(
     return 0
 
 
-def approve(request: Asked, /, *, by: As = None, via: Via = "cli", place: Place = HERE) -> int:
-    """Let a dead agent be revived."""
-    return _answer(place.pit(), request, approved=True, by=by or who(), via=via)
+def approve(
+    request: Asked,
+    /,
+    *,
+    comment: Comment = "",
+    by: As = None,
+    via: Via = "cli",
+    place: Place = HERE,
+) -> int:
+    """Let a dead agent be revived, or say yes to the question of one that lives."""
+    given = _Given(approved=True, by=by or who(), via=via, comment=comment)
+    return _answer(place.pit(), request, given)
 
 
-def deny(request: Asked, /, *, by: As = None, via: Via = "cli", place: Place = HERE) -> int:
-    """Leave a dead agent dead; `lazarus revive` brings it back all the same."""
-    return _answer(place.pit(), request, approved=False, by=by or who(), via=via)
+def deny(
+    request: Asked,
+    /,
+    *,
+    comment: Comment = "",
+    by: As = None,
+    via: Via = "cli",
+    place: Place = HERE,
+) -> int:
+    """Leave a dead agent dead (`lazarus revive` brings it back), or say no to a question."""
+    given = _Given(approved=False, by=by or who(), via=via, comment=comment)
+    return _answer(place.pit(), request, given)
 
 
-def _answer(pit: PitPaths, text: str, *, approved: bool, by: str, via: str) -> int:
+class _Given(NamedTuple):
+    approved: bool
+    by: str
+    via: str
+    comment: str
+
+
+def _answer(pit: PitPaths, text: str, given: _Given) -> int:
     if not pit.records.exists():
         raise UsageError(f"{say.clean(text, 80)!r}: nothing was ever asked below {pit.root}")
     now = time.time()
     with opened_records(pit.records) as db:
         meant = _meant(db, pit, text, now)
-        answered = records.decide(db, meant.id, approved=approved, by=by, via=via, now=now)
+        answered = records.decide(
+            db,
+            meant.id,
+            approved=given.approved,
+            by=given.by,
+            via=given.via,
+            now=now,
+            comment=one_line(" ".join(given.comment.split()), records.COMMENT_MAX),
+        )
     if answered.reply != "decided":
         say.complain(_refusal(meant, answered))
         return 1
     records.ring(pit.bell)
-    say.line(f"{say.clean(meant.subject)}: {'approved' if approved else 'denied'}")
+    told = ", the agent is told" if meant.is_question else ""
+    say.line(f"{say.clean(meant.subject)}: {'approved' if given.approved else 'denied'}{told}")
     return 0
 
 
@@ -116,6 +152,8 @@ def _refusal(meant: Request, answered: Answered) -> str:
         "expired": "its time is over; `lazarus revive` needs no request",
         "superseded": "it needs no word any more: it was revived, stopped or taken out",
     }
+    if now.is_question:
+        why |= {"expired": "its time is over, the agent was told so", "superseded": "it has left"}
     return f"{say.clean(meant.subject)}: {why.get(answered.reply, answered.reply)}"
 
 
@@ -127,5 +165,8 @@ def _words(one: Request, carried: dict[str, str]) -> str:
     on = f"  asked on {say.clean(asked, 80)}" if asked and one.outcome == "open" else ""
     why = str(one.facts.get("why") or "")
     held = f"  stands still: {CURBS.get(why, say.clean(why, 80))}" if why else ""
+    if one.is_question:
+        held = f"  asks (nobody is revived): “{say.clean(str(one.facts.get('question')), 1200)}”"
+        held += f"  comment: {say.clean(one.comment, 500)}" if one.comment else ""
     life = f"life {one.generation}"
     return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  {life}  {state}{by}{on}{held}"

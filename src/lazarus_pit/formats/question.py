@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from lazarus_pit.errors import FormatError
 from lazarus_pit.formats.instant import span
 from lazarus_pit.formats.reply import SHORT_ID
-from lazarus_pit.formats.text import one_line
+from lazarus_pit.formats.text import one_line, spoken
 
 _NAME, _MISSION, _NOTE = 120, 400, 160
 """Characters that are shown of a name, of a mission, and of what a probe or a person says."""
@@ -53,11 +54,15 @@ class Question(NamedTuple):
     """What an agent that stands still has run into; empty for one that died."""
     held: float | None = None
     """Since when it stands still, in Unix seconds."""
+    asks: str = ""
+    """What an agent that lives asks, as ``quotable`` made it; empty: nobody asks."""
 
     @property
     def title(self) -> str:
         """One line that says what happened to whom."""
         name = one_line(self.agent, _NAME)
+        if self.asks:
+            return f"{name} asks for your word"
         if not self.why:
             return f"{name} is dead"
         return f"{name} stands still: {CURBS.get(self.why, one_line(self.why, _NAME))}"
@@ -82,11 +87,35 @@ class Ending(NamedTuple):
     """``approved``, ``denied``, ``expired`` or ``superseded``."""
     by: str
     via: str
+    comment: str = ""
+
+
+ASKED_MAX = 1000
+"""Characters of a question as it is shown: people must see all of what they approve."""
+
+
+def quotable(words: str) -> str:
+    """Return what an agent asks, fit to be shown to people in quotes.
+
+    Raises:
+        FormatError: it is empty, or too long to be shown whole.
+    """
+    shown = spoken(words)
+    if not shown:
+        raise FormatError("body: found nothing, expected what you want to do, and why")
+    if len(shown) > ASKED_MAX:
+        raise FormatError(
+            f"body: {len(shown)} characters as people are shown it, expected at most {ASKED_MAX}: "
+            "put details into a file of the workspace and name that"
+        )
+    return shown
 
 
 def ask(question: Question, now: float, style: Style = PLAIN) -> str:
     """Return the message that asks (contract 4.1)."""
     lines = [style.strong(question.title), *_facts(question, now, style)]
+    if question.asks:
+        return "\n".join([*lines, _how_to_answer(question, now, style)])
     revive, skip = (style.typed(f"{verb} {question.answer_to}") for verb in ("revive", "skip"))
     left = span(max(0.0, question.expires - now))
     lines.append(
@@ -103,18 +132,39 @@ def ask(question: Question, now: float, style: Style = PLAIN) -> str:
 
 def ended(question: Question, ending: Ending, now: float, style: Style = PLAIN) -> str:
     """Return what the message says once the request is closed."""
-    head = style.strong(f"{question.title}: {_OUTCOMES[ending.outcome]}{_by(ending)}")
-    return "\n".join([head, *_facts(question, now, style)])
+    outcome = _outcome(ending, asks=bool(question.asks))
+    head = style.strong(f"{question.title}: {outcome}{_by(ending)}")
+    comment = [style.plain(f"Comment: {ending.comment}")] if ending.comment else []
+    return "\n".join([head, *_facts(question, now, style), *comment])
 
 
-def late(agent: str, ending: Ending) -> str:
-    """Return what somebody is told who answers a closed request."""
-    return f"{one_line(agent, _NAME)}: too late, {_OUTCOMES[ending.outcome]}{_by(ending)}."
+def late(agent: str, ending: Ending, *, asks: bool = False) -> str:
+    """Return what somebody is told who answers a closed request; ``asks``: an agent's question."""
+    return f"{one_line(agent, _NAME)}: too late, {_outcome(ending, asks=asks)}{_by(ending)}."
 
 
-def taken(agent: str, *, approved: bool) -> str:
-    """Return what somebody is told whose answer counts."""
-    return f"{one_line(agent, _NAME)}: {'approved' if approved else 'skipped'}."
+def taken(agent: str, *, approved: bool, asks: bool = False) -> str:
+    """Return what somebody is told whose answer counts; ``asks``: to an agent's question."""
+    outcome = _outcome(Ending("approved" if approved else "denied", "", ""), asks=asks)
+    return f"{one_line(agent, _NAME)}: {outcome}{', the agent is told' if asks else ''}."
+
+
+def _outcome(ending: Ending, *, asks: bool) -> str:
+    return "denied" if asks and ending.outcome == "denied" else _OUTCOMES[ending.outcome]
+
+
+def _how_to_answer(question: Question, now: float, style: Style) -> str:
+    approve, deny = (style.typed(f"{verb} {question.answer_to}") for verb in ("approve", "deny"))
+    left = span(max(0.0, question.expires - now))
+    return (
+        style.plain(f"Nobody is revived by this. Answer within {left}: ")
+        + approve
+        + style.plain(" or ")
+        + style.typed("+1")
+        + style.plain(" says yes, ")
+        + deny
+        + style.plain(" says no; after a colon you can tell it why.")
+    )
 
 
 _OUTCOMES = {
@@ -136,6 +186,7 @@ def _facts(question: Question, now: float, style: Style) -> list[str]:
     if dead and revived:
         dead += f", after {revived} revive{'s' if revived > 1 else ''}"
     probes = ", ".join(f"{name} {one_line(said, _NOTE)}" for name, said in question.probes.items())
+    said = [f"{style.plain('In its own words: ')}{style.typed(f'“{question.asks}”')}"]
     facts = {
         "Dead for": dead,
         "Held for": "" if question.held is None else span(max(0.0, now - question.held)),
@@ -144,4 +195,5 @@ def _facts(question: Question, now: float, style: Style) -> list[str]:
         "Probes": one_line(probes, 4 * _NOTE),
         "Request": question.id[:SHORT_ID],
     }
-    return [style.plain(f"{name}: {said}") for name, said in facts.items() if said]
+    lines = [style.plain(f"{name}: {found}") for name, found in facts.items() if found]
+    return said + lines if question.asks else lines

@@ -1,7 +1,9 @@
 """What a person says to a channel, and which one request it answers (contract 4.1, 4.3).
 
 A command is the whole of what was said, whatever its case: ``revive NAME``, ``skip NAME`` or
-``+1``. An answer that does not mean exactly one request means none, and the words say why.
+``+1``. To a question of an agent it is ``approve NAME`` or ``deny NAME``, and a colon may follow
+with a comment for the agent. An answer that does not mean exactly one request means none, and the
+words say why.
 
 A name is the agent's, or the longer forms that can tell two of one name apart: ``CELL/AGENT`` by
 the cell's name or UUID, ``pool/GATEWAY``, or the request's id, of which the first eight do.
@@ -19,10 +21,13 @@ LONGEST = 4096
 """Characters of an answer; whatever is longer is none."""
 SHORT_ID = 8
 """Characters of an id that stand for the whole of it."""
+COMMENT_MAX = 500
+"""Characters of a comment that are kept."""
 _TYPEABLE = 64
 _SHOWN = 80
 _CHOICES = 8
 _VERBS = {"revive": True, "skip": False}
+_ANSWERS = {"approve": True, "deny": False}
 
 
 class Word(NamedTuple):
@@ -31,11 +36,10 @@ class Word(NamedTuple):
     approved: bool
     whom: str | None
     """As it was said, folded; ``None`` for ``+1``."""
-
-    @property
-    def verb(self) -> str:
-        """The command that says this."""
-        return "revive" if self.approved else "skip"
+    question: bool | None = None
+    """Whether it speaks of a question, or of a death; ``None``: of either."""
+    comment: str = ""
+    """For the agent that asked; one line."""
 
 
 class Asked(NamedTuple):
@@ -52,6 +56,8 @@ class Asked(NamedTuple):
     """When it was asked there, by the clock of the place."""
     closed: float | None
     """When it ended; ``None`` while it is open."""
+    question: bool = False
+    """Whether an agent asks; else somebody is dead or stands still."""
 
     @property
     def agent(self) -> str:
@@ -68,8 +74,17 @@ def read(text: str) -> Word | None:
         return Word(approved=True, whom=None)
     verb, _, whom = said.removeprefix("/").partition(" ")
     if whom and verb in _VERBS:
-        return Word(_VERBS[verb], whom)
+        return Word(_VERBS[verb], whom, question=False)
+    if verb in _ANSWERS and (whom := whom.partition(":")[0].strip()):
+        comment = one_line(" ".join(text.partition(":")[2].split()), COMMENT_MAX)
+        return Word(_ANSWERS[verb], whom, question=True, comment=comment)
     return None
+
+
+def verb_for(one: Asked, *, approved: bool) -> str:
+    """Return the command that answers a request so."""
+    verbs = _ANSWERS if one.question else _VERBS
+    return next(verb for verb, means in verbs.items() if means is approved)
 
 
 def folded(text: str) -> str:
@@ -90,20 +105,26 @@ def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> As
     shown = [one for one in asked if one.at <= at]
     here = [one for one in shown if one.receipt == about] if about else []
     if word.whom is None:
+        if len(still := [one for one in here if one.closed is None]) > 1:
+            return _several(word, still)
         if here:
             return _newest(here)
         return _loose(shown, at, loose=not about)
-    named = [one for one in shown if _goes_by(word.whom, one)]
+    named = [one for one in shown if _is_named(word, one)]
     if here:
         if any(one in named for one in here):
             return _newest([one for one in here if one in named])
-        return f"That message asks about {_shown(_newest(here).agent)}. Nothing was changed."
+        meant = _newest(here)
+        if _goes_by(word.whom, meant):
+            yes, no = (verb_for(meant, approved=yes) for yes in (True, False))
+            return f"Say {yes} or {no} {name_for(meant, asked)} to that. Nothing was changed."
+        return f"That message asks about {_shown(meant.agent)}. Nothing was changed."
     still = [one for one in named if one.closed is None]
     if len(still) > 1:
         return _several(word, still)
     if named:
         return _newest(named)
-    if any(_goes_by(word.whom, one) for one in asked):
+    if any(_is_named(word, one) for one in asked):
         return (
             "That was said before it was asked. Say it again if it is meant. Nothing was changed."
         )
@@ -112,9 +133,11 @@ def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> As
 
 def name_for(one: Asked, others: Iterable[Asked]) -> str:
     """Return the shortest name that a person can type and that means this request alone."""
-    rest = [other for other in others if other.id != one.id]
+    rest = [other for other in others if other.id != one.id and other.question is one.question]
     place = one.subject.partition("/")[0]
     names = (one.agent, f"{one.cell}/{one.agent}" if one.cell else "", f"{place}/{one.agent}")
+    if one.question:  # Its agent may ask the next one at any time.
+        names = ("", "", "")
     # A gateway may be called as the short id of another request; the whole id nobody can foresee.
     for name in (*filter(_is_typeable, names), one.id[:SHORT_ID]):
         if not any(_goes_by(folded(name), each) for each in rest):
@@ -140,9 +163,17 @@ def _loose(shown: Collection[Asked], at: float, *, loose: bool) -> Asked | str:
 
 
 def _several(word: Word, meant: Sequence[Asked]) -> str:
-    forms = [f"{word.verb} {name_for(one, meant)}" for one in meant[:_CHOICES]]
+    forms = [
+        f"{verb_for(one, approved=word.approved)} {name_for(one, meant)}"
+        for one in meant[:_CHOICES]
+    ]
     more = f" … ({len(meant) - _CHOICES} more)" if len(meant) > _CHOICES else ""
     return f"That could mean {len(meant)} requests; say one of: {', '.join(forms)}{more}"
+
+
+def _is_named(word: Word, one: Asked) -> bool:
+    """Whether a word's name is that of a request of its sort."""
+    return word.question in (None, one.question) and _goes_by(word.whom or "", one)
 
 
 def _goes_by(name: str, one: Asked) -> bool:

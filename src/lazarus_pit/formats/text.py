@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,10 @@ from lazarus_pit.errors import FormatError
 T = TypeVar("T")
 
 MAX_DEPTH = 64
+MARKS = 2
+"""Accents on one letter that ``spoken`` leaves: a tower of them covers other lines."""
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Called letters, and yet nothing is seen of them."""
 # Control characters of both sets, line and paragraph separators, the marks that turn text around
 # (a terminal obeys them, and a log line would lie), and halves of characters.
 _UNSEEN = re.compile(
@@ -30,6 +35,24 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     clean = _UNSEEN.sub(_escape, text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def spoken(text: str) -> str:
+    r"""Return a stranger's words on one line, in which nothing hides and nothing is pushed away.
+
+    Lines are joined by ``⏎`` and blanks are single. What cannot be seen, or is drawn over what
+    stands beside it, is shown as ``\u200b``. The closing mark ``”`` becomes ``"``, so that it can
+    be quoted.
+    """
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    said = " ⏎ ".join(line for line in lines if line).replace("”", '"')
+    shown: list[str] = []
+    marks = 0
+    for one in said:
+        marks = marks + 1 if unicodedata.category(one).startswith("M") else 0
+        hidden = not one.isprintable() or one in _BLANKS or marks > MARKS
+        shown.append((f"\\u{ord(one):04x}") if hidden else one)
+    return "".join(shown)
 
 
 def inert(encoded: bytes) -> bytes:

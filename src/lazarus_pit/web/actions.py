@@ -90,7 +90,8 @@ def _barred(server: Server, request: Request, paths: CellPaths, name: str = "") 
     asked = {one.name for one in members if one.phase == Phase.AWAITING or one.reason in CURBS}
     if server.pit.records.exists():
         with opened_records(server.pit.records) as db:
-            subjects = [one.subject.partition("/") for one in records.pending(db, time.time())]
+            still = [one for one in records.pending(db, time.time()) if not one.is_question]
+        subjects = [one.subject.partition("/") for one in still]
         asked |= {agent for uuid, _, agent in subjects if uuid == paths.uuid}
     found = min((one for one in asked if name in ("", one)), default="")
     what = "approve, deny and what ends it need an approver"

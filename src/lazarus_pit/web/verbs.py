@@ -96,8 +96,16 @@ OF_CELLS = {
 }
 
 OF_APPROVALS = {
-    "approve": Verb("Let it be revived.", ("--via=web",), fields={"by": "--as"}),
-    "deny": Verb("Leave it dead.", ("--via=web",), fields={"by": "--as"}),
+    "approve": Verb(
+        "Let it be revived, or say yes to a question.",
+        ("--via=web",),
+        fields={"by": "--as", "comment": "--comment"},
+    ),
+    "deny": Verb(
+        "Leave it dead, or say no to a question.",
+        ("--via=web",),
+        fields={"by": "--as", "comment": "--comment"},
+    ),
 }
 
 SEND = Verb(

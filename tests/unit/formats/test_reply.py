@@ -7,7 +7,8 @@ import pytest
 from lazarus_pit.formats.reply import Asked, Word, name_for, read, tie
 
 POND, GLADE = "0f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11", "1f3c8d5e-2f64-4f0e-9d0a-6d2b7a3f1c11"
-REVIVE_TIMMY, PLUS = Word(approved=True, whom="timmy"), Word(approved=True, whom=None)
+REVIVE_TIMMY = Word(approved=True, whom="timmy", question=False)
+PLUS = Word(approved=True, whom=None)
 
 
 def asked(
@@ -32,11 +33,18 @@ def say(word: Word, *some: Asked, at: float = 20.0, about: str = "") -> str:
         ("revive timmy", REVIVE_TIMMY),
         ("  REVIVE\n Timmy ", REVIVE_TIMMY),
         ("/revive timmy", REVIVE_TIMMY),
-        ("skip timmy", Word(approved=False, whom="timmy")),
+        ("skip timmy", Word(approved=False, whom="timmy", question=False)),
         ("+1", PLUS),
         (" +1\n", PLUS),
-        ("revive timmy2", Word(approved=True, whom="timmy2")),
-        ("revive the white one", Word(approved=True, whom="the white one")),
+        ("revive timmy2", Word(approved=True, whom="timmy2", question=False)),
+        ("revive the white one", Word(approved=True, whom="the white one", question=False)),
+        ("Approve 3FA9c2d1", Word(approved=True, whom="3fa9c2d1", question=True)),
+        (
+            "/deny 3fa9c2d1 :  Not\nnow: Later\x1b",
+            Word(approved=False, whom="3fa9c2d1", question=True, comment="Not now: Later\\u001b"),
+        ),
+        ("approve: yes", None),
+        ("deny", None),
         ("don't revive timmy", None),
         ("please revive timmy", None),
         ("revive", None),
@@ -119,3 +127,33 @@ def test_a_name_that_cannot_be_typed_is_called_by_its_id() -> None:
 def test_an_agent_called_like_an_id_takes_no_answer_from_its_owner() -> None:
     mimic = asked("a", "b" * 8)
     assert "could mean 2" in say(Word(approved=True, whom="b" * 8), mimic, asked("b"))
+
+
+APPROVE_TIMMY = Word(approved=True, whom="timmy", question=True)
+
+
+def test_a_death_and_a_question_of_one_name_are_never_taken_for_each_other() -> None:
+    death, question = asked("a"), asked("b")._replace(question=True)
+    assert say(REVIVE_TIMMY, death, question) == "a"
+    assert say(APPROVE_TIMMY, death, question) == "b"
+    assert "Nobody called timmy" in say(REVIVE_TIMMY, question)
+    assert "Nobody called timmy" in say(APPROVE_TIMMY, death)
+    wrong = say(REVIVE_TIMMY, death, question, about="message b")
+    assert wrong == "Say approve or deny bbbbbbbb to that. Nothing was changed."
+    assert say(APPROVE_TIMMY, death, question, about="message b") == "b"
+
+
+def test_a_plus_for_several_is_told_each_ones_own_words() -> None:
+    death, question = asked("a"), asked("b")._replace(question=True)
+    choices = "say one of: revive timmy, approve bbbbbbbb"
+    assert choices in say(PLUS, death, question)
+    in_one_issue = [one._replace(receipt="7") for one in (death, question)]
+    assert choices in say(PLUS, *in_one_issue, about="7")
+    assert say(PLUS, in_one_issue[0]._replace(closed=12.0), in_one_issue[1], about="7") == "b"
+
+
+def test_a_question_goes_by_its_id_alone_since_its_agent_may_ask_again() -> None:
+    one, two = (asked(id_)._replace(question=True) for id_ in "ab")
+    assert name_for(one, [two]) == "aaaaaaaa"
+    named_so = asked("c", "aaaaaaaa")._replace(question=True)
+    assert name_for(one, [named_so]) == "a" * 16

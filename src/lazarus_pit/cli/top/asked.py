@@ -24,7 +24,12 @@ def open_requests(pit: PitPaths) -> dict[Key, Request]:
         return {}
     with opened_records(pit.records) as db:
         found = approvals.pending(db, time.time())
-    return {_key(one.subject): one for one in found}
+    # Whoever died is asked about first, then what was asked first: one at a time.
+    found.sort(key=lambda one: one.is_question)
+    asked: dict[Key, Request] = {}
+    for one in found:
+        asked.setdefault(_key(one.subject), one)
+    return asked
 
 
 def _key(subject: str) -> Key:
@@ -46,6 +51,10 @@ def far_rows(asked: Mapping[Key, Request], seen: float) -> list[Row]:
 
 def words(request: Request, now: float) -> str:
     """Say what whoever decides should know."""
+    if request.is_question:
+        words = say.clean(str(request.facts.get("question")), 1200)
+        rest = say.span(max(0.0, request.expires - now))
+        return f"asks (nobody is revived): “{words}”, {rest} left to answer: a approves, d denies"
     died = request.facts.get("died")
     dead = f"dead for {say.span(now - died)}, " if isinstance(died, int | float) else ""
     left = max(0.0, request.expires - now)
