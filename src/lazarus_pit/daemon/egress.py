@@ -242,9 +242,10 @@ class Egress:
 
     def _hand_again(self, key: Key, generation: int) -> None:
         now, life = self._running.get(key, (0, None))
-        fd = lives.open_pidfd(life) if life is not None and now == generation else None
-        if fd is None or self._line is None:
+        if life is None or now != generation or self._line is None:
             return  # It has ended; or the proxy has, and all is done again.
+        if (fd := lives.open_pidfd(life)) is None:
+            return
         try:
             _, member = self._roster.member(key)
             take = Take(

@@ -82,8 +82,7 @@ class Logs:
 
     def close(self) -> None:
         """Speak to the pump no more; while somebody prints, it runs on."""
-        if self._retry is not None:
-            self._retry.cancel()
+        self._call_off()
         self._hang_up()
         for pipe in list(self._held):
             self._let_go(pipe)
@@ -157,7 +156,13 @@ class Logs:
         except OSError as error:
             log.warning("no log pump: %s; agents that print wait", error)
             self._hang_up()
+            self._call_off()
             self._retry = self._loop.call_later(RETRY, self._restore)
+
+    def _call_off(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _hang_up(self) -> None:
         if self._line is not None:

@@ -159,11 +159,20 @@ class Recorder:
             try:
                 journal.drain_events(self._journal(uuid), lines)
             except (StoreError, FormatError) as error:
+                if uuid and not self.pit.cell(uuid).cell.is_dir():
+                    self._forget(uuid)
+                    continue
                 self._refused(f"the journal of {uuid or 'the pit'}", error)
                 del lines[:-PENDING_LIMIT]
             else:
                 self._written(f"the journal of {uuid or 'the pit'}")
                 del self._pending[uuid]
+
+    def _forget(self, uuid: str) -> None:
+        """A cell is gone: what its journal still lacks is owed to nobody."""
+        del self._pending[uuid]
+        self._seq.pop(uuid, None)
+        self._late -= {f"the journal of {uuid}", f"state.json of {uuid}"}
 
     def _refused(self, view: str, error: Exception) -> None:
         """Say once that what people read of a view is old; the ledger still has all of it."""

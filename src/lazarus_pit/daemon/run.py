@@ -191,6 +191,8 @@ class Daemon:
 
     def _attend_slice(self, left: list[tuple[Key, int]]) -> None:
         """Listen to those who were taken over: in slices, since their ends matter more."""
+        if self._over:
+            return
         for key, generation in left[:ATTEND_SLICE]:
             known, life = self.exits.lives.get(key, (0, None))
             uuid, _, name = key.partition("/")
@@ -210,17 +212,10 @@ class Daemon:
         if self._flush is not None:
             self._flush.cancel()
         all(map(self.recorder.write_state, self._states_behind()))
-        self._companions.close()
-        self.preparing.close()
-        self.idling.close()
-        self.saves.close()
-        for one in (self.post, self._rounds, self._gateway, self.hands, self.egress, self.logs):
-            one.close()
-        self.bounds.close()
-        self.asking.close()
-        self.exits.close()
-        self.senses.close()
-        self.watch.close()
+        tasks = (self.preparing, self.idling, self.saves, self.post, self._rounds, self._gateway)
+        senses = (self.bounds, self.asking, self.exits, self.senses, self.watch)
+        for part in (self._companions, *tasks, self.hands, self.egress, self.logs, *senses):
+            part.close()
 
     # ------------------------------------------------------------ turning the loop
 
@@ -262,17 +257,19 @@ class Daemon:
 
     async def _write_states(self) -> None:
         """Renew what people read: a cell at a time, the disk's part outside the loop's thread."""
-        await asyncio.sleep(STATE_SECONDS)
         try:
-            for state in self._states_behind():
-                if not await asyncio.to_thread(self.recorder.write_state, state):
-                    self.recorder.dirty.add(state.cell_uuid)
-                    break  # A full disk refuses them all; the next turn tries again.
+            while self.recorder.dirty:
+                await asyncio.sleep(STATE_SECONDS)
+                for state in self._states_behind():
+                    if not await asyncio.to_thread(self.recorder.write_state, state):
+                        self.recorder.dirty.add(state.cell_uuid)
+                        break  # A full disk refuses them all; they are tried again.
         finally:
             self._flush = None
 
     def _states_behind(self) -> Iterator[State]:
-        cells = {uuid: list(cell.enlisted) for uuid, cell in self.roster.cells.items()}
+        known = self.roster.cells
+        cells = {uuid: list(known[uuid].enlisted) for uuid in self.recorder.dirty & known.keys()}
         return self.recorder.behind(self.fleet.agents, cells, self._limits)
 
     def _limits(self, agent: Agent) -> dict[str, str]:

@@ -51,3 +51,18 @@ def test_a_refused_view_is_told_once_and_so_is_its_return(
     ]
     assert [words.endswith("has caught up") for words in said] == [False, True, False, True]
     assert cell.events.read_text().count("heartbeat") == 3
+
+
+def test_what_is_told_of_a_cell_that_is_gone_is_owed_to_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="lazarus_pit.daemon.recorder")
+    wanted = Manifest(uuid=provision.new_uuid(), status=CellStatus.ACTIVE)
+    cell = provision.create_cell(tmp_path, wanted, provision.agent_owner())
+    recorder = Recorder(PitPaths(tmp_path), open_ledger(tmp_path, "boot").ledger, "none")
+    provision.destroy_cell(cell, force=True)
+    recorder.commit(Turn(told=[Told(key=f"{cell.uuid}/a", event="agent_stopped")]))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    cell.logs.mkdir(parents=True)  # Another of that name, restored from an archive, say.
+    recorder.commit(Turn(told=[Told(event="store_recovered")]))
+    assert not cell.events.exists()
