@@ -3,8 +3,12 @@
     python -m bench.gateway [--seconds 3] [--runs 3] [--subscribers 10,100,1000] [--realtime]
 
 The hub has one core and the clients have another. All hubs take their turn in every run, so that
-whatever else the machine does falls on all of them; figures are medians over the runs. npm ``ws``
-and uvicorn with Starlette are measured where they are installed (``NODE_PATH``, ``PYTHONPATH``).
+whatever else the machine does falls on all of them; figures are medians over the runs. uvicorn with
+Starlette is measured where it is installed, npm ``ws`` where ``NODE_PATH`` leads to it:
+
+    npm install --prefix /tmp/peers ws; NODE_PATH=/tmp/peers/node_modules python -m bench.gateway
+
+Where other work shares the cores, trust the processor time for each message more than the rate.
 """
 
 from __future__ import annotations
@@ -136,6 +140,8 @@ def main() -> None:
         for name, all_runs in runs.items()
     }
     machine = f"{platform.release()}, Python {platform.python_version()}, {len(CORES)} cores"
+    if "npm ws" not in names:
+        print("without npm ws: `npm install --prefix DIR ws`, then NODE_PATH=DIR/node_modules")
     print(f"{machine}; 1 KiB text messages, {load.IN_FLIGHT} in flight\n")
     show(report)
     if asked.json:
