@@ -20,14 +20,19 @@ class Cost(NamedTuple):
 
 
 def measured(work: Callable[[], object], place: Path) -> Cost:
-    """Run and return the cost; all is on the disk when the clock stops."""
+    """Run and return the cost; all is on the disk when the clock starts, and when it stops."""
+    _sync(place)  # Nobody pays for what others have left to be written.
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     work()
-    fd = os.open(place, os.O_RDONLY)
-    sync_filesystem(fd)  # Ours has done that itself, at the end of each; the others have not.
-    os.close(fd)
+    _sync(place)  # Ours has done that itself; the others have not.
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(wall, cpu)
+
+
+def _sync(place: Path) -> None:
+    fd = os.open(place, os.O_RDONLY)
+    sync_filesystem(fd)
+    os.close(fd)
