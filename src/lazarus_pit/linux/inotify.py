@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
+import termios
 
 from lazarus_pit.linux.syscalls import checked, libc
 
@@ -30,6 +32,7 @@ ENTRIES = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_O
 """Whatever becomes of the entries of a directory."""
 
 _EVENT = struct.Struct("=iIII")
+_COUNT = struct.Struct("i")
 _BUFFER = 262_144
 """Bytes a read: some 5,000 events."""
 
@@ -63,20 +66,26 @@ class Inotify:
         libc.inotify_rm_watch(self.fd, watch)
 
     def read(self) -> list[Event]:
-        """Take everything that is pending; an empty list if nothing is."""
+        """Take everything that is pending now; an empty list if nothing is.
+
+        What comes meanwhile is left for the next read: a flood may be faster than the reader.
+        """
         events: list[Event] = []
         unpack, size, append = _EVENT.unpack_from, _EVENT.size, events.append
-        while True:
+        (left,) = _COUNT.unpack(fcntl.ioctl(self.fd, termios.FIONREAD, bytes(_COUNT.size)))
+        while left > 0:
             try:
                 chunk = os.read(self.fd, _BUFFER)
             except BlockingIOError:
                 return events
+            left -= len(chunk)
             at, end = 0, len(chunk)
             while at < end:
                 watch, mask, _cookie, length = unpack(chunk, at)
                 at += size
                 append((watch, mask, chunk[at : at + length].rstrip(b"\0")))
                 at += length
+        return events
 
     def close(self) -> None:
         """Give the instance and all its watches back."""

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +90,32 @@ def test_one_is_closed_for_good() -> None:
     with pytest.raises(OSError, match="Bad file descriptor") as caught:
         inotify.add("/", IN_MOVED_TO)
     assert caught.value.errno == errno.EBADF
+
+
+FLOOD = """
+import os, sys
+events = b"".join(n.to_bytes(4, "little") + bytes(12) for n in range(4096))
+while True:
+    os.write(1, events)
+"""
+
+
+def test_a_flood_that_is_faster_than_the_reader_has_an_end(inotify: Inotify) -> None:
+    """What comes while it reads is the next read's: else nobody else would have a turn."""
+    ear, mouth = os.pipe2(os.O_NONBLOCK)
+    os.set_blocking(mouth, True)
+    room = fcntl.fcntl(ear, fcntl.F_SETPIPE_SZ, 1 << 20)
+    queue, inotify.fd = inotify.fd, ear  # As fast as a pipe: no kernel tells of files so fast.
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdout=mouth) as flood:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 20)
+            while struct.unpack("i", fcntl.ioctl(ear, termios.FIONREAD, bytes(4)))[0] < room:
+                os.sched_yield()
+            seen = inotify.read()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            flood.kill()
+            os.close(mouth)
+            os.close(ear)
+            inotify.fd = queue
+    assert len(seen) == room // 16
