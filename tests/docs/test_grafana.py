@@ -28,8 +28,8 @@ def said() -> dict[str, set[str]]:
         unread=0,
     )  # fmt: skip
     cell = Cell(
-        uuid="u", name="pond", mission="", status="active", problem=None, agents=(agent,),
-        version="1",
+        uuid="u", name="pond", mission="", status="active", asleep=False, problem=None,
+        agents=(agent,), version="1",
     )  # fmt: skip
     far = Gateway(name="timmy", phase="watched", reason="", dead_since=None, attempts=0)
     text = prometheus.render(metrics.families([cell], [far], up=True, readers=1, asked=1))

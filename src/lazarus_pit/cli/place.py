@@ -16,6 +16,7 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.provision import Owner
 from lazarus_pit.cli import say
 from lazarus_pit.config import Config
+from lazarus_pit.formats.names import ACTOR
 
 WHERE = Group("Where", sort_key=90)
 
@@ -69,8 +70,13 @@ def where(config: Config) -> list[str]:
 
 
 def who() -> str:
-    """Return the name of whoever types, for the record; a number where there is no name."""
+    """Return the name of whoever types, for the record; a number where there is no name.
+
+    The API says for whom it runs a command: it is not its own user who acts.
+    """
     try:
+        if actor := os.environ.get(ACTOR):
+            return actor
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"

@@ -6,6 +6,8 @@ import re
 
 from lazarus_pit.errors import FormatError
 
+ACTOR = "LAZARUS_ACTOR"
+"""The variable that says to a command whose wish it is: whom a link or token was made for."""
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 # The first character keeps "." and "..", hidden files and flags ("-rf") out of paths and commands.
 _AGENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")

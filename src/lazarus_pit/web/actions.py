@@ -42,9 +42,7 @@ def on_cell(server: Server, request: Request) -> Response:
 
 def create(server: Server, request: Request) -> Response:
     """Create a cell; a token's name is that of its creator."""
-    who = request.scope.get("who", "")
-    words = [*verbs.CREATE.words, *([f"--by={who}"] if who else [])]
-    return act(server, request, verbs.CREATE, words, "")
+    return act(server, request, verbs.CREATE, verbs.CREATE.words, "")
 
 
 def spawn(server: Server, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Requests to revive somebody, as the API says them, and the answers people give there."""
+"""Requests for a person's word, as the API says them, and the answers people give there."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ def approval(one: records.Request, closed: float | None = None) -> Approval:
         died=float(died) if isinstance(died, int | float) else None,
         attempts=attempts if isinstance(attempts, int) else None,
         why=CURBS.get(why, why),
+        question=str(one.facts.get("question") or "?") if one.is_question else None,
+        comment=one.comment,
         closed=closed,
         by=one.by,
         via=one.via,
@@ -81,8 +83,7 @@ def answer(server: Server, request: Request) -> Response:
     who = request.scope.get("who", "")
     if who and "by" in request.scope["lazarus.body"]:
         return refuse(403, f"by: the token says who decides, and that is {who}")
-    words = [word, wanted, *([f"--as={who}"] if who else [])]
-    return actions.act(server, request, verbs.OF_APPROVALS[word], words, subject)
+    return actions.act(server, request, verbs.OF_APPROVALS[word], [word, wanted], subject)
 
 
 def _subject(pit: PitPaths, wanted: str) -> str:

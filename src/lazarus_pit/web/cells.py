@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
+from typing import cast
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lazarus_pit.errors import StoreError
 from lazarus_pit.formats import prometheus
 from lazarus_pit.web import approvals, fleet, metrics
-from lazarus_pit.web.shapes import Fleet, Lines
+from lazarus_pit.web.masks import REACH, masked_bytes
+from lazarus_pit.web.picture import Picture
+from lazarus_pit.web.shapes import Approval, Cell, Fleet, Lines
 from lazarus_pit.web.spots import Query, Server, agent_of, as_json, cell_of, number, refuse
 
 LIMIT = Query("limit", "How many lines.", 200, 1, 5000)
@@ -18,19 +23,34 @@ CURSOR = Query("cursor", "Where older lines end, as an answer said.", None, 0, 2
 BYTES = Query("bytes", "How many bytes.", 65_536, 1, 4 * 1024 * 1024)
 
 
-def whole(server: Server, _request: Request) -> Response:
-    """Answer ``GET /fleet``."""
-    pit = server.pit
-    cells = fleet.cells(pit, server.words.need)
-    return as_json(
-        Fleet(
-            now=fleet.now(),
-            daemon=fleet.daemon(pit),
-            cells=cells,
-            approvals=approvals.shown(pit),
-            gateways=fleet.gateways(pit),
-        )
+def whole(server: Server, request: Request) -> Response:
+    """Answer ``GET /fleet``; 304 where nothing but ages of beats has changed since an ``ETag``."""
+    pit, now = server.pit, fleet.now()
+    cells, version = _picture(server).encoded(now)
+    asked: tuple[Approval, ...] = ()
+    problem = None
+    try:
+        asked = approvals.shown(pit)
+    except StoreError as error:  # A full disk: all else is to be seen above all then.
+        problem = str(error)
+    daemon, far = fleet.daemon(pit), fleet.gateways(pit)
+    beside = msgspec.json.encode((daemon, asked, far, problem))
+    tag = f'W/"{version}-{hashlib.blake2s(beside, digest_size=8).hexdigest()}"'
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": tag})
+    said = Fleet(
+        now=now,
+        daemon=daemon,
+        cells=cast("tuple[Cell, ...]", msgspec.Raw(cells)),
+        approvals=asked,
+        approvals_problem=problem,
+        gateways=far,
     )
+    return as_json(said, headers={"ETag": tag})
+
+
+def _picture(server: Server) -> Picture:
+    return server.picture or Picture(server.pit, server.words.need)
 
 
 def one(server: Server, request: Request) -> Response:
@@ -69,7 +89,8 @@ def log(server: Server, request: Request) -> Response:
     found = agent_of(server, request)
     if found is None:
         return refuse(404, "there is no such agent")
-    said = fleet.log_tail(*found, number(request, BYTES) or 0)
+    size = number(request, BYTES) or 0
+    said = masked_bytes(fleet.log_tail(*found, size + REACH), request.scope["role"])[-size:]
     return Response(said, media_type="text/plain; charset=utf-8")
 
 
@@ -84,7 +105,7 @@ def stream(server: Server, request: Request) -> Response:
 def numbers(server: Server, _request: Request) -> Response:
     """Answer ``GET /metrics``."""
     readers = server.ring.readers if server.ring else 0
-    cells = fleet.cells(server.pit, server.words.need)
+    cells = _picture(server).cells()
     far = fleet.gateways(server.pit)
     up = bool(fleet.daemon(server.pit)["up"])
     asked: int | None = None

@@ -15,7 +15,7 @@ from lazarus_pit.cells.checkpoint import shelf
 from lazarus_pit.cells.files import opened, read_hostile
 from lazarus_pit.cells.journal import read_back
 from lazarus_pit.cells.layout import CellPaths, PitPaths
-from lazarus_pit.cells.view import AgentView, CellView, see_cell, see_cells
+from lazarus_pit.cells.view import AgentView, CellView, see_cell
 from lazarus_pit.daemon import standing
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats import pool_state
@@ -29,15 +29,6 @@ Sentence = Callable[[Event], str]
 
 _REPORT_BYTES = 64 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def cells(pit: PitPaths, need: Need) -> tuple[Cell, ...]:
-    """Return every cell and its agents as they stand now.
-
-    Raises:
-        StoreError: the root cannot be read.
-    """
-    return tuple(cell_object(cell, need) for cell in see_cells(pit))
 
 
 def daemon(pit: PitPaths) -> dict[str, Any]:
@@ -97,9 +88,10 @@ def cell_object(cell: CellView, need: Need) -> Cell:
         name=manifest.name if manifest else None,
         mission=manifest.mission if manifest else None,
         status=cell.status,
+        asleep=cell.asleep,
         problem=cell.problem or None,
         agents=agents,
-        version=_version(cell.status, *(agent.version for agent in agents)),
+        version=_version(cell.standing, *(agent.version for agent in agents)),
     )
 
 

@@ -12,6 +12,8 @@ from lazarus_pit.cells.view import see_cell
 from lazarus_pit.errors import LazarusError
 from lazarus_pit.formats.envelope import Envelope, parse_delivered
 from lazarus_pit.web import actions, verbs
+from lazarus_pit.web.keys import Role
+from lazarus_pit.web.masks import masked
 from lazarus_pit.web.shapes import Mail, Mails
 from lazarus_pit.web.spots import Query, Server, as_json, cell_of, number, refuse
 
@@ -27,7 +29,9 @@ def listed(server: Server, request: Request) -> Response:
     if paths is None:
         return refuse(404, "there is no such cell")
     found = _all(paths)
-    mails = (_mail(one, CUT) for one in found[-(number(request, LIMIT) or 0) :])
+    mails = (
+        _mail(one, request.scope["role"], CUT) for one in found[-(number(request, LIMIT) or 0) :]
+    )
     return as_json(Mails(tuple(mail for mail in mails if mail), len(found)))
 
 
@@ -37,7 +41,7 @@ def one(server: Server, request: Request) -> Response:
     receiver, wanted = request.path_params["receiver"], request.path_params["id"]
     found = _all(paths) if paths else []
     meant = [one for one in found if (one.receiver, one.name.id) == (receiver, wanted)]
-    mail = _mail(meant[-1]) if meant else None
+    mail = _mail(meant[-1], request.scope["role"]) if meant else None
     return as_json(mail) if mail else refuse(404, "there is no such mail")
 
 
@@ -63,10 +67,11 @@ def _read(one: Filed) -> Envelope | None:
         return None
 
 
-def _mail(one: Filed, most: int | None = None) -> Mail | None:
+def _mail(one: Filed, role: Role, most: int | None = None) -> Mail | None:
     found = _read(one)
     if found is None:
         return None
+    body = masked(found.body, role)
     return Mail(
         id=found.id,
         sender=found.sender or one.name.sender,
@@ -74,9 +79,9 @@ def _mail(one: Filed, most: int | None = None) -> Mail | None:
         receiver=one.receiver,
         state=one.state,
         kind=found.kind.value,
-        subject=found.subject,
-        body=found.body[:most],
-        is_cut=most is not None and len(found.body) > most,
+        subject=masked(found.subject, role),
+        body=body[:most],
+        is_cut=most is not None and len(body) > most,
         reply_to=found.reply_to,
         sent_at=found.sent_at or None,
         expires=found.expires,

@@ -16,10 +16,12 @@ _REFS = "#/components/schemas/{name}"
 _MEANINGS = {
     200: "So it is.",
     202: "Begun, and as a rule done.",
+    304: "Nothing but ages has changed.",
     400: "What was sent cannot be.",
     401: "No valid token.",
     403: "The role is too small, or the Origin is foreign.",
     404: "There is no such thing.",
+    408: "The body did not come in time.",
     409: "The rules do not allow it now.",
     412: "It has changed meanwhile.",
     421: "The Host is foreign.",
@@ -69,6 +71,8 @@ def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
 def _codes(spot: Spot) -> list[int]:
     """Return every status that a route can answer with."""
     found = {202 if spot.method == "POST" and spot.role else 200, 421, 403, *spot.codes}
+    if spot.method == "POST":
+        found.add(408)
     if spot.role:
         found |= {401, 503}
     if "{" in spot.path:
@@ -82,6 +86,8 @@ def _codes(spot: Spot) -> list[int]:
 
 def _response(spot: Spot, code: int, gives: dict[str, Any] | None) -> dict[str, Any]:
     said = {"description": _MEANINGS[code]}
+    if code == 304:
+        return said
     if code < 400 or spot.gives is Health:
         return {**said, "content": {spot.kind: {"schema": gives or {"type": "string"}}}}
     refusal = {"schema": {"$ref": _REFS.format(name="Refusal")}}

@@ -46,6 +46,7 @@ class _Begun:
             id=secrets.token_hex(8),
             verb=verb,
             subject=subject,
+            by=asked.who,
             state="running",
             code=None,
             said="",
@@ -55,7 +56,7 @@ class _Begun:
 
     def run(self, argv: Sequence[str], given: bytes) -> None:
         try:
-            done = verbs.run(argv, None, given)
+            done = verbs.run(argv, None, given, self.asked.who)
         except OSError as error:  # No process left, or too many words for one.
             done = verbs.Outcome(LATER, f"it cannot be started: {error.strerror}")
         self.said = done.said
@@ -63,6 +64,7 @@ class _Begun:
             id=self.now.id,
             verb=self.now.verb,
             subject=self.now.subject,
+            by=self.now.by,
             state="failed" if done.code else "done",
             code=done.code,
             said="told to whoever asked" if self._secret else done.said,

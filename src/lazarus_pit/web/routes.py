@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -35,6 +36,8 @@ from lazarus_pit.web.spots import Answer, Query, Server, Spot, as_json, refuse
 
 STATIC = Path(__file__).with_name("static")
 _BODY = 1024 * 1024
+BODY_SECONDS = 30.0
+"""How long a body may take."""
 _STATUS: tuple[tuple[type[LazarusError], int], ...] = (
     (UsageError, 400),
     (FormatError, 400),
@@ -73,9 +76,14 @@ def _endpoint(server: Server, spot: Spot) -> Callable[[Request], Awaitable[Respo
             return refusal
         try:
             if spot.method == "POST":
-                request.scope["lazarus.body"] = await _body(request)
+                async with asyncio.timeout(BODY_SECONDS):
+                    request.scope["lazarus.body"] = await _body(request)
             # Files may be slow; what reads them does not hold up the others.
             return await run_in_threadpool(spot.answer, server, request)
+        except TimeoutError:
+            return refuse(408, f"body: it did not come within {BODY_SECONDS:.0f} s")
+        except ClientDisconnect:
+            return refuse(400, "body: it ended too early")  # Nobody is there to hear it.
         except LazarusError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
             return refuse(status, str(error))
@@ -165,7 +173,10 @@ SPOTS: tuple[Spot, ...] = (
     _health("/health", "The same.", _healthz),
     _health("/readyz", "Whether the daemon is up: 200, or 503.", _readyz),
     Spot("POST", _API + "/login", _LOGIN, None, _login, shapes.Login, takes=_LINK, codes=(401,)),
-    _look(_API + "/fleet", "Everything, as of now.", cells.whole, shapes.Fleet),
+    Spot(
+        *("GET", _API + "/fleet", "Everything, as of now.", "viewer", cells.whole, shapes.Fleet),
+        codes=(304,),
+    ),
     _text(_API + "/stream", "Server-sent events.", cells.stream, "text/event-stream"),
     _look(_API + "/events", "What happened to the pit itself.", cells.pit_events, *_EVENTS),
     _text("/metrics", "The fleet in numbers, for Prometheus.", cells.numbers, "text/plain"),

@@ -26,6 +26,7 @@ from lazarus_pit.web.publish import Publisher
 from lazarus_pit.web.ring import Ring
 from lazarus_pit.web.routes import build
 from lazarus_pit.web.spots import Server
+from lazarus_pit.web.wire import Bounded
 
 GRACE_SECONDS = 2
 """How long open answers may take to end."""
@@ -68,10 +69,14 @@ async def _serve(
 ) -> None:
     pit = server.pit
     ring = Ring(secrets.token_hex(4))
-    app = build(server._replace(ring=ring))
     with _tcp(host, port) as tcp, _unix(pit) as unix:
         address = f"http://{host}:{tcp.getsockname()[1]}/"
         replace_file(pit.web_address, msgspec.json.encode({"url": address, "pid": os.getpid()}))
+        publisher = (
+            Publisher(f"ws://{nexus}/", os.environ.get("NEXUS_TOKEN", "")) if nexus else None
+        )
+        feed = Feed(pit, ring, server.words, publisher.tell if publisher else _nobody)
+        app = build(server._replace(ring=ring, picture=feed.picture))
         bearer = partial(keys.bearer, pit)
         servers = [
             (_Quiet(_config(Door(app, bearer, LOOPBACK))), tcp),
@@ -80,10 +85,6 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _end, ring, [one for one, _ in servers])
-        publisher = (
-            Publisher(f"ws://{nexus}/", os.environ.get("NEXUS_TOKEN", "")) if nexus else None
-        )
-        feed = Feed(pit, ring, server.words, publisher.tell if publisher else _nobody)
         speaking = asyncio.create_task(publisher.run()) if publisher else None
         try:
             ready(address)
@@ -107,7 +108,7 @@ def _end(ring: Ring, servers: list[_Quiet]) -> None:
 def _config(app: Door) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Bounded,
         ws="none",
         loop="asyncio",
         lifespan="off",

@@ -45,6 +45,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     name: str | None
     mission: str | None
     status: str
+    asleep: bool
+    """Whether it stands still because it was idle, though people want it active."""
     problem: str | None
     """Why it cannot be read."""
     agents: tuple[Agent, ...]
@@ -70,7 +72,10 @@ class CellWhole(Cell, frozen=True, kw_only=True):
 
 
 class Approval(Struct, frozen=True, kw_only=True):
-    """A request about somebody who died or was made to stand still, and what became of it."""
+    """A request for a person's word, and what became of it.
+
+    It is about somebody who died or was made to stand still, or an agent that lives asks something.
+    """
 
     id: str
     subject: str
@@ -79,7 +84,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     """``null`` for a gateway outside every cell."""
     agent: str
     generation: int
-    """The life that died."""
+    """The life that died, or asks."""
     outcome: Literal["open", "approved", "denied", "expired", "superseded"]
     asked: float
     """Unix seconds, as are the others."""
@@ -88,6 +93,10 @@ class Approval(Struct, frozen=True, kw_only=True):
     attempts: int | None
     why: str
     """Why one stands still, and so may go on or be ended; empty for one that died."""
+    question: str | None
+    """What an agent asks, in its own words on one line: hostile text. ``null``: none asks."""
+    comment: str
+    """What whoever decided had to say."""
     closed: float | None
     by: str
     """Who decided; empty while nobody has."""
@@ -116,6 +125,8 @@ class Fleet(Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     approvals: tuple[Approval, ...]
     """The open ones, then those that were closed last."""
+    approvals_problem: str | None
+    """Why they cannot be read now; ``null``: they are all there."""
     gateways: tuple[Gateway, ...]
 
 
@@ -179,6 +190,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     id: str
     verb: str
     subject: str
+    by: str
+    """Whose wish it was; empty for whoever may open the socket."""
     state: Literal["running", "done", "failed"]
     code: int | None
     """The command's exit code."""

@@ -7,6 +7,7 @@ what it has begun even where that process ends.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from lazarus_pit.errors import FormatError
+from lazarus_pit.formats.names import ACTOR
 from lazarus_pit.formats.text import one_line
 
 PATIENCE = 10.0
@@ -222,8 +224,10 @@ def schema_of(verb: Verb) -> dict[str, Any]:
     }
 
 
-def run(argv: Sequence[str], patience: float | None = PATIENCE, given: bytes = b"") -> Outcome:
-    """Run a command and return what became of it within ``patience`` seconds.
+def run(
+    argv: Sequence[str], patience: float | None = PATIENCE, given: bytes = b"", who: str = ""
+) -> Outcome:
+    """Run a command for somebody and return what became of it within ``patience`` seconds.
 
     Its input and output are files and not pipes: nobody who hangs up can stop it.
     """
@@ -231,7 +235,8 @@ def run(argv: Sequence[str], patience: float | None = PATIENCE, given: bytes = b
         said, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         said.write(given)
         said.seek(0)
-        child = subprocess.Popen(argv, stdin=said, stdout=out, stderr=err)
+        env = {**os.environ, ACTOR: who} if who else None
+        child = subprocess.Popen(argv, stdin=said, stdout=out, stderr=err, env=env)
         try:
             code = child.wait(patience)
         except subprocess.TimeoutExpired:

@@ -50,7 +50,7 @@ const OF_AGENTS = {
 
 const OF_CELLS = {
   freeze: { text: 'Freeze', offered: (cell) => cell.status === 'active' },
-  thaw: { text: 'Thaw', offered: (cell) => cell.status === 'frozen' },
+  thaw: { text: 'Thaw', offered: (cell) => cell.status === 'frozen' || cell.asleep },
   checkpoint: {
     text: 'Checkpoint',
     offered: (cell) => ['active', 'frozen'].includes(cell.status),

@@ -53,6 +53,7 @@ export function lookOf(agent) {
 
 const CELL_LOOKS = {
   frozen: { glyph: '❄\uFE0E', word: 'frozen', tone: 'cold' },
+  asleep: { glyph: '☾\uFE0E', word: 'asleep', tone: 'cold' },
   archived: { glyph: '✓', word: 'archived', tone: 'quiet' },
   unreadable: { glyph: '✕', word: 'unreadable', tone: 'bad' },
 };
@@ -62,7 +63,7 @@ const EMPTY = { glyph: '○', word: 'no agents', tone: 'quiet', rank: TABLE.leng
 export function lookOfCell(cell) {
   if (cell.problem) return { ...CELL_LOOKS.unreadable, rank: -1 };
   const worst = worstOf(cell.agents);
-  const own = CELL_LOOKS[cell.status];
+  const own = CELL_LOOKS[cell.asleep ? 'asleep' : cell.status];
   return own && !worst.needs ? { ...own, rank: worst.rank } : worst;
 }
 
