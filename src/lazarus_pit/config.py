@@ -198,8 +198,8 @@ _BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("isolation", "uid"): (1, 2**32 - 2),
     ("isolation", "gid"): (1, 2**32 - 2),
     ("isolation", "users"): (1, 10_000),
-    ("fleet", "start_slot"): (0.001, rules.MOST),
-    ("fleet", "storm_window"): (0.001, rules.MOST),
+    ("fleet", "start_slot"): (0.001, rules.LONGEST),
+    ("fleet", "storm_window"): (0.001, rules.LONGEST),
 }
 
 
@@ -364,5 +364,6 @@ def _value(section: str, key: str, value: object, kind: Any) -> Any:
     if isinstance(found, str) and "\0" in found:
         raise FormatError("found a zero byte, expected a text without")
     if isinstance(found, int | float) and not isinstance(found, bool):
-        rules.check_number(found, *_BOUNDS.get((section, key), (0, rules.MOST)), key)
+        most = rules.LONGEST if isinstance(found, float) else rules.MOST
+        rules.check_number(found, *_BOUNDS.get((section, key), (0, most)), key)
     return found

@@ -326,6 +326,7 @@ def test_settings_are_changed_later_as_carefully_as_they_are_given(lazarus: Typi
         (("agent", "set", "pond/scribe", "mission=x"), "mission: no such setting"),
         (("agent", "set", "pond/nobody", "budget_turns=1"), "nobody"),
         (("agent", "set", "pond/scribe", "budget_turns=2", "stall_after=x"), "stall_after: found"),
+        (("cell", "import", "/tmp/" + "n" * 300), "name too long"),
         (("cell", "create", "--mission=x", "--checkpoint-interval=1e-9"), "found 1e-09"),
     ):
         assert complaint in lazarus.fails(2, *words)

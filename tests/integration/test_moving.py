@@ -151,6 +151,8 @@ SAID = (info("cell.json"), json.dumps(MANIFEST).encode())
         ([SAID, info(".lazarus/home/ben", tarfile.SYMTYPE, 0o777, "/etc")], "ben"),
         ([SAID, info("bus", tarfile.SYMTYPE, 0o777, "/etc")], "bus: found a file or a link"),
         ([SAID, (info("bus"), b"x")], "bus: found a file or a link"),
+        ([SAID, (info(f"workspace/{'n' * 300}/f"), b"x")], "a name of more than 255 bytes"),
+        ([SAID, info("workspace/l", tarfile.SYMTYPE, 0o777, "/" * 5000)], "leads further than"),
         ([SAID, (info("workspace/" + "d/" * 3000 + "f"), b"x")], "deeper than 256"),
         ([(info("workspace/a"), b"x")], "cell.json"),
         ([info("cell.json", tarfile.SYMTYPE, 0o777, "/etc/passwd")], "cell.json"),

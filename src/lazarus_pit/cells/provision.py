@@ -277,7 +277,9 @@ def move_cell(paths: CellPaths, to: CellStatus, by: str = "") -> Manifest:
     return written
 
 
-def destroy_cell(paths: CellPaths, *, force: bool = False) -> None:
+def destroy_cell(
+    paths: CellPaths, *, force: bool = False, removed: Callable[[int], None] = lambda _: None
+) -> None:
     """Remove a cell for good. Its agents must have ended.
 
     The manifest says ``destroyed`` first and goes last, so that a destruction that was cut short
@@ -286,6 +288,7 @@ def destroy_cell(paths: CellPaths, *, force: bool = False) -> None:
     Args:
         paths: the cell.
         force: also from ``active`` or ``frozen``, by way of ``archived``.
+        removed: called now and then with how many more names have gone.
 
     Raises:
         RefusedError: the cell is not archived.
@@ -298,7 +301,7 @@ def destroy_cell(paths: CellPaths, *, force: bool = False) -> None:
     if status is not CellStatus.DESTROYED:
         move_cell(paths, CellStatus.DESTROYED)
     with durably("cannot be removed", paths.cell):
-        empty_tree(paths.cell, keep=MANIFEST)
+        empty_tree(paths.cell, MANIFEST, removed)
         # It goes with its last word in one step: without a manifest nobody could ask again.
         dying = PitPaths(paths.root).nursery / secrets.token_hex(8)
         dying.parent.mkdir(parents=True, exist_ok=True)

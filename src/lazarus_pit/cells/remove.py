@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ALL = 0o700
+_TOLD = 1000
+"""Names of one directory that go between two words about it."""
 
 
 def remove_tree(path: Path) -> None:
@@ -31,15 +33,18 @@ def remove_tree(path: Path) -> None:
     path.rmdir()
 
 
-def empty_tree(path: Path, keep: str = "") -> None:
-    """Remove all that is in a directory but one name directly inside; raises as ``remove_tree``."""
+def empty_tree(path: Path, keep: str = "", removed: Callable[[int], None] = lambda _: None) -> None:
+    """Remove all that is in a directory but one name directly inside; raises as ``remove_tree``.
+
+    ``removed`` is called now and then with how many more names have gone from below.
+    """
     top = os.open(path, _DIRECTORY)
     try:
         moved = 0
         while names := [name for name in os.listdir(top) if name != keep]:
             for name in names:
                 if not _unlink(name, top):
-                    moved = _flatten(name, top, moved)
+                    moved = _flatten(name, top, moved, removed)
     finally:
         os.close(top)
 
@@ -55,7 +60,7 @@ def _unlink(name: str, parent: int) -> bool:
     return True
 
 
-def _flatten(name: str, top: int, moved: int) -> int:
+def _flatten(name: str, top: int, moved: int, removed: Callable[[int], None]) -> int:
     """Remove one directory of the top: files go, directories that hold something move up.
 
     Only empty directories are ever asked to go: the kernel searches all that it remembers below
@@ -64,7 +69,10 @@ def _flatten(name: str, top: int, moved: int) -> int:
     Returns ``moved``, the number of directories that have been moved up so far.
     """
     with _entered(name, top) as inner:
-        for child in os.listdir(inner):
+        children = os.listdir(inner)
+        for number, child in enumerate(children, 1):
+            if number % _TOLD == 0:
+                removed(_TOLD)
             if _unlink(child, inner):
                 continue
             # One must be able to write in a directory to move it.
@@ -78,6 +86,7 @@ def _flatten(name: str, top: int, moved: int) -> int:
                 moved += 1
             os.rename(child, _fresh(moved), src_dir_fd=inner, dst_dir_fd=top)
     os.rmdir(name, dir_fd=top)
+    removed(len(children) % _TOLD)
     return moved
 
 

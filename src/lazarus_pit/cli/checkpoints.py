@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Coroutine
 from functools import partial
@@ -21,13 +20,14 @@ from lazarus_pit.cells.checkpoint.run import Still, run
 from lazarus_pit.cells.checkpoint.source import about_of
 from lazarus_pit.cells.checkpoint.undo import Undone, UndoRequest
 from lazarus_pit.cells.checkpoint.verify import Verified, VerifyRequest
-from lazarus_pit.cells.checkpoint.worker import Order, Progress
+from lazarus_pit.cells.checkpoint.worker import Order
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.endings import lives_of
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import stopped
 from lazarus_pit.cli.place import HERE, CellName, Json, Place
+from lazarus_pit.cli.progress import progress, shown
 from lazarus_pit.cli.waiting import WAIT, Wait
 from lazarus_pit.daemon import saving
 from lazarus_pit.errors import FormatError, UsageError
@@ -212,20 +212,8 @@ def _ask(request: Any) -> Coroutine[Any, Any, Any]:
 
 
 def _work(work: Coroutine[Any, Any, T]) -> T:
-    try:
+    with shown():
         return asyncio.run(work)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def progress(at: Progress) -> None:
-    """Draw a bar on a terminal; elsewhere say each stage once, when it is done."""
-    if sys.stderr.isatty():
-        bar = "#" * round(at.done * 30)
-        print(f"\r{at.stage:10} [{bar:30}]", end="", file=sys.stderr, flush=True)
-    elif at.done >= 1.0:
-        print(f"lazarus: {at.stage}: done", file=sys.stderr, flush=True)
 
 
 def _notes(notes: tuple[str, ...]) -> None:

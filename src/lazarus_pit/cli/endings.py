@@ -17,6 +17,7 @@ from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.losing import Losses, agree, find_losses
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
+from lazarus_pit.cli.progress import counting, shown
 from lazarus_pit.cli.pulse import feel
 from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.config import Config
@@ -64,9 +65,9 @@ def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
     deadline = time.monotonic() + seconds
     while True:
         stillness = saving.Stillness(paths, partial(lives_of, config, paths))
-        taking = saving.save(paths, stillness, LAST, lambda _: None)
         try:
-            saved = asyncio.run(taking)
+            with shown() as bar:
+                saved = asyncio.run(saving.save(paths, stillness, LAST, bar))
         except RefusedError:  # The daemon is taking one, which may be older than the last change.
             if time.monotonic() >= deadline:
                 raise
@@ -120,7 +121,8 @@ def destroy(
         last = _save_losses(config, paths, losses) or losses.unsaved.checkpoint
         grave = graves.bury(paths, last, config.cells.graves_kept)
         kept = f"; its last checkpoint is kept: {grave}" if grave else "; nothing of it is kept"
-    provision.destroy_cell(paths)
+    with shown("removing"):
+        provision.destroy_cell(paths, removed=counting("removed"))
     say.line(f"cell {cell} is destroyed{kept}")
     return 0
 
@@ -134,7 +136,8 @@ def _save_losses(config: Config, paths: CellPaths, losses: Losses) -> str:
         return ""
     stillness = saving.Stillness(paths, partial(lives_of, config, paths))
     try:
-        return asyncio.run(saving.save(paths, stillness, BEFORE_THE_END, lambda _: None)).name
+        with shown() as bar:
+            return asyncio.run(saving.save(paths, stillness, BEFORE_THE_END, bar)).name
     except (WorldError, RefusedError) as error:
         say.complain(f"not saved once more: {say.clean(error, 300)}")
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from lazarus_pit.cli import say
 from lazarus_pit.errors import LazarusError
 
-WORLD, INTERRUPTED = 75, 130
+USAGE, WORLD, INTERRUPTED = 2, 75, 130
 
 
 def guarded(act: Callable[[], int], program: str = "lazarus") -> int:
@@ -21,7 +22,7 @@ def guarded(act: Callable[[], int], program: str = "lazarus") -> int:
         return act()
     except LazarusError as error:
         say.complain(say.clean(error), program)
-        return error.exit_code
+        return USAGE if _cannot_be(error.__cause__) else error.exit_code
     except BrokenPipeError:
         # Whoever read has seen enough; what is still buffered must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -31,4 +32,9 @@ def guarded(act: Callable[[], int], program: str = "lazarus") -> int:
     except OSError as error:
         where = error.filename or "the machine refused"
         say.complain(say.clean(f"{where}: {error.strerror or error}"), program)
-        return WORLD
+        return USAGE if _cannot_be(error) else WORLD
+
+
+def _cannot_be(error: BaseException | None) -> bool:
+    """Whether the machine refused a name that no machine takes: trying again cannot help."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG

@@ -16,6 +16,7 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import committed, say
 from lazarus_pit.cli.committed import Repository
 from lazarus_pit.cli.names import Found
+from lazarus_pit.cli.progress import shown
 from lazarus_pit.config import Config
 from lazarus_pit.errors import RefusedError
 
@@ -44,8 +45,10 @@ def find_losses(config: Config, pit: PitPaths, found: Found, *, saved: bool = Fa
     """
     paths = found.paths
     request = UnsavedRequest(cell=str(paths.cell), store=str(paths.checkpoints))
-    unsaved: Unsaved = asyncio.run(run(Order(request=request), Still(), lambda _: None))
-    seen = committed.look(config, pit, found, unsaved.repositories)
+    with shown("comparing with the last checkpoint"):
+        unsaved: Unsaved = asyncio.run(run(Order(request=request), Still(), lambda _: None))
+    with shown("asking git in the workspace"):
+        seen = committed.look(config, pit, found, unsaved.repositories)
     if saved:
         unsaved = replace(unsaved, paths=(), unsound=())
     return Losses(unsaved, tuple(one for one in seen if not one.is_clean))

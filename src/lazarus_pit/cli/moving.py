@@ -29,11 +29,11 @@ from lazarus_pit.cells.proposed import names_of
 from lazarus_pit.cells.remove import remove_tree
 from lazarus_pit.cli import say
 from lazarus_pit.cli.cells import check_free_name
-from lazarus_pit.cli.checkpoints import progress
 from lazarus_pit.cli.endings import lives_of
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import resume
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
+from lazarus_pit.cli.progress import progress
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.daemon import saving

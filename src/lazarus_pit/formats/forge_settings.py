@@ -78,7 +78,7 @@ def check(key: str, value: object, *, shape: bool = True) -> Any:
             raise FormatError(f"{key}: expected {expected}") from None
         raise
     if isinstance(found, int | float) and not isinstance(found, bool):
-        rules.check_number(found, *_BOUNDS.get(key, (0, float("inf"))), key)
+        rules.check_number(found, *_BOUNDS.get(key, (0, rules.LONGEST)), key)
     for part in found if isinstance(found, tuple) else (found,):
         # A header and an address are made of these.
         if isinstance(part, str) and not (part.isprintable() and (part.isascii() or key == "url")):

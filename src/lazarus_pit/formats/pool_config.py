@@ -104,10 +104,10 @@ _EXPECTED: Mapping[Any, str] = {
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "port": (1, 65_535),
     "poll_interval": (0.01, 86_400),
-    "dead_threshold": (0.001, float("inf")),
-    "approval_timeout": (1.0, float("inf")),
+    "dead_threshold": (0.001, rules.LONGEST),
+    "approval_timeout": (1.0, rules.LONGEST),
     "probe_timeout": (0.01, 600),
-    "start_timeout": (0.001, float("inf")),
+    "start_timeout": (0.001, rules.LONGEST),
     "max_revive_attempts": (0, 1_000_000),
 }
 # In a command's environment and arguments a zero byte cannot stand.

@@ -140,3 +140,18 @@ def test_what_is_mounted_inside_is_left_alone(tmp_path: Path) -> None:
         subprocess.run(["umount", "--lazy", mounted], check=True)
     remove_tree(tree)
     assert (home / "precious").exists()
+
+
+def test_it_is_told_how_many_names_have_gone(in_memory: Path) -> None:
+    tree = in_memory / "tree"
+    for directory in ("a", "b/c"):
+        (tree / directory).mkdir(parents=True)
+    for number in range(2500):
+        (tree / "a" / str(number)).touch()
+    (tree / "b" / "c" / "file").touch()
+    (tree / "cell.json").touch()
+    gone: list[int] = []
+    empty_tree(tree, "cell.json", gone.append)
+    assert max(gone) == 1000
+    assert sum(gone) == 2500 + 2, "c is counted where it was, and the file in it"
+    assert [path.name for path in tree.iterdir()] == ["cell.json"]

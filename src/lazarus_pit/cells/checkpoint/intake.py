@@ -24,6 +24,11 @@ _TYPES = {tar.REGULAR: stat.S_IFREG, tar.SYMLINK: stat.S_IFLNK, tar.DIRECTORY: s
 _REFUSED = {b"3": "a character device", b"4": "a block device", b"6": "a FIFO"}
 _ENTRY_COST = 60_000
 _UP = {"", ".", ".."}
+_NAME = 255
+"""Bytes of the longest name that Linux takes, and of the longest link."""
+_TARGET = 4095
+_SHORT = 63
+"""Characters that are no more bytes than that in any case."""
 
 
 class Placer(Protocol):
@@ -127,6 +132,8 @@ class Intake:
             digest = hashlib.sha256()
             self._placer.directory(member)
         else:
+            if len(os.fsencode(member.target)) > _TARGET:
+                raise FormatError(f"{printable(member.path)}: leads further than {_TARGET} bytes")
             _no_data(member)
             digest = hashlib.sha256(os.fsencode(member.target))
             self._placer.symlink(member)
@@ -217,6 +224,10 @@ def _check_path(member: str, path: str, parts: tuple[str, ...]) -> None:
     names = path.removesuffix("/").split("/")
     if not _UP.isdisjoint(names) or "\0" in path:
         raise FormatError(f"{printable(member)}: refused: {printable(path)} leaves the cell")
+    longest = max(map(len, names))
+    if longest > _SHORT and any(len(os.fsencode(name)) > _NAME for name in names):
+        where = printable(member)[:200]
+        raise FormatError(f"{where}…: refused: a name of more than {_NAME} bytes")
     if len(names) > DEEPEST + 1:
         raise FormatError(f"{printable(member)[:200]}…: refused: deeper than {DEEPEST} directories")
     if not (path + "/").startswith(parts):
