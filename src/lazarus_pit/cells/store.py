@@ -70,7 +70,7 @@ def update_manifest(
         if data != manifest.encode(old):
             write_manifest(paths, new)
         written = manifest.parse(data)
-    publish_manifest(paths, written)
+        publish_manifest(paths, written)
     return written
 
 

@@ -98,6 +98,9 @@ class Post:
 
     def sweep(self) -> None:
         """Look for dead letters now and then, and tell what has been counted for a minute."""
+        for uuid in [uuid for uuid in self._stamps if uuid not in self._roster.cells]:
+            del self._stamps[uuid]
+            self._thread.submit(self._router.forget, uuid)
         if not self._unswept and time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_EVERY
             self._unswept = [key for uuid in self._roster.cells for key in self._keys(uuid)]

@@ -153,12 +153,18 @@ class Router:
             self._boxes.clear()  # What they count is not on disk.
             self._counters.clear()
             raise
-        gone = self._crew.each(_discard, round_.taken)
+        gone = self._crew.each(lambda one: mailbox.discard(*one), round_.taken)
         for (outbox, name), done in zip(round_.taken, gone, strict=True):
             if not done:
                 key = next(one.key for one in desks if one.paths.outbox(one.sender) == outbox)
                 self._counters[key].stuck.add(name)
         return outcomes
+
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone; for one that is not, it is read again."""
+        self._boxes = {where: box for where, box in self._boxes.items() if where[0] != uuid}
+        here = f"{uuid}/"
+        self._counters = {k: one for k, one in self._counters.items() if not k.startswith(here)}
 
     def close(self) -> None:
         """Let go of the threads; nothing is under way in them."""
@@ -373,10 +379,6 @@ class Router:
         round_ = _Round()
         self._bounce(desk._replace(sender=sender), said, why, said.id, round_)
         mailbox.put(round_.letters, self._crew)
-
-
-def _discard(taken: tuple[Path, str]) -> bool:
-    return mailbox.discard(*taken)
 
 
 def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:

@@ -92,6 +92,25 @@ def test_writers_at_once_lose_nothing_of_each_other(cell: CellPaths) -> None:
     assert len(store.read_manifest(cell).agents) == 9
 
 
+def test_no_older_copy_is_published_over_a_newer_one(
+    cell: CellPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever publishes still holds the lock: the next writer's copy comes after it."""
+    publish, held = store.publish_manifest, list[bool]()
+
+    def watched(paths: CellPaths, current: Manifest) -> None:
+        try:
+            with store.locked(paths, timeout=0.0):
+                held.append(False)
+        except StoreError:
+            held.append(True)
+        publish(paths, current)
+
+    monkeypatch.setattr(store, "publish_manifest", watched)
+    store.update_manifest(cell, stop)
+    assert held == [True]
+
+
 def test_a_manifest_of_another_cell_is_refused(cell: CellPaths, tmp_path: Path) -> None:
     other = CellPaths(tmp_path, provision.new_uuid())
     other.cell.mkdir()

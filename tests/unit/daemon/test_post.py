@@ -1,15 +1,16 @@
-"""Checkpoints that coordinators ask for: what goes wrong with one is said, and ends nothing."""
+"""The loop's side of the bus: checkpoints that coordinators ask for, and cells that are gone."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from lazarus_pit import mail
 from lazarus_pit.cells import provision
-from lazarus_pit.core.model import CellStatus, Rules
+from lazarus_pit.core.model import CellStatus, Role, Rules
 from lazarus_pit.daemon.post import Post
 from lazarus_pit.daemon.roster import Roster
-from lazarus_pit.formats.manifest import Manifest
+from lazarus_pit.formats.manifest import Kind, Manifest, Member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +56,34 @@ def test_a_checkpoint_that_cannot_even_begin_is_answered(tmp_path: Path) -> None
 
 def test_a_daemon_that_ends_begins_no_checkpoint(tmp_path: Path) -> None:
     assert asked(tmp_path, closed=True) == ([], [])
+
+
+def test_the_bus_forgets_a_cell_that_is_gone(tmp_path: Path) -> None:
+    people = [Member(name=name, role=Role.DEVELOPER, kind=Kind.HUMAN) for name in ("ann", "bob")]
+    wanted = Manifest(
+        uuid=provision.new_uuid(), status=CellStatus.ACTIVE, agents=(people[0], people[1])
+    )
+    cell = provision.create_cell(tmp_path, wanted, provision.agent_owner())
+    mail.send(mail.Seat(str(cell.inbox("ann")), str(cell.outbox("ann"))), "bob", "hello")
+
+    async def come_and_go() -> None:
+        loop = asyncio.get_running_loop()
+        roster = Roster(tmp_path, Rules(), lambda _: None)
+        roster.sweep()
+        told = asyncio.Event()
+        post = Post(loop, roster, {}, lambda _: told.set(), lambda *_: None, never)
+        post.attend(roster.cells)
+        await asyncio.wait_for(told.wait(), 20)
+        assert post._router._boxes
+        provision.destroy_cell(cell, force=True)
+        roster.sweep()
+        post.sweep()
+        await loop.run_in_executor(post._thread, lambda: None)  # What came before it is done.
+        post.close()
+        assert (post._router._boxes, post._router._counters) == ({}, {})
+
+    asyncio.run(come_and_go())
+
+
+async def never(_paths: CellPaths, _note: str) -> Saved:
+    raise AssertionError
