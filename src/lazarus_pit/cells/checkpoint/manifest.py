@@ -96,13 +96,13 @@ def list_of(tree: list[Entry], rows: dict[str, Row]) -> bytes:
     names = escape("\0".join([path.rstrip("/") for path, _ in tree]), _ODD_OR_NUL).split(b"\0")
     lines = [b"#mtree"]
     for name, (path, state) in zip(names, tree, strict=False):
-        row = rows[path]
-        row = rows[row.link] if row.link else row
-        said = attributes(
-            state.st_mode, state.st_mtime_ns, state.st_size, row.digest, sparse=row.sparse
-        )
+        _, _, _, link, digest, sparse = rows[path]
+        if link:
+            _, _, _, _, digest, sparse = rows[link]
+        said = attributes(state.st_mode, state.st_mtime_ns, state.st_size, digest, sparse=sparse)
         lines.append(b"./%b %b" % (name, said))
-    return b"\n".join(lines) + b"\n"
+    lines.append(b"")
+    return b"\n".join(lines)
 
 
 def preface_of(about: About, listed: bytes, seconds: int) -> bytes:

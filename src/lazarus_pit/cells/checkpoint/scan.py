@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain, split
@@ -25,6 +26,9 @@ _SKIPPED = {
 }
 NO_WORK = frozenset(_SKIPPED.values())
 """Why entries are left out that hold nothing which anybody could want back."""
+
+
+_NAME = itemgetter(0)
 
 
 class LeftOut(NamedTuple):
@@ -117,7 +121,9 @@ class _Walk:
 def _listing(fd: int) -> list[tuple[str, os.stat_result]]:
     try:
         with os.scandir(fd) as entries:
-            return sorted([(entry.name, entry.stat(follow_symlinks=False)) for entry in entries])
+            listed = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        listed.sort(key=_NAME)
+        return listed  # noqa: TRY300 - what may fail is above
     except FileNotFoundError:
         pass  # A name went away between the listing and its state: look at each by itself.
     listed = []

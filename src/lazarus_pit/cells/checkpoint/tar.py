@@ -66,25 +66,25 @@ def member_head(
     The target of a link is given as the record ``linkpath``; it goes into the header if it fits.
     """
     name, target = os.fsencode(path), b""
-    extra: list[Record] = []
-    for record in records:
-        if record.key == b"linkpath" and len(record.value) <= 100:
-            target = record.value
+    extra: list[tuple[bytes, bytes]] = []
+    for key, value in records:
+        if key == b"linkpath" and len(value) <= 100:
+            target = value
         else:
-            extra.append(record)
+            extra.append((key, value))
     if len(name) > 100:
-        extra.append(Record(b"path", name))
+        extra.append((b"path", name))
     when = state.st_mtime_ns
-    seconds = when // _SECOND
-    if when % _SECOND or not 0 <= seconds <= _LATEST:
-        extra.append(Record(b"mtime", time_text(when)))
+    seconds, rest = divmod(when, _SECOND)
+    if rest or not 0 <= seconds <= _LATEST:
+        extra.append((b"mtime", time_text(when)))
         seconds = min(max(seconds, 0), _LATEST)
     if size >= _LARGEST:
-        extra.append(Record(b"size", b"%d" % size))
+        extra.append((b"size", b"%d" % size))
         size = 0
     uid, gid = state.st_uid, state.st_gid
     if uid > _MOST_ID or gid > _MOST_ID:
-        extra += [Record(b"uid", b"%d" % uid), Record(b"gid", b"%d" % gid)]
+        extra += [(b"uid", b"%d" % uid), (b"gid", b"%d" % gid)]
         uid, gid = uid & _MOST_ID, gid & _MOST_ID
     numbers = (state.st_mode & 0o7777, uid, gid, size, seconds)
     head = _header(name[:100], numbers, kind, target)

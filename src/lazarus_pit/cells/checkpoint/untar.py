@@ -13,6 +13,7 @@ _MOST_PAX = 4 << 20
 _MOST_MAP = 64 << 20
 _MOST, _MOST_ID = 1 << 63, (1 << 32) - 1
 _END = bytes(tar.BLOCK)
+_NONE: dict[bytes, bytes] = {}
 
 
 class Found(NamedTuple):
@@ -166,20 +167,24 @@ def printable(path: str) -> str:
 
 
 def slices(raw: bytes) -> dict[str, bytes]:
-    """Part a segment of ours into its members, each with its headers and padding."""
+    """Part a segment of ours into its members, each with its headers and padding.
+
+    Its checksum was compared: that a member has the size and the name it says is all to be read.
+    """
     parted = {}
     at = 0
     while at < len(raw):
         start = at
-        records: dict[bytes, bytes] = {}
+        get = _NONE.get
         if raw[at + 156 : at + 157] == tar.PAX:
             at += tar.BLOCK
             size = _number(raw[start:at], 124, 136)
-            records = _records(raw[at : at + size])
+            get = _records(raw[at : at + size]).get
             at += size + -size % tar.BLOCK
-        member = _found(raw[at : at + tar.BLOCK], records)
-        at += tar.BLOCK + member.size + -member.size % tar.BLOCK
-        parted[member.path] = raw[start:at]
+        name = get(b"GNU.sparse.name") or get(b"path") or raw[at : at + 100].rstrip(b"\0")
+        size = int(get(b"size") or int(raw[at + 124 : at + 135], 8))
+        at += tar.BLOCK + size + -size % tar.BLOCK
+        parted[os.fsdecode(name)] = raw[start:at]
     return parted
 
 
