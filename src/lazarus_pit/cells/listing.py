@@ -47,13 +47,21 @@ def list_names(root: Path) -> list[str]:
     Raises:
         StoreError: the root cannot be read; one that does not exist has no cells.
     """
+    return [name for name in list_uuids(root) if os.path.lexists(CellPaths(root, name).manifest)]
+
+
+def list_uuids(root: Path) -> list[str]:
+    """Return the names below the root that a cell could have, in order.
+
+    Raises:
+        StoreError: the root cannot be read; one that does not exist has none.
+    """
     try:
-        names = sorted(name for name in os.listdir(root) if is_cell_uuid(name))
+        return sorted(name for name in os.listdir(root) if is_cell_uuid(name))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StoreError(f"{root}: cannot be listed: {error.strerror}") from error
-    return [name for name in names if os.path.lexists(CellPaths(root, name).manifest)]
 
 
 def look_at(paths: CellPaths) -> Listed:

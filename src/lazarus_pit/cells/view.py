@@ -85,7 +85,7 @@ def see_cells(pit: PitPaths) -> list[CellView]:
         StoreError: the root is there and cannot be read.
     """
     now = time.time()
-    return sorted((_see(listed, now) for listed in list_cells(pit.root)), key=_age_order)
+    return sorted((_see(listed, now) for listed in list_cells(pit.root)), key=age_order)
 
 
 def see_cell(paths: CellPaths) -> CellView:
@@ -93,7 +93,8 @@ def see_cell(paths: CellPaths) -> CellView:
     return _see(look_at(paths), time.time())
 
 
-def _age_order(cell: CellView) -> tuple[str, str]:
+def age_order(cell: CellView) -> tuple[str, str]:
+    """Return by what cells are sorted: the oldest first, unreadable ones last."""
     return (cell.manifest.created_at if cell.manifest else "~", cell.uuid)
 
 

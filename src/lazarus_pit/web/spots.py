@@ -16,6 +16,7 @@ from lazarus_pit.formats.journal import Event
 from lazarus_pit.web import fleet
 from lazarus_pit.web.keys import Role
 from lazarus_pit.web.operations import Operations
+from lazarus_pit.web.picture import Picture
 from lazarus_pit.web.ring import Ring
 
 
@@ -41,6 +42,8 @@ class Server(NamedTuple):
     operations: Operations
     ring: Ring | None = None
     """What the stream reads from; it is made where the event loop runs."""
+    picture: Picture | None = None
+    """The fleet as it is known; ``None``: it is read anew for each request."""
 
 
 Answer = Callable[[Server, Request], Response]
