@@ -347,8 +347,9 @@ class Fleet:
         revivals, rules = self._revivals, self.rules
         while revivals and now - revivals[0] >= rules.storm_window:
             revivals.popleft()
-        budget = max(rules.storm_floor, int(rules.storm_per_agent * len(self.agents)))
-        if len(revivals) < budget:
+        # Never none at all: then nothing would end the wait.
+        most = max(1, rules.storm_floor, int(rules.storm_per_agent * len(self.agents)))
+        if len(revivals) < most:
             revivals.append(now)
             self._storming = False
             return True

@@ -184,7 +184,7 @@ class FleetRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storm_floor: int = 50
     """Revivals within ``storm_window`` that are always allowed."""
     storm_per_agent: float = 3.0
-    """And so many more for each agent of the fleet."""
+    """Or so many for each agent of the fleet, if that is more."""
     storm_window: Seconds = 60.0
     doubt_fleet: int = 5
     """From so many living agents on, more than half silent in one pass means: doubt your eyes."""

@@ -182,6 +182,15 @@ def test_the_fleet_revives_within_a_budget_and_says_once_when_it_is_spent() -> N
     assert len(again.orders) == 2
 
 
+def test_a_budget_of_nothing_still_lets_one_revive_at_a_time() -> None:
+    """Else the wait for it would have no end."""
+    rules = FleetRules(storm_floor=0, storm_per_agent=0.0, storm_window=60.0)
+    fleet = a_fleet(2, rules, DEAD)
+    assert len(ticked(fleet, BORN)) == 1
+    assert fleet.wake() == BORN + 60.0
+    assert len(ticked(fleet, BORN + 60.0)) == 1
+
+
 def test_who_joins_the_queue_at_a_restart_gets_a_turn_with_the_next_tick() -> None:
     fleet = a_fleet(1, agent=replace(DEAD, queued=True))
     assert fleet.owed() == []
