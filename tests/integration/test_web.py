@@ -50,6 +50,19 @@ def test_shows_the_fleet_and_one_cell(served: tuple[Website, CellPaths], token: 
     assert (log.text, log.headers["content-type"]) == ("the end\n", "text/plain; charset=utf-8")
 
 
+def test_the_whole_fleet_is_sent_again_only_when_it_has_changed(
+    served: tuple[Website, CellPaths], token: str
+) -> None:
+    site, cell = served
+    with site.client(token) as client:
+        tag = client.get("/api/v1/fleet").headers["etag"]
+        same = client.get("/api/v1/fleet", headers={"If-None-Match": tag})
+        site.pit.spawn(cell, "reader", "sleep", "60")
+        other = client.get("/api/v1/fleet", headers={"If-None-Match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert {agent["name"] for agent in other.json()["cells"][0]["agents"]} == {"scribe", "reader"}
+
+
 def test_a_log_that_is_a_link_shows_nothing(served: tuple[Website, CellPaths], token: str) -> None:
     site, cell = served
     log = cell.log("scribe")
@@ -160,7 +173,7 @@ def test_says_what_it_can_do_and_how_it_is(served: tuple[Website, CellPaths]) ->
     assert "get" in document["paths"]["/api/v1/fleet"]
 
 
-def test_the_metrics_need_no_records(served: tuple[Website, CellPaths]) -> None:
+def test_metrics_and_fleet_need_no_records(served: tuple[Website, CellPaths]) -> None:
     site, _ = served
     records = PitPaths(site.pit.root).records
     records.mkdir()  # As a full disk: they cannot be opened.
@@ -168,9 +181,12 @@ def test_the_metrics_need_no_records(served: tuple[Website, CellPaths]) -> None:
         with site.by_socket() as client:
             shown = client.get("/metrics")
             refused = client.get("/api/v1/approvals")
+            fleet = client.get("/api/v1/fleet").json()
     finally:
         records.rmdir()
     assert (shown.status_code, refused.status_code) == (200, 503)
+    assert [cell["name"] for cell in fleet["cells"]] == ["pond"]
+    assert (fleet["approvals"], str(records) in fleet["approvals_problem"]) == ([], True)
     assert "lazarus_up 0\n" in shown.text
     assert "\nlazarus_approvals_open " not in shown.text
 
