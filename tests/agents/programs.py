@@ -43,6 +43,11 @@ def programs(url: str) -> dict[str, Program]:
     provider = {"name": "fake", "base_url": f"{url}/v1", "env_key": "FAKE_KEY"}
     codex = provider | {"wire_api": "responses", "request_max_retries": 0, "stream_max_retries": 0}
     spoken = ",".join(f"{key}={json.dumps(value)}" for key, value in codex.items())
+    opencode = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "fake"},
+        "models": {"m1": {}},
+    }
     pi = {"baseUrl": f"{url}/v1", "api": "openai-completions", "apiKey": "FAKE_KEY"}
     return {
         "claude_code": Program(
@@ -61,6 +66,13 @@ def programs(url: str) -> dict[str, Program]:
             "gpt-5.1",
             {"FAKE_KEY": "fake"},
             ("-c", f"model_providers.fake={{{spoken}}}", "-c", 'model_provider="fake"'),
+        ),
+        "opencode": Program(
+            "opencode",
+            "opencode",
+            "fake/m1",
+            {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"},
+            files={".config/opencode/opencode.json": {"provider": {"fake": opencode}}},
         ),
         "pi": Program(
             "pi",

@@ -14,18 +14,21 @@ from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import CellStatus
 
-EVERY = ("claude_code", "codex", "pi")
+EVERY = ("claude_code", "codex", "opencode", "pi")
+LATE_TELLERS = ("opencode",)
+"""Who tells of a call only when it has ended."""
 SLOW = "echo two > two.txt; sleep 300 # slow-step"
 AFTER = "echo {remembered} > three.txt"
 JOB: dict[str, Any] = {"before": ["echo one > one.txt", SLOW], "after": [AFTER]}
 
 
-def at_work(world: World, cell: CellPaths) -> int:
+def at_work(world: World, cell: CellPaths, program: str) -> int:
     """Wait until the slow step runs and is known to run; return the pid of the life."""
     (started,) = [world.pit.wait_event(cell, "agent_started", "ada")]
     remembered = cell.conversation("ada")
+    known = "slow-step" if program not in LATE_TELLERS else '"session": "'
     world.pit.wait(
-        lambda: (cell.workspace / "two.txt").exists() and "slow-step" in remembered.read_text(),
+        lambda: (cell.workspace / "two.txt").exists() and known in remembered.read_text(),
         "the slow step",
     )
     return int(started.data["pid"])
@@ -45,7 +48,7 @@ def has_finished(world: World, cell: CellPaths) -> None:
 def test_killed_in_the_middle_of_a_tool_it_goes_on_and_finishes(world: World, program: str) -> None:
     cell = world.pit.cell()
     world.spawn(cell, "ada", program, JOB)
-    os.kill(at_work(world, cell), signal.SIGKILL)
+    os.kill(at_work(world, cell, program), signal.SIGKILL)
     has_finished(world, cell)
     assert world.pit.events(cell, "agent_died")[0].data["exit"] == "signal 9"
 
@@ -56,7 +59,7 @@ def test_standing_still_beyond_what_it_announced_it_is_ended_and_goes_on(
 ) -> None:
     cell = world.pit.cell()
     world.spawn(cell, "ada", program, JOB, env={"LAZARUS_TOOL_SECONDS": "1"})
-    at_work(world, cell)
+    at_work(world, cell, program)
     for pid in processes(cell.uuid):
         os.kill(pid, signal.SIGSTOP)
     hung = world.pit.wait_event(cell, "agent_hung", "ada")
@@ -69,7 +72,7 @@ def test_frozen_and_thawed_it_finishes_in_the_same_life(world: World, program: s
     cell = world.pit.cell()
     job = {"before": ["echo two > two.txt; sleep 2 # slow-step", "echo done > three.txt"]}
     world.spawn(cell, "ada", program, job)
-    at_work(world, cell)
+    at_work(world, cell, program)
     provision.move_cell(cell, CellStatus.FROZEN)
     world.pit.wait_event(cell, "agent_frozen", "ada")
     provision.move_cell(cell, CellStatus.ACTIVE)
