@@ -62,7 +62,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Any:
         asked = approvals.open_request(db, "pool/far", 1, {}, expires=now + 900, now=now)
     KNOWN.update(uuid=cell.uuid, id=asked.id)
     words = Words(lambda *_: ["because"], lambda event: event.event, lambda _: "")
-    app = build(Server(paths, words, (str(shutil.which("true")),), (), Operations()))
+    app = build(Server(paths, words, (str(shutil.which("true")),), (), Operations(paths.records)))
     assert isinstance(app, Starlette)
     door = Door(app, partial(keys.bearer, paths), (*LOOPBACK, "testserver"))
     token, _ = keys.login(paths, keys.new_link(paths, "approver", "ada"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx2
 import pytest
 
 from integration.pit import Pit
@@ -84,7 +86,7 @@ def test_settings_are_changed_by_whoever_logged_in(living: tuple[Website, CellPa
 def test_freezes_and_thaws(living: tuple[Website, CellPaths]) -> None:
     site, cell = living
     base = f"/api/v1/cells/{cell.uuid}"
-    with site.by_socket() as client:
+    with site.client(site.login("operator", "grace")) as client:
         frozen = client.post(f"{base}/freeze")
         again = client.post(f"{base}/freeze")
         refused = client.post(f"{base}/agents/scribe/revive")
@@ -92,6 +94,7 @@ def test_freezes_and_thaws(living: tuple[Website, CellPaths]) -> None:
     assert (frozen.status_code, again.status_code, thawed.status_code) == (202, 409, 202)
     assert "frozen" in again.json()["error"]
     assert "lazarus thaw" in refused.json()["error"]
+    assert site.pit.events(cell, "cell_frozen")[-1].data["by"] == "grace"
 
 
 def test_a_viewer_only_looks(living: tuple[Website, CellPaths]) -> None:
@@ -200,3 +203,59 @@ def test_who_is_asked_about_is_for_an_approver(living: tuple[Website, CellPaths]
     with site.client(site.login("approver")) as client:
         assert client.post(path).status_code == 202
     site.pit.wait_event(cell, "agent_started", "dier", count=2)
+
+
+def test_a_cell_is_destroyed_by_who_names_what_is_lost(living: tuple[Website, CellPaths]) -> None:
+    site, _ = living
+    with site.client(site.login("operator", "grace")) as client:
+        made = client.post("/api/v1/cells", json={"mission": "short", "name": "puddle"}).json()
+        base = f"/api/v1/cells/{made['said']}"
+        early = client.post(f"{base}/destroy")
+        assert client.post(f"{base}/archive").status_code == 202
+        cell = PitPaths(site.pit.root).cell(made["said"])
+        (cell.workspace / "late").write_text("after the last checkpoint")
+        asked = client.post(f"{base}/destroy")
+        wrong = client.post(f"{base}/destroy", json={"token": "1-files-00000000"})
+        lost = client.post(f"{base}/destroy", json={"token": asked.json()["token"]})
+        assert client.get(base).status_code == 404
+        found = client.get(f"/api/v1/operations/{lost.json()['operation']}").json()
+    assert (early.status_code, "token" in early.json()) == (409, False)
+    assert (asked.status_code, "late" in asked.json()["error"]) == (409, True)
+    assert (wrong.status_code, wrong.json()["token"]) == (409, asked.json()["token"])
+    assert (lost.status_code, found["by"], found["state"]) == (202, "grace", "done"), lost.text
+    assert not cell.cell.exists()
+
+
+def test_an_invitation_is_seen_closed_and_accepted(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    base = f"/api/v1/cells/{cell.uuid}"
+    with site.client(site.login("operator", "grace")) as client:
+        for name in ("otto", "ida"):
+            client.post(f"{base}/invite", json={"name": name, "human": name == "ida"})
+        given = client.post(f"{base}/invite", json={"name": "eve", "human": True}).json()
+        listed = {
+            one["name"]: one for one in client.get("/api/v1/invitations").json()["invitations"]
+        }
+        assert (listed["ida"]["state"], listed["ida"]["by"]) == ("open", "grace")
+        revoked = client.post(f"/api/v1/invitations/{listed['ida']['id']}/revoke")
+        assert revoked.status_code == 202, revoked.text
+        token = given["said"]
+        mail = {"as": "ada", "to": "ada", "subject": token, "body": f"lazarus join {token}"}
+        assert client.post(f"{base}/mail", json=mail).status_code == 202
+        joined = client.post("/api/v1/join", json={"token": token})
+        assert joined.status_code == 202, joined.text
+        assert client.post(f"{base}/leave", json={"as": "eve"}).status_code == 202
+        states = {
+            o["name"]: o["state"] for o in client.get("/api/v1/invitations").json()["invitations"]
+        }
+    assert (states["otto"], states["ida"], states["eve"]) == ("open", "revoked", "accepted")
+    with site.client(site.login("viewer")) as client:
+        shown = site.pit.wait(
+            lambda: "lazarus join" in (text := client.get(f"{base}/mail").text) and text, "the mail"
+        )
+    assert token not in shown
+
+
+def invitations(client: httpx2.Client) -> dict[str, dict[str, Any]]:
+    found = client.get("/api/v1/invitations").json()["invitations"]
+    return {one["name"]: one for one in found}

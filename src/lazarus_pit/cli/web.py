@@ -53,9 +53,8 @@ def serve(
 
     command = (sys.executable, "-m", "lazarus_pit")
     words = Words(lines, sentence, need_of)
-    listen(
-        Server(pit, words, command, tuple(where(config)), Operations()), host, port, ready, nexus
-    )
+    server = Server(pit, words, command, tuple(where(config)), Operations(pit.records))
+    listen(server, host, port, ready, nexus)
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from lazarus_pit.errors import StoreError
 
-VERSION = 3
+VERSION = 5
 """Of the tables below; a file of a higher one was made by a later release."""
 BUSY_SECONDS = 5.0
 """How long a change waits for somebody else's."""
@@ -68,6 +68,13 @@ CREATE TABLE IF NOT EXISTS settlements (
     at REAL NOT NULL,
     PRIMARY KEY (approval, channel)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS digests (
+    id TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    approval TEXT NOT NULL REFERENCES approvals (id),
+    PRIMARY KEY (channel, approval)
+) STRICT;
+CREATE INDEX IF NOT EXISTS told_in_one ON digests (id);
 CREATE TABLE IF NOT EXISTS channel_notes (
     channel TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -107,6 +114,20 @@ CREATE TABLE IF NOT EXISTS invitations (
     closed REAL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS one_a_name ON invitations (cell, name) WHERE state = 'open';
+CREATE TABLE IF NOT EXISTS operations (
+    id TEXT PRIMARY KEY,
+    who TEXT NOT NULL,
+    key TEXT NOT NULL,
+    wish TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code INTEGER,
+    said TEXT NOT NULL,
+    began REAL NOT NULL,
+    ended REAL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS once ON operations (who, key) WHERE key <> '';
 PRAGMA user_version = {VERSION};
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ LIMIT = Query("limit", "How many, the newest.", 100, 1, 1000)
 _KEY_CHARACTERS = 200
 _REFUSED = {1: 409, 2: 400, 75: 503}
 """The answer to a command's exit code."""
+_TOKEN = re.compile(r"--token (\S+)\Z")
+"""Ends a refusal that can be agreed to. What stands before it may be an agent's words."""
 
 
 def on_cell(server: Server, request: Request) -> Response:
@@ -43,6 +46,12 @@ def on_cell(server: Server, request: Request) -> Response:
 def create(server: Server, request: Request) -> Response:
     """Create a cell; a token's name is that of its creator."""
     return act(server, request, verbs.CREATE, verbs.CREATE.words, "")
+
+
+def on_all(server: Server, request: Request) -> Response:
+    """Do what the path's last word says to every cell."""
+    word = request.url.path.rpartition("/")[2]
+    return act(server, request, verbs.OF_ALL[word], [word], "")
 
 
 def spawn(server: Server, request: Request) -> Response:
@@ -126,8 +135,10 @@ def act(
     name = " ".join(verb.words) or words[0]
     done, said = server.operations.do(asked, name, subject, argv, secret=secret)
     if done.code:
-        return as_json(Refusal(said, done.id), _REFUSED.get(done.code, 500))
-    said = said if done.code == 0 else "it goes on; ask for the operation"
+        named = _TOKEN.search(said) if verb.asks_again else None
+        token = named[1] if named else ""
+        return as_json(Refusal(said, done.id, token), _REFUSED.get(done.code, 500))
+    said = "it goes on; ask for the operation" if done.state == "running" else said
     where = {"Location": f"/api/v1/operations/{done.id}"}
     return as_json(Accepted(ok=True, done=done.code == 0, said=said, operation=done.id), 202, where)
 

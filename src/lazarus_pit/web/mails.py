@@ -54,6 +54,16 @@ def send(server: Server, request: Request) -> Response:
     return actions.act(server, request, verbs.SEND, words, paths.uuid)
 
 
+def handle(server: Server, request: Request) -> Response:
+    """Do what the path's last word says to a mail, as a person of the cell."""
+    paths = cell_of(server, request)
+    if paths is None:
+        return refuse(404, "there is no such cell")
+    word = request.url.path.rpartition("/")[2]
+    words = ["mail", word, "--cell", paths.uuid]
+    return actions.act(server, request, verbs.OF_MAIL[word], words, paths.uuid)
+
+
 def _all(paths: CellPaths) -> list[Filed]:
     return filed(paths, [agent.name for agent in see_cell(paths).agents])
 

@@ -1,18 +1,25 @@
 """What was begun over the API, so that it can be asked for: by its id, or by the asker's own key.
 
-It is kept in memory alone. A server that has ended has forgotten it, but what it began goes on.
+It is written down before it begins: a server that was started anew knows it, and does no wish
+twice. A secret that a command told is kept in memory alone, for whoever asks again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
-from lazarus_pit.errors import RefusedError, WorldError
+from lazarus_pit.errors import RefusedError, StoreError, WorldError
+from lazarus_pit.records import operations as records
+from lazarus_pit.records.database import opened_records
+from lazarus_pit.records.operations import Kept
 from lazarus_pit.web import verbs
 from lazarus_pit.web.shapes import Operation
 
@@ -20,8 +27,9 @@ LATER = 75
 """A command's exit code for: the world failed, try again."""
 AT_ONCE = 16
 """Operations under way at most: each is a process, and a thread that those who look want too."""
-KEPT = 1000
-"""Operations that are remembered; the oldest that have ended go first."""
+REMEMBERED = 1000
+"""Operations that are held in memory; the oldest that have ended go first."""
+UNKNOWN = "it was begun before the API was started anew: the events say how it ended"
 
 
 class Asked(NamedTuple):
@@ -33,6 +41,11 @@ class Asked(NamedTuple):
     """The command without what names the place."""
     given: bytes
 
+    @property
+    def wish(self) -> str:
+        """A hash of what is wanted: a file may be long, and a word a secret."""
+        return hashlib.sha256(repr((self.words, self.given)).encode()).hexdigest()
+
 
 class _Begun:
     """A command that was started, and what it has become."""
@@ -42,46 +55,45 @@ class _Begun:
         self.said = ""
         self._secret = secret
         self.ended = threading.Event()
-        self.now = Operation(
+        began = round(time.time(), 3)
+        self.kept = Kept(
             id=secrets.token_hex(8),
+            who=asked.who,
+            key=asked.key,
+            wish=asked.wish,
             verb=verb,
             subject=subject,
-            by=asked.who,
             state="running",
             code=None,
             said="",
-            began=round(time.time(), 3),
+            began=began,
             ended=None,
         )
 
-    def run(self, argv: Sequence[str], given: bytes) -> None:
+    def run(self, argv: Sequence[str], write: Callable[[Kept], None]) -> None:
         try:
-            done = verbs.run(argv, None, given, self.asked.who)
+            done = verbs.run(argv, None, self.asked.given, self.asked.who)
         except OSError as error:  # No process left, or too many words for one.
             done = verbs.Outcome(LATER, f"it cannot be started: {error.strerror}")
         self.said = done.said
-        self.now = Operation(
-            id=self.now.id,
-            verb=self.now.verb,
-            subject=self.now.subject,
-            by=self.now.by,
+        self.kept = self.kept._replace(
             state="failed" if done.code else "done",
             code=done.code,
-            said="told to whoever asked" if self._secret else done.said,
-            began=self.now.began,
+            said="told to whoever asked" if self._secret and not done.code else done.said,
             ended=round(time.time(), 3),
         )
+        write(self.kept)
         self.ended.set()
 
 
 class Operations:
     """All that was begun here, by id and by key. Many threads may ask."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, path: Path) -> None:
+        """``path``: the fleet's records."""
+        self._path = path
         self._lock = threading.Lock()
         self._all: OrderedDict[str, _Begun] = OrderedDict()
-        self._keys: dict[tuple[str, str], str] = {}
 
     def do(
         self, asked: Asked, verb: str, subject: str, argv: Sequence[str], *, secret: bool
@@ -92,42 +104,82 @@ class Operations:
 
         Raises:
             RefusedError: the key was used for another wish.
-            WorldError: as much as may be is under way.
+            WorldError: as much as may be is under way, or a wish with a key cannot be remembered.
         """
         with self._lock:
-            begun = self._known(asked)
-            if begun is None:
-                if sum(not one.ended.is_set() for one in self._all.values()) >= AT_ONCE:
-                    raise WorldError(f"{AT_ONCE} operations are under way: try again soon")
-                begun = _Begun(asked, verb, subject, secret=secret)
-                self._remember(begun)
-                run = threading.Thread(target=begun.run, args=(argv, asked.given), daemon=True)
+            begun = _Begun(asked, verb, subject, secret=secret)
+            known = self._begin(begun)
+            if known is not None:
+                if known.wish != asked.wish:
+                    raise RefusedError("Idempotency-Key: it was used before, for something else")
+                if known.id not in self._all:
+                    return _shown(known, self._all), known.said or UNKNOWN
+                begun = self._all[known.id]
+            else:
+                run = threading.Thread(target=begun.run, args=(argv, self._end), daemon=True)
                 run.start()
         begun.ended.wait(verbs.PATIENCE)
-        return begun.now, begun.said
+        return _shown(begun.kept, self._all), begun.said
 
     def find(self, wanted: str) -> Operation | None:
         """Return an operation as it stands; ``None``: it is not known here."""
-        with self._lock:
-            begun = self._all.get(wanted)
-        return begun.now if begun else None
+        begun = self._all.get(wanted)
+        found = begun.kept if begun else None
+        if found is None and self._path.exists():
+            with opened_records(self._path) as db:
+                found = records.find(db, wanted)
+        return _shown(found, self._all) if found else None
 
     def latest(self, limit: int) -> tuple[Operation, ...]:
         """Return the last that were begun, the newest last."""
         with self._lock:
-            return tuple(begun.now for begun in list(self._all.values())[-limit:])
+            here = {begun.kept.id: begun.kept for begun in self._all.values()}
+        stored: list[Kept] = []
+        if self._path.exists():
+            with suppress(StoreError), opened_records(self._path) as db:
+                stored = records.latest(db, limit)
+        every = {one.id: one for one in stored} | here
+        found = sorted(every.values(), key=lambda one: one.began)[-limit:]
+        return tuple(_shown(one, self._all) for one in found)
 
-    def _known(self, asked: Asked) -> _Begun | None:
-        begun = self._all.get(self._keys.get((asked.who, asked.key), "")) if asked.key else None
-        if begun is not None and begun.asked != asked:
-            raise RefusedError("Idempotency-Key: it was used before, for something else")
-        return begun
+    def _begin(self, begun: _Begun) -> Kept | None:
+        """Remember what is to begin; where its key was used before, return that one instead."""
+        key = begun.asked.key
+        for one in self._all.values():
+            if key and (one.asked.key, one.asked.who) == (key, begun.asked.who):
+                return one.kept
+        if sum(not one.ended.is_set() for one in self._all.values()) >= AT_ONCE:
+            raise WorldError(f"{AT_ONCE} operations are under way: try again soon")
+        try:
+            with opened_records(self._path) as db:
+                known = records.begin(db, begun.kept)
+        except StoreError:
+            if key:  # Whoever asks for once gets no more than once.
+                raise
+            known = None
+        if known is None:
+            self._all[begun.kept.id] = begun
+            ended = [name for name, one in self._all.items() if one.ended.is_set()]
+            for old in ended[: max(0, len(self._all) - REMEMBERED)]:
+                del self._all[old]
+        return known
 
-    def _remember(self, begun: _Begun) -> None:
-        self._all[begun.now.id] = begun
-        if begun.asked.key:
-            self._keys[begun.asked.who, begun.asked.key] = begun.now.id
-        ended = [one for one in self._all.values() if one.ended.is_set()]
-        for old in ended[: max(0, len(self._all) - KEPT)]:
-            del self._all[old.now.id]
-            self._keys.pop((old.asked.who, old.asked.key), None)
+    def _end(self, kept: Kept) -> None:
+        with suppress(StoreError), opened_records(self._path) as db:
+            records.end(db, kept)  # Where it cannot be, memory knows as long as it lasts.
+
+
+def _shown(kept: Kept, here: OrderedDict[str, _Begun]) -> Operation:
+    """Return an operation as everybody may see it."""
+    lost = kept.state == "running" and kept.id not in here
+    return Operation(
+        id=kept.id,
+        verb=kept.verb,
+        subject=kept.subject,
+        by=kept.who,
+        state="unknown" if lost else kept.state,
+        code=kept.code,
+        said=UNKNOWN if lost else kept.said,
+        began=kept.began,
+        ended=kept.ended,
+    )

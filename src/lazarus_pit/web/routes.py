@@ -25,6 +25,7 @@ from lazarus_pit.web import (
     approvals,
     cells,
     fleet,
+    guests,
     keys,
     mails,
     openapi,
@@ -202,6 +203,17 @@ SPOTS: tuple[Spot, ...] = (
     *(
         _do(f"{_CELL}/{word}", verb, "operator", actions.on_cell)
         for word, verb in verbs.OF_CELLS.items()
+    ),
+    *(
+        _do(f"{_API}/{word}", verb, "operator", actions.on_all)
+        for word, verb in verbs.OF_ALL.items()
+    ),
+    _look(_API + "/invitations", "Who was invited.", guests.listed, shapes.Invitations),
+    _do(_API + "/invitations/{id}/revoke", verbs.REVOKE, "operator", guests.revoke),
+    _do(_API + "/join", verbs.JOIN, "operator", guests.join),
+    *(
+        _do(f"{_CELL}/mail/{word}", verb, "operator", mails.handle)
+        for word, verb in verbs.OF_MAIL.items()
     ),
     _do(_CELL + "/mail", verbs.SEND, "operator", mails.send),
     _do(_API + "/cells", verbs.CREATE, "operator", actions.create),

@@ -171,6 +171,8 @@ class Refusal(Struct, frozen=True, omit_defaults=True):
     error: str
     operation: str = ""
     """Which operation failed, where one was begun."""
+    token: str = ""
+    """What names that which would be lost: sent with the same wish, it is lost."""
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
@@ -192,7 +194,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     subject: str
     by: str
     """Whose wish it was; empty for whoever may open the socket."""
-    state: Literal["running", "done", "failed"]
+    state: Literal["running", "done", "failed", "unknown"]
     code: int | None
     """The command's exit code."""
     said: str
@@ -204,6 +206,26 @@ class Operations(Struct, frozen=True):
     """What was begun, the newest last."""
 
     operations: tuple[Operation, ...]
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """One invitation; its token is told once, to whoever made it. Times are Unix seconds."""
+
+    id: str
+    cell: str
+    name: str
+    role: str
+    kind: Literal["agent", "human"]
+    by: str
+    invited: float
+    expires: float
+    state: Literal["open", "accepted", "revoked", "expired"]
+
+
+class Invitations(Struct, frozen=True):
+    """Those that can still be accepted and those that are closed, the oldest first."""
+
+    invitations: tuple[Invitation, ...]
 
 
 class Mail(Struct, frozen=True, kw_only=True):

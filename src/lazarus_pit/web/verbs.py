@@ -50,6 +50,8 @@ class Verb(NamedTuple):
     """The flag by which the command is told who asked."""
     ends_lives: bool = False
     """Whether it ends the lives of a whole cell, and so the questions about them."""
+    asks_again: bool = False
+    """Whether a refusal ends with the token that agrees to what would be lost."""
 
 
 _CHECKPOINT = {"checkpoint": "--checkpoint"}
@@ -87,6 +89,21 @@ OF_CELLS = {
         signed="--as",
         ends_lives=True,  # A higher budget ends the questions about those who are held.
     ),
+    "destroy": Verb(
+        "Remove an archived cell for good; what would be lost is said first.",
+        fields={"token": "--token"},
+        switches={"force": "--force"},
+        words=("cell", "destroy"),
+        ends_lives=True,
+        asks_again=True,
+    ),
+    "verify": Verb("Check every byte of a checkpoint.", fields=_CHECKPOINT),
+    "diff": Verb(
+        "Say what changed between two checkpoints.",
+        fields={"old": "", "new": ""},
+        needs=("old",),
+    ),
+    "leave": Verb("Give up a person's seat.", fields={"as": "--as"}, needs=("as",)),
     "invite": Verb(
         "Invite somebody, and give the token that lets it in, once.",
         fields={"name": "", "role": "--role", "ttl": "--ttl"},
@@ -95,6 +112,10 @@ OF_CELLS = {
         tells_secrets=True,
     ),
     "fork": Verb("Make a new cell of it.", fields={"checkpoint": "--checkpoint", "name": "--name"}),
+}
+OF_ALL = {
+    "freeze": Verb("Make every active cell stand still.", ("--all", "--no-wait")),
+    "thaw": Verb("Let every frozen cell move again.", ("--all", "--no-wait")),
 }
 
 OF_APPROVALS = {
@@ -115,6 +136,27 @@ SEND = Verb(
     fields={"as": "--as", "to": "--to", "subject": "--subject"},
     needs=("as", "to", "body"),
     given="body",
+)
+OF_MAIL = {
+    "reply": Verb(
+        "Answer a mail as a person of the cell.",
+        fields={"as": "--as", "id": ""},
+        needs=("as", "id", "body"),
+        given="body",
+    ),
+    "ack": Verb(
+        "Say that a person of the cell is done with a mail.",
+        fields={"as": "--as", "id": ""},
+        needs=("as", "id"),
+    ),
+}
+REVOKE = Verb("Close an invitation.", words=("invitations",))
+JOIN = Verb(
+    "Accept an invitation: an agent is started, a person gets a seat.",
+    ("--no-wait",),
+    fields={"token": "", "policy": "--policy", "network": "--network"},
+    needs=("token",),
+    last="argv",
 )
 
 
@@ -185,7 +227,7 @@ def _check_last(name: str, value: object) -> None:
 
 def last_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
     """Return what stands after every flag."""
-    return ["--", *body[verb.last]] if verb.last else []
+    return ["--", *body[verb.last]] if verb.last in body else []
 
 
 def given_of(verb: Verb, body: Mapping[str, Any]) -> bytes:

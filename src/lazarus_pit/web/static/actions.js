@@ -64,6 +64,11 @@ const OF_CELLS = {
       yes: 'End the mission',
     }),
   },
+  destroy: {
+    text: 'Destroy',
+    offered: (cell, onCard) => !onCard && cell.status === 'archived',
+    does: destroy,
+  },
 };
 
 /** Whether an operator's word is enough: who is asked about is for an approver. */
@@ -103,6 +108,7 @@ export function cellButtons({ onCard = false } = {}) {
     offers: (verb) => !cell.problem && verb.offered(cell, onCard),
     names: () => line(labelOf(cell), 64),
     press: async (word, verb) => {
+      if (verb.does) return verb.does(cell);
       const { uuid, version } = cell;
       const question = verb.asks?.(cell);
       if (question && (await confirmed(question)) === null) return;
@@ -127,6 +133,27 @@ function row(verbs, { take, offers, names, press }) {
     }
   };
   return { node, update };
+}
+
+/** Remove a cell for good, after asking; where work would be lost, after asking for that too. */
+async function destroy(cell) {
+  const name = line(labelOf(cell), 64);
+  const { uuid, version } = cell;
+  const sure = await confirmed({
+    title: `Destroy ${name}?`,
+    text: 'The cell is removed for good. Its last checkpoint is kept in the graveyard of this host.',
+    yes: 'Remove it',
+  });
+  if (sure === null) return;
+  const asked = await act(place(uuid), 'destroy', {}, name, { version });
+  if (!asked?.token) return;
+  const agreed = await confirmed({
+    title: `Lose work of ${name}?`,
+    text: line(asked.refused.replace(/ To lose it for good: .*$/s, ''), 1500),
+    yes: 'Lose it for good',
+  });
+  if (agreed === null) return;
+  await act(place(uuid), 'destroy', { token: asked.token }, name, { version });
 }
 
 /** Bring a checkpoint back, after asking. */
@@ -161,7 +188,7 @@ export async function fork(cell, checkpoint) {
 
 /**
  * Do something, say at the foot of the page what became of it, and return the answer; `null` where
- * it was refused.
+ * it was refused, `{token, refused}` where it is done when asked again with that token.
  *
  * With a `version` it is refused where the cell or agent has changed meanwhile; `said` is said of
  * success in place of the command's own words.
@@ -175,6 +202,10 @@ export async function act(path, word, body, name, { version = null, said = null 
     notice(`${word} ${name}: ${line(said ?? (done.said || 'done'), 300)}`, 'good');
     return done;
   } catch (error) {
+    if (error.token && !body.token) {
+      notice('', '');
+      return { token: error.token, refused: error.message };
+    }
     notice(`${word} ${name}: refused: ${line(error.message, 600)}`, 'bad');
     return null;
   }

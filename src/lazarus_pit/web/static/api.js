@@ -4,11 +4,12 @@
 const TOKEN = 'lazarus-token';
 const ROLE = 'lazarus-role';
 
-/** What the API answered when it said no; `status` is 0 where it was not reached. */
+/** What the API answered when it said no; `status` is 0 where it was not reached. `token` agrees. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, token = '') {
     super(message);
     this.status = status;
+    this.token = token;
   }
 }
 
@@ -51,7 +52,7 @@ export async function ask(path, { headers = {}, ...options } = {}) {
     if (error.name === 'AbortError') throw error;
     throw new Refused(0, 'the pit does not answer');
   }
-  if (!answer.ok) throw new Refused(answer.status, await reason(answer));
+  if (!answer.ok) throw await refusal(answer);
   return answer;
 }
 
@@ -71,10 +72,12 @@ export function place(uuid, agent = null) {
   return agent === null ? cell : `${cell}/agents/${encodeURIComponent(agent)}`;
 }
 
-async function reason(answer) {
+async function refusal(answer) {
+  const why = `it answered ${answer.status}`;
   try {
-    return (await answer.json()).error ?? `it answered ${answer.status}`;
+    const { error = why, token } = await answer.json();
+    return new Refused(answer.status, error, token);
   } catch {
-    return `it answered ${answer.status}`;
+    return new Refused(answer.status, why);
   }
 }
