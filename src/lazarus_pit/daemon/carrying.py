@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS, HEAR_SECONDS, LOOK_SECONDS = 5.0, 1.0, 0.05
 """Who comes only once carries for so long at most, and hears for so long after that."""
 TURN_SECONDS = 2.0
-"""How often who waits for a turn tries to take it."""
+"""How often who waits for a turn tries to take it, and who has failed begins again."""
 
 
 @asynccontextmanager
@@ -88,5 +88,8 @@ async def in_turn(pit: PitPaths, name: str, act: Callable[[], Awaitable[None]]) 
         try:
             log.info("%s is served", name)
             await act()
+        except Exception:  # Else the channel would be silent, and nobody would know why.
+            log.exception("a fault of ours: %s begins again", name)
         finally:
             os.close(lock)
+        await asyncio.sleep(TURN_SECONDS)

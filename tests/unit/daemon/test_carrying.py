@@ -44,3 +44,29 @@ async def test_who_comes_later_waits_for_its_turn(
             task.cancel()
         await asyncio.wait([first, second, other])
     assert not is_held(pit.channel_lock("telegram"))
+
+
+@in_loop
+async def test_a_channel_that_fails_says_so_and_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(carrying, "TURN_SECONDS", 0.01)
+    times = list[int]()
+    well = asyncio.Event()
+
+    async def act() -> None:
+        times.append(len(times))
+        if len(times) < 3:
+            raise KeyError("odd")
+        well.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(carrying.in_turn(PitPaths(tmp_path), "nostr", act))
+        waits = asyncio.create_task(well.wait())
+        await asyncio.wait([task, waits], return_when=asyncio.FIRST_COMPLETED)
+        assert not task.done()
+        for one in (task, waits):
+            one.cancel()
+        await asyncio.wait([task, waits])
+    assert caplog.text.count("a fault of ours: nostr begins again") == 2
