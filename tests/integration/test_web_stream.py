@@ -13,6 +13,7 @@ import httpx2
 
 from integration.pit import Pit
 from integration.website import agents_of, website
+from lazarus_pit.cells.layout import PitPaths
 
 
 class Frame(NamedTuple):
@@ -73,3 +74,21 @@ def test_an_agent_is_seen_killed_and_come_back(tmp_path: Path) -> None:
         assert f'lazarus_agents{{cell="{cell.uuid}",name="pond",phase="running"}} 1\n' in metrics
     finally:
         pit.close()
+
+
+def test_requests_are_told_once_the_records_can_be_read_again(tmp_path: Path) -> None:
+    pit = Pit(tmp_path)
+    pit.cell(name="pond")
+    records = PitPaths(pit.root).records
+    with (
+        website(pit) as site,
+        site.by_socket() as client,
+        client.stream("GET", "/api/v1/stream") as answer,
+    ):
+        seen = frames(answer)
+        assert next(seen).event == "hello"
+        records.mkdir()  # As a full disk: they cannot be opened.
+        assert client.get("/api/v1/fleet").json()["approvals_problem"]
+        records.rmdir()
+        frame = next(frame for frame in seen if "approvals" in frame.data)
+    assert frame.data["approvals"] == []

@@ -26,13 +26,15 @@ BYTES = Query("bytes", "How many bytes.", 65_536, 1, 4 * 1024 * 1024)
 def whole(server: Server, request: Request) -> Response:
     """Answer ``GET /fleet``; 304 where nothing but ages of beats has changed since an ``ETag``."""
     pit, now = server.pit, fleet.now()
-    cells, version = _picture(server).encoded(now)
+    picture = _picture(server)
+    cells, version = picture.encoded(now)
     asked: tuple[Approval, ...] = ()
     problem = None
     try:
         asked = approvals.shown(pit)
     except StoreError as error:  # A full disk: all else is to be seen above all then.
         problem = str(error)
+        picture.doubt_records()
     daemon, far = fleet.daemon(pit), fleet.gateways(pit)
     beside = msgspec.json.encode((daemon, asked, far, problem))
     tag = f'W/"{version}-{hashlib.blake2s(beside, digest_size=8).hexdigest()}"'

@@ -80,7 +80,7 @@ class Feed:
     def _tick(self) -> None:
         self._ticks = self._aio.call_later(TICK_SECONDS, self._tick)
         # A daemon that comes says so in a file; one that is killed says nothing.
-        if self._up or self._watch.is_blind:
+        if self._up or self._watch.is_blind or self._approvals is None:
             self._soon()
 
     def _soon(self) -> None:
@@ -143,7 +143,9 @@ class Feed:
         """Return what is to be told; nothing where all is as it was."""
         for uuid in news.gone:
             self._journals.pop(uuid, None)
-        asked = self._answers() if news.records else {}
+        if news.doubted:
+            self._approvals = None
+        asked = self._answers() if news.records or news.doubted else {}
         daemon, far = fleet.daemon(self._pit), fleet.gateways(self._pit)
         if far != self._far:
             self._far, asked = far, {**asked, "gateways": far}
@@ -157,8 +159,8 @@ class Feed:
         try:
             found = approvals.shown(self._pit)
         except StoreError:
-            # Busy, or set aside just now: the next look asks again. Who asked for the whole fleet
-            # meanwhile knows none of them, so they are told then even if they are the same.
+            # Busy, or set aside just now: the next look asks again, and tells them even if they are
+            # the same, for who asked for the whole fleet meanwhile knows none of them.
             self._approvals = None
             self._watch.want(records=True)
             return {}

@@ -62,6 +62,8 @@ class News(NamedTuple):
     gone: list[str]
     records: bool
     """Whether the records were written to."""
+    doubted: bool
+    """Whether a request could not read them, and was answered without."""
 
 
 class Picture:
@@ -80,7 +82,7 @@ class Picture:
         self._places: set[str] = set()
         self._changed: dict[str, None] = {}
         self._gone: dict[str, None] = {}
-        self._records = False
+        self._records = self._doubted = False
         self.found: Callable[[], object] = _nobody
         """Called, in any thread, when a look for a request has found what ``news`` will tell."""
 
@@ -94,8 +96,10 @@ class Picture:
             self._look()
             now = time.time()
             cells = [_aged(self._known[uuid], now) for uuid in self._changed]
-            news = News(self._places, cells, list(self._gone), self._records)
-            self._places, self._changed, self._gone, self._records = set(), {}, {}, False
+            gone = list(self._gone)
+            news = News(self._places, cells, gone, self._records, self._doubted)
+            self._places, self._changed, self._gone = set(), {}, {}
+            self._records = self._doubted = False
             return news
 
     def encoded(self, now: float) -> tuple[bytes, str]:
@@ -107,6 +111,12 @@ class Picture:
         with self._lock:
             found, version = self._now(), f"{self._epoch}-{self._count}"
         return b"[%s]" % b",".join(_joined(one, now) for one in found), version
+
+    def doubt_records(self) -> None:
+        """Have the stream tell what the records say as soon as they can be read."""
+        with self._lock:
+            self._doubted = True
+        self.found()
 
     def cells(self) -> list[Cell]:
         """Return all cells as they stand now.

@@ -4,10 +4,12 @@
 import { json } from './api.js';
 
 /**
- * The cells by UUID, what the daemon says of itself, the requests for people's words, and the agents
- * outside every cell.
+ * The cells by UUID, what the daemon says of itself, the requests for people's words (and why they
+ * cannot be read), and the agents outside every cell.
  */
-export const fleet = { cells: new Map(), daemon: {}, approvals: [], gateways: [], known: false };
+export const fleet = {
+  cells: new Map(), daemon: {}, approvals: [], problem: null, gateways: [], known: false,
+};
 
 let skew = 0; // Seconds by which the pit's clock is ahead of ours.
 const listeners = new Set();
@@ -41,6 +43,7 @@ export async function load() {
   fleet.cells = new Map(whole.cells.map((cell) => [cell.uuid, kept(before, cell, whole.now)]));
   fleet.daemon = whole.daemon;
   fleet.approvals = whole.approvals;
+  fleet.problem = whole.approvals_problem;
   fleet.gateways = whole.gateways;
   fleet.known = true;
   changed();
@@ -52,7 +55,7 @@ export function merge(frame) {
   for (const uuid of frame.gone ?? []) fleet.cells.delete(uuid);
   for (const cell of frame.cells ?? []) put(cell, frame.now);
   if (frame.daemon) fleet.daemon = frame.daemon;
-  if (frame.approvals) fleet.approvals = frame.approvals;
+  if (frame.approvals) [fleet.approvals, fleet.problem] = [frame.approvals, null];
   if (frame.gateways) fleet.gateways = frame.gateways;
   changed();
 }

@@ -110,14 +110,19 @@ function linkState(state, words) {
 }
 
 function daemonState() {
-  const down = fleet.known && fleet.daemon.up === false;
-  let node = find('down');
-  if (down && !node) {
-    node = h('p', { id: 'down', class: 'notice', role: 'alert', 'data-tone': 'bad' });
-    say(node, DOWN);
-    find('main').prepend(node);
-  } else if (!down) {
-    node?.remove();
+  standing('down', fleet.known && fleet.daemon.up === false ? DOWN : '');
+  standing('unasked', fleet.problem ? `Requests for your word cannot be read: ${line(fleet.problem, 200)}` : '');
+}
+
+/** Show a notice for as long as there are words for it. */
+function standing(id, words) {
+  const node = find(id);
+  if (!words) node?.remove();
+  else if (node) say(node, words);
+  else {
+    const made = h('p', { id, class: 'notice', role: 'alert', 'data-tone': 'bad' });
+    say(made, words);
+    find('main').prepend(made);
   }
 }
 
