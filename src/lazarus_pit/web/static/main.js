@@ -111,7 +111,8 @@ function linkState(state, words) {
 
 function daemonState() {
   standing('down', fleet.known && fleet.daemon.up === false ? DOWN : '');
-  standing('unasked', fleet.problem ? `Requests for your word cannot be read: ${line(fleet.problem, 200)}` : '');
+  const why = fleet.problem && line(fleet.problem, 200);
+  standing('unasked', why ? `Requests for your word cannot be read: ${why}` : '');
 }
 
 /** Show a notice for as long as there are words for it. */
