@@ -131,6 +131,10 @@ class Companions:
                 )
             one.pidfd = os.pidfd_open(one.process.pid)
         except OSError as error:
+            if one.process is not None:  # It runs, but nobody would see it end.
+                one.process.kill()
+                one.process.wait()
+                one.process = None
             self._lost(name, f"it cannot be started: {error.strerror}")
             return
         self._aio.add_reader(one.pidfd, self._ended, name)

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from lazarus_pit.formats.allowlist import parse_rules
+from lazarus_pit.errors import FormatError
+from lazarus_pit.formats.allowlist import Rule, parse_rules
 from lazarus_pit.sandboxes.egress import relay
 from lazarus_pit.sandboxes.egress.messages import Take
 from lazarus_pit.sandboxes.egress.serve import Client, Limits, answer_of, lead_through, serve
@@ -111,23 +112,25 @@ class Lives:
         """Keys and generations."""
         return tuple((life.take.key, life.take.generation) for life in self._lives)
 
-    def add(self, take: Take, fds: list[int]) -> str:
-        """Serve one more life from now on; return why not, else nothing.
+    def add(self, take: Take, fds: list[int]) -> None:
+        """Serve one more life from now on. The descriptors are ours, whatever comes of it.
 
         Raises:
-            FormatError: the list is none.
+            FormatError: the list is none, or another number of descriptors came.
         """
-        if len(fds) != 2 + len(take.forward):
+        try:
+            rules = _rules(take, len(fds))
+        except FormatError:
             for fd in fds:
                 os.close(fd)
-            return f"{len(fds)} descriptors came for {2 + len(take.forward)}"
+            raise
         listeners = [socket.socket(fileno=fd) for fd in fds[1:]]
         for listener in listeners:
             listener.setblocking(False)
         key = take.key
         client = Client(
             agent=take.agent,
-            rules=parse_rules(take.allow),
+            rules=rules,
             lookups=asyncio.Semaphore(self._limits.lookups),
             denied=lambda host, port, why: self._denied(key, host, port, why),
             passed=lambda host, port: self._passed(key, host, port),
@@ -135,7 +138,6 @@ class Lives:
         life = Life(take, fds[0], listeners, self._limits, client)
         self._lives.add(life)
         life.at_end(self._ended)
-        return ""
 
     def _ended(self, life: Life) -> None:
         life.close()
@@ -146,3 +148,10 @@ class Lives:
     def __len__(self) -> int:
         """How many."""
         return len(self._lives)
+
+
+def _rules(take: Take, count: int) -> tuple[Rule, ...]:
+    expected = 2 + len(take.forward)
+    if count != expected:
+        raise FormatError(f"{count} descriptors came for {expected}")
+    return parse_rules(take.allow)

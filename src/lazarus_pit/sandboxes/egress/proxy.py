@@ -124,9 +124,10 @@ class Proxy:
 
     def _take(self, take: Take, fds: list[int]) -> str:
         try:
-            return self._lives.add(take, fds)
+            self._lives.add(take, fds)
         except (FormatError, OSError) as error:
             return str(error)
+        return ""
 
     async def _greet(self, connection: socket.socket, hello: Hello) -> None:
         await self._answer(connection, Welcome(protocol=PROTOCOL, lives=self._lives.names()))
