@@ -366,7 +366,7 @@ def test_logs_are_followed_over_a_rotation(pit: Pit) -> None:
 
 def pumps(pit: Pit) -> list[int]:
     """The living pumps of this pit: those that complain into its file."""
-    complaints = PitPaths(pit.root).pump_log
+    complaints = PitPaths(pit.root).companion_log("pump")
     return [
         pid for pid in processes("pump.py") if os.path.samefile(f"/proc/{pid}/fd/2", complaints)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -259,3 +260,44 @@ def test_an_invitation_is_seen_closed_and_accepted(living: tuple[Website, CellPa
 def invitations(client: httpx2.Client) -> dict[str, dict[str, Any]]:
     found = client.get("/api/v1/invitations").json()["invitations"]
     return {one["name"]: one for one in found}
+
+
+def test_a_cell_leaves_and_comes_back(living: tuple[Website, CellPaths]) -> None:
+    site, cell = living
+    way = f"/api/v1/cells/{cell.uuid}/export"
+    transit = PitPaths(site.pit.root).transit
+    with site.client(site.login("viewer")) as client:
+        assert client.get(way).status_code == 403
+        assert client.post("/api/v1/import", content=b"x").status_code == 403
+    with site.client(site.login("operator", "grace")) as client:
+        sent = client.get(way)
+        assert sent.status_code == 200, sent.text
+        made = client.post("/api/v1/import?name=pond-c", content=sent.content)
+        assert made.status_code == 202, made.text
+        before = set(site.pit.root.iterdir())
+        bad = client.post("/api/v1/import", content=sent.content[:-9])
+        empty = client.post("/api/v1/import", content=b"")
+        started = client.post("/api/v1/import?start=2", content=sent.content)
+    name = f'attachment; filename="pond-{cell.uuid[:8]}.tar.gz"'
+    assert sent.headers["content-disposition"] == name
+    assert sent.headers["content-length"] == str(len(sent.content))
+    assert sent.headers["content-type"] == "application/gzip"
+    assert site.pit.events(cell, "cell_exported")[-1].data["by"] == "grace"
+    twin = PitPaths(site.pit.root).cell(made.json()["said"])
+    assert site.pit.events(twin, "cell_imported")[-1].data["by"] == "grace"
+    assert (bad.status_code, empty.status_code, started.status_code) == (409, 400, 400), bad.text
+    assert set(site.pit.root.iterdir()) == before
+    assert list(transit.iterdir()) == []
+
+
+def test_who_goes_in_the_middle_makes_nothing(living: tuple[Website, CellPaths]) -> None:
+    site, _ = living
+    pit = PitPaths(site.pit.root)
+    before = set(pit.root.iterdir())
+    url = httpx2.URL(site.url)
+    with socket.create_connection((url.host, url.port or 80)) as gone:
+        head = f"POST /api/v1/import HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 99\r\n"
+        gone.sendall(f"{head}Authorization: Bearer {site.login('operator')}\r\n\r\nx".encode())
+        site.pit.wait(lambda: list(pit.transit.glob("*/*")), "what has come so far")
+    site.pit.wait(lambda: not list(pit.transit.iterdir()), "nothing of it")
+    assert set(pit.root.iterdir()) == before

@@ -23,8 +23,8 @@
         .lazarus/home/<agent>/                the private home an agent sees; in it
                                               .lazarus-session.json, its conversation
         .lazarus/run/<agent>/hb/              where a sandboxed agent writes its beats
-        .lazarus/run/<agent>/pub/             what is published to it: cell.json, life.json (how
-                                              its last life ended), notify.sock
+        .lazarus/run/<agent>/pub/             what is published to it: cell.json, life.json (how its
+                                              last life ended), questions.json, notify.sock
         .lazarus/run/<agent>/log.pipe         what it prints, on the way to its log
         .lazarus/run/<agent>/status/<n>.json  how life number n ended, as the sandbox saw it
     <root>/.lazarus-pit/                      the daemon's own: lock, ledger.jsonl, daemon.json,
@@ -48,6 +48,7 @@ from lazarus_pit.formats.names import check_agent_name, check_cell_uuid
 
 APP = "lazarus-pit"
 MANIFEST = "cell.json"
+QUESTIONS = "questions.json"
 REVIEWS = "reviews"
 
 
@@ -285,11 +286,6 @@ class PitPaths:
         return self.private / "pump.sock"
 
     @property
-    def pump_log(self) -> Path:
-        """What the log pump has to complain about."""
-        return self.private / "pump.log"
-
-    @property
     def web_keys(self) -> Path:
         """The hashes of links and tokens for the page and the API."""
         return self.private / "web-keys.json"
@@ -319,7 +315,7 @@ class PitPaths:
         return self.private / f"channel-{name}.lock"
 
     def companion_log(self, name: str) -> Path:
-        """What a companion of the daemon has to complain about."""
+        """What a companion of the daemon, or the log pump (``pump``), has to complain about."""
         return self.private / f"{name}.log"
 
     @property
@@ -347,6 +343,11 @@ class PitPaths:
     def graveyard(self) -> Path:
         """The last checkpoint of each cell that was destroyed."""
         return self.private / "graveyard"
+
+    @property
+    def transit(self) -> Path:
+        """Where archives lie while they come in or go out over the API."""
+        return self.private / "transit"
 
     @property
     def nursery(self) -> Path:

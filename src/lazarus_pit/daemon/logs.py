@@ -110,7 +110,7 @@ class Logs:
         with contextlib.ExitStack() as opened:
             nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             opened.callback(os.close, nothing)
-            said = spawn.open_log(str(self._pit.pump_log))
+            said = spawn.open_log(str(self._pit.companion_log("pump")))
             opened.callback(os.close, said)
             control = opened.enter_context(unix_sockets.listen(str(self._pit.pump), BACKLOG))
             standard = (nothing, said, said, control.fileno())

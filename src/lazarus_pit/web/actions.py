@@ -22,7 +22,7 @@ from lazarus_pit.web.spots import Query, Server, agent_of, as_json, cell_of, num
 
 LIMIT = Query("limit", "How many, the newest.", 100, 1, 1000)
 _KEY_CHARACTERS = 200
-_REFUSED = {1: 409, 2: 400, 75: 503}
+REFUSED = {1: 409, 2: 400, 75: 503}
 """The answer to a command's exit code."""
 _TOKEN = re.compile(r"--token (\S+)\Z")
 """Ends a refusal that can be agreed to. What stands before it may be an agent's words."""
@@ -113,10 +113,22 @@ def _stale(request: Request, version: str) -> Response | None:
     return refuse(412, f"If-Match: it has changed meanwhile; it is now {version}")
 
 
-def act(
-    server: Server, request: Request, verb: verbs.Verb, words: Sequence[str], subject: str
+def act(  # noqa: PLR0913 - an action is these facts
+    server: Server,
+    request: Request,
+    verb: verbs.Verb,
+    words: Sequence[str],
+    subject: str,
+    *,
+    more: Sequence[str] = (),
+    meant: bytes = b"",
+    hold: Sequence[int] = (),
+    patience: float | None = verbs.PATIENCE,
 ) -> Response:
     """Run a command with what the body says, and answer as it ended.
+
+    ``more``: words that are of this one run; ``meant``: what they stand for. ``hold``: descriptors
+    that the command inherits. ``patience``: seconds that its end is waited for.
 
     Raises:
         FormatError: the body says what this verb does not take.
@@ -129,15 +141,17 @@ def act(
     body = request.scope["lazarus.body"]
     flags, given = verbs.flags_of(verb, body), verbs.given_of(verb, body)
     last = verbs.last_of(verb, body)
-    asked = Asked(request.scope.get("who", ""), key, (*words, *flags, *last), given)
-    argv = [*server.command, *words, *flags, *server.where, *last]
+    asked = Asked(request.scope.get("who", ""), key, (*words, *flags, *last), meant or given)
+    argv = [*server.command, *words, *flags, *more, *server.where, *last]
     secret = verb.tells_secrets
     name = " ".join(verb.words) or words[0]
-    done, said = server.operations.do(asked, name, subject, argv, secret=secret)
+    done, said = server.operations.do(
+        *(asked, name, subject, argv), secret=secret, given=given, hold=hold, patience=patience
+    )
     if done.code:
         named = _TOKEN.search(said) if verb.asks_again else None
         token = named[1] if named else ""
-        return as_json(Refusal(said, done.id, token), _REFUSED.get(done.code, 500))
+        return as_json(Refusal(said, done.id, token), REFUSED.get(done.code, 500))
     said = "it goes on; ask for the operation" if done.state == "running" else said
     where = {"Location": f"/api/v1/operations/{done.id}"}
     return as_json(Accepted(ok=True, done=done.code == 0, said=said, operation=done.id), 202, where)

@@ -13,6 +13,8 @@ from lazarus_pit.web.shapes import Health, Refusal
 from lazarus_pit.web.spots import Query, Spot
 
 _REFS = "#/components/schemas/{name}"
+_OCTETS = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+_FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": _OCTETS}}}
 _MEANINGS = {
     200: "So it is.",
     202: "Begun, and as a rule done.",
@@ -62,7 +64,7 @@ def _operation(spot: Spot, gives: dict[str, Any] | None) -> dict[str, Any]:
             *(_in_header(name, what) for name, what in _headers(spot)),
         ],
         "responses": {str(code): _response(spot, code, gives) for code in _codes(spot)},
-        **_body(spot.takes),
+        **(_FILE if inspect.iscoroutinefunction(spot.answer) else _body(spot.takes)),
         "security": [{"bearer": []}] if spot.role else [],
     }
     return {**found, "x-role": spot.role} if spot.role else found
@@ -119,7 +121,10 @@ def _in_header(name: str, what: str) -> dict[str, Any]:
 
 
 def _in_query(query: Query) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": query.least, "maximum": query.most}
+    schema: dict[str, Any] = {"type": "integer", "minimum": query.least, "maximum": query.most}
+    if query.is_text:
+        bounds = {"minLength": query.least, "maxLength": query.most}
+        schema = {"type": "string", "pattern": "^[^\\u0000]*$", **bounds}
     default = {} if query.default is None else {"default": query.default}
     return {
         "name": query.name,

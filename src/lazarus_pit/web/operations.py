@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     words: tuple[str, ...]
     """The command without what names the place."""
     given: bytes
+    """What the command reads, or the hash of what it is given."""
 
     @property
     def wish(self) -> str:
@@ -70,9 +71,11 @@ class _Begun:
             ended=None,
         )
 
-    def run(self, argv: Sequence[str], write: Callable[[Kept], None]) -> None:
+    def run(
+        self, argv: Sequence[str], given: bytes, hold: Sequence[int], write: Callable[[Kept], None]
+    ) -> None:
         try:
-            done = verbs.run(argv, None, self.asked.given, self.asked.who)
+            done = verbs.run(argv, None, given, self.asked.who, hold)
         except OSError as error:  # No process left, or too many words for one.
             done = verbs.Outcome(LATER, f"it cannot be started: {error.strerror}")
         self.said = done.said
@@ -95,10 +98,21 @@ class Operations:
         self._lock = threading.Lock()
         self._all: OrderedDict[str, _Begun] = OrderedDict()
 
-    def do(
-        self, asked: Asked, verb: str, subject: str, argv: Sequence[str], *, secret: bool
+    def do(  # noqa: PLR0913 - an operation is these facts
+        self,
+        asked: Asked,
+        verb: str,
+        subject: str,
+        argv: Sequence[str],
+        *,
+        secret: bool,
+        given: bytes = b"",
+        hold: Sequence[int] = (),
+        patience: float | None = verbs.PATIENCE,
     ) -> tuple[Operation, str]:
         """Run a command, unless this wish has been heard before, and wait a while for its end.
+
+        ``given`` is its standard input, ``hold`` are descriptors that it inherits.
 
         Returns the operation as everybody may see it, and what was said to whoever asked.
 
@@ -116,9 +130,11 @@ class Operations:
                     return _shown(known, self._all), known.said or UNKNOWN
                 begun = self._all[known.id]
             else:
-                run = threading.Thread(target=begun.run, args=(argv, self._end), daemon=True)
+                run = threading.Thread(
+                    target=begun.run, args=(argv, given, hold, self._end), daemon=True
+                )
                 run.start()
-        begun.ended.wait(verbs.PATIENCE)
+        begun.ended.wait(patience)
         return _shown(begun.kept, self._all), begun.said
 
     def find(self, wanted: str) -> Operation | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -28,12 +29,13 @@ from lazarus_pit.web import (
     guests,
     keys,
     mails,
+    moving,
     openapi,
     shapes,
     verbs,
 )
 from lazarus_pit.web.keys import Role
-from lazarus_pit.web.spots import Answer, Query, Server, Spot, as_json, refuse
+from lazarus_pit.web.spots import Answer, Query, Reader, Server, Spot, as_json, refuse
 
 STATIC = Path(__file__).with_name("static")
 _BODY = 1024 * 1024
@@ -76,13 +78,15 @@ def _endpoint(server: Server, spot: Spot) -> Callable[[Request], Awaitable[Respo
         if refusal := _barred(spot.role, request.scope.get("role")):
             return refusal
         try:
+            if inspect.iscoroutinefunction(spot.answer):
+                return await cast("Reader", spot.answer)(server, request)
             if spot.method == "POST":
                 async with asyncio.timeout(BODY_SECONDS):
                     request.scope["lazarus.body"] = await _body(request)
             # Files may be slow; what reads them does not hold up the others.
-            return await run_in_threadpool(spot.answer, server, request)
+            return await run_in_threadpool(cast("Answer", spot.answer), server, request)
         except TimeoutError:
-            return refuse(408, f"body: it did not come within {BODY_SECONDS:.0f} s")
+            return refuse(408, "body: it did not come in time")
         except ClientDisconnect:
             return refuse(400, "body: it ended too early")  # Nobody is there to hear it.
         except LazarusError as error:
@@ -203,6 +207,16 @@ SPOTS: tuple[Spot, ...] = (
     *(
         _do(f"{_CELL}/{word}", verb, "operator", actions.on_cell)
         for word, verb in verbs.OF_CELLS.items()
+    ),
+    Spot(
+        *("GET", _CELL + "/export", "An archive of it.", "operator", moving.exported),
+        kind=moving.KIND,
+        codes=(400, 409, 500),
+    ),
+    Spot(
+        *("POST", _API + "/import", "Make a cell of an archive.", "operator", moving.imported),
+        gives=shapes.Accepted,
+        query=(moving.NAME, moving.START),
     ),
     *(
         _do(f"{_API}/{word}", verb, "operator", actions.on_all)

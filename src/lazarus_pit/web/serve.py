@@ -19,7 +19,7 @@ from lazarus_pit.cells.files import replace_file
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.errors import LazarusError, UsageError, WorldError
 from lazarus_pit.linux.listeners import holder_of
-from lazarus_pit.web import keys
+from lazarus_pit.web import keys, transit
 from lazarus_pit.web.door import LOOPBACK, Door
 from lazarus_pit.web.feed import Feed
 from lazarus_pit.web.publish import Publisher
@@ -68,6 +68,7 @@ async def _serve(
     server: Server, host: str, port: int, ready: Callable[[str], None], nexus: str
 ) -> None:
     pit = server.pit
+    transit.sweep(pit)
     ring = Ring(secrets.token_hex(4))
     with _tcp(host, port) as tcp, _unix(pit) as unix:
         address = f"http://{host}:{tcp.getsockname()[1]}/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,16 +47,19 @@ class Server(NamedTuple):
 
 
 Answer = Callable[[Server, Request], Response]
+Reader = Callable[[Server, Request], Coroutine[Any, Any, Response]]
+"""One that reads the body itself, a file."""
 
 
 class Query(NamedTuple):
-    """A whole number that may stand in the query."""
+    """A whole number, or a text of so many characters, that may stand in the query."""
 
     name: str
     what: str
     default: int | None
     least: int
     most: int
+    is_text: bool = False
 
 
 class Spot(NamedTuple):
@@ -67,7 +70,7 @@ class Spot(NamedTuple):
     what: str
     role: Role | None
     """``None``: everybody, without a token."""
-    answer: Answer
+    answer: Answer | Reader
     gives: Any = None
     """The type of the answer; ``None``: it is not JSON."""
     query: tuple[Query, ...] = ()
@@ -122,3 +125,17 @@ def number(request: Request, query: Query) -> int | None:
             f"to {query.most}"
         )
     return int(text)
+
+
+def text(request: Request, query: Query) -> str | None:
+    """Return a text of the query; ``None`` where it is left out.
+
+    Raises:
+        UsageError: it is too short or too long, or no argument of a command.
+    """
+    said = request.query_params.get(query.name)
+    if said is not None and not (query.least <= len(said) <= query.most and "\0" not in said):
+        raise UsageError(
+            f"{query.name}: expected a text of {query.least} to {query.most} characters"
+        )
+    return said

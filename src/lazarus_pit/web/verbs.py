@@ -150,6 +150,7 @@ OF_MAIL = {
         needs=("as", "id"),
     ),
 }
+IMPORT = Verb("Make a cell of an archive.", words=("cell", "import"))
 REVOKE = Verb("Close an invitation.", words=("invitations",))
 JOIN = Verb(
     "Accept an invitation: an agent is started, a person gets a seat.",
@@ -267,9 +268,15 @@ def schema_of(verb: Verb) -> dict[str, Any]:
 
 
 def run(
-    argv: Sequence[str], patience: float | None = PATIENCE, given: bytes = b"", who: str = ""
+    argv: Sequence[str],
+    patience: float | None = PATIENCE,
+    given: bytes = b"",
+    who: str = "",
+    hold: Sequence[int] = (),
 ) -> Outcome:
     """Run a command for somebody and return what became of it within ``patience`` seconds.
+
+    It inherits the descriptors in ``hold``.
 
     Its input and output are files and not pipes: nobody who hangs up can stop it.
     """
@@ -278,7 +285,9 @@ def run(
         said.write(given)
         said.seek(0)
         env = {**os.environ, ACTOR: who} if who else None
-        child = subprocess.Popen(argv, stdin=said, stdout=out, stderr=err, env=env)
+        child = subprocess.Popen(
+            argv, stdin=said, stdout=out, stderr=err, env=env, pass_fds=tuple(hold)
+        )
         try:
             code = child.wait(patience)
         except subprocess.TimeoutExpired:
