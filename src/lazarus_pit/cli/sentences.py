@@ -205,6 +205,14 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         f"{'had it ended' if d.get('hold') else 'declined the revive'}"
     ),
     "approval_expired": lambda _: "nobody answered in time",
+    "question_asked": lambda d: (
+        f"asks people (within {_seconds(d, 'expires_in')}): “{clean(d.get('question', '?'), 1000)}”"
+    ),
+    "question_answered": lambda d: (
+        f"has an answer to its question: {clean(d.get('outcome', '?'), 20)}"
+        f"{' by ' + clean(d['by'], 80) if d.get('by') else ''}"
+        f"{': ' + clean(d['comment'], 500) if d.get('comment') else ''}"
+    ),
     # limits
     "limit_reached": lambda d: (
         f"reached its limit {clean(d.get('limit', '?'), 40)} = {clean(d.get('value', '?'), 20)}: "

@@ -19,14 +19,15 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.death import ANSWERS
 from lazarus_pit.core.model import CellStatus, Desired, Key, Phase, RevivePolicy, Seconds
-from lazarus_pit.daemon import teaming
+from lazarus_pit.daemon import notes, questions, teaming
 from lazarus_pit.daemon.router import Answer, Desk
 from lazarus_pit.daemon.teaming import Guest
 from lazarus_pit.errors import FormatError, RefusedError, UsageError
 from lazarus_pit.formats import request as requests
-from lazarus_pit.formats.envelope import Envelope
+from lazarus_pit.formats.envelope import Envelope, expiry
 from lazarus_pit.formats.instant import to_rfc3339
 from lazarus_pit.formats.manifest import Manifest, with_member
+from lazarus_pit.formats.question import quotable
 from lazarus_pit.formats.request import Request
 from lazarus_pit.records import invitations
 from lazarus_pit.records.database import opened_records
@@ -55,11 +56,21 @@ class _Paper(NamedTuple):
 class Clerk:
     """Answers requests. What it remembers bounds how much may be asked; it may be forgotten."""
 
-    def __init__(self, pit: PitPaths, agents: Mapping[Key, Agent], save: Save) -> None:
-        """``agents`` is the loop's own table; ``save`` has checkpoints taken."""
+    def __init__(
+        self,
+        pit: PitPaths,
+        agents: Mapping[Key, Agent],
+        save: Save,
+        asked: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``agents`` is the loop's own table; ``save`` has checkpoints taken.
+
+        ``asked`` is told that there is a question to people.
+        """
         self._pit = pit
         self._agents = agents
         self._save = save
+        self._people = asked
         self._asked: dict[str, deque[float]] = {}
         self._revived: dict[str, deque[float]] = {}
         self._heard: set[str] = set()
@@ -69,6 +80,7 @@ class Clerk:
             "revive": self._revive,
             "checkpoint": self._checkpoint,
             "leave": self._leave,
+            "ask": self._ask,
         }
 
     def answer(self, desk: Desk, said: Envelope) -> Answer | None:
@@ -154,6 +166,21 @@ class Clerk:
             return None
         del self._papers[name]
         return paper.said[0]
+
+    def _ask(self, desk: Desk, said: Envelope, _asked: Request) -> str:
+        if desk.sender not in desk.generations:
+            raise RefusedError("people ask each other; only an agent's question is carried to them")
+        until, now = expiry(said), time.time()
+        if until and until <= now:
+            raise RefusedError(f"expired at {said.expires}")
+        asked = questions.ask(self._pit, desk, said.id, quotable(said.body), until)
+        self._people()
+        if asked.outcome != "open":
+            return f"asked before: {notes.decision(desk.sender, asked).body}"
+        return (
+            f"people are asked until {to_rfc3339(asked.expires)}; their answer comes as a mail "
+            "that answers yours, also to your next life"
+        )
 
     def _leave(self, desk: Desk, _said: Envelope, _asked: Request) -> str:
         teaming.remove(self._pit, desk.paths, desk.sender)

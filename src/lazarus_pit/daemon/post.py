@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from lazarus_pit.cells.checkpoint.save import Saved
 from lazarus_pit.cells.layout import CellPaths, PitPaths
@@ -20,10 +22,20 @@ from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Fact, Mailed, Told
 from lazarus_pit.core.model import CellStatus, Key, Role
 from lazarus_pit.daemon.clerk import Clerk
+from lazarus_pit.daemon.questions import (
+    COMMITTED,
+    Due,
+    Questions,
+    answered_event,
+    asked_event,
+)
 from lazarus_pit.daemon.roster import Roster, Stamp
 from lazarus_pit.daemon.router import Desk, Outcome, Router
 from lazarus_pit.daemon.watch import Kind, Watch
+from lazarus_pit.records import questions
+from lazarus_pit.records.approvals import Request
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 DESKS = 8
@@ -70,8 +82,10 @@ class Post:
         self._offer = offer
         self._take = take
         self._saves: set[asyncio.Task[None]] = set()
-        clerk = Clerk(PitPaths(roster.root), agents, self._save)
-        self._router = Router(clerk.answer)
+        pit = PitPaths(roster.root)
+        self._questions = Questions(pit)
+        asked = partial(loop.call_soon_threadsafe, self.ask)
+        self._router = Router(Clerk(pit, agents, self._save, asked).answer)
         self._thread = ThreadPoolExecutor(1, "bus")
         self._ready: dict[Key, None] = {}
         self._unswept: list[Key] = []
@@ -110,6 +124,12 @@ class Post:
                     del self._tallies[event, key, sort]
                     continue
                 self._say(event, key, sort, tally)
+        self._questions.due = self._questions.due or self._questions.open
+        self._go()
+
+    def ask(self) -> None:
+        """Look what has become of questions to people: one was asked, or the bell has rung."""
+        self._questions.due = True
         self._go()
 
     def close(self) -> None:
@@ -143,6 +163,9 @@ class Post:
         """Begin a round if there is something to do and none is under way."""
         if self._busy or self._closed:
             return
+        if self._questions.due:
+            self._run(self._questions.begin(), self._looked)
+            return
         keys = list(self._ready)[:DESKS]
         for key in keys:
             del self._ready[key]
@@ -157,26 +180,57 @@ class Post:
             self._begin(self._router.sweep, self._desks(keys))
 
     def _begin(self, work: Callable[[list[Desk]], list[Outcome]], desks: list[Desk]) -> None:
-        self._busy = True
-        future = self._loop.run_in_executor(self._thread, work, desks)
-        future.add_done_callback(lambda done: self._ended(desks, done))
+        self._run(partial(work, desks), partial(self._routed, desks))
 
-    def _ended(self, desks: list[Desk], done: asyncio.Future[list[Outcome]]) -> None:
-        self._busy = False
-        if done.cancelled() or self._closed:
-            return
-        if (fault := done.exception()) is not None:
-            # No fault of the bus may end supervision; the next sweep of the manifests tries again.
-            log.error("a round of the bus failed", exc_info=fault)
-            self._stamps.clear()
-            return
-        for desk, outcome in zip(desks, done.result(), strict=True):
+    def _run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do something in the bus's thread, and then the rest of it here."""
+
+        def ended(done: asyncio.Future[T]) -> None:
+            self._busy = False
+            if done.cancelled() or self._closed:
+                return
+            if (fault := done.exception()) is not None:
+                # No fault of the bus may end supervision; the next sweep of manifests tries again.
+                log.error("a round of the bus failed", exc_info=fault)
+                self._stamps.clear()
+                return
+            then(done.result())
+            self._go()
+
+        self._busy = True
+        self._loop.run_in_executor(self._thread, work).add_done_callback(ended)
+
+    def _routed(self, desks: list[Desk], outcomes: list[Outcome]) -> None:
+        for desk, outcome in zip(desks, outcomes, strict=True):
             self._report(desk.key, outcome)
             if outcome.again is not None and outcome.again > 0:
                 self._loop.call_later(outcome.again, self._seen, Kind.OUTBOX, desk.key, b"")
             elif outcome.again is not None:
                 self._ready[desk.key] = None
-        self._go()
+
+    # ------------------------------------------------------------ questions to people
+
+    def _looked(self, due: Due) -> None:
+        """Tell what was asked, and have those told whose questions are over."""
+        self._questions.looked(due)
+        for asked in due.new:
+            self._told(asked, questions.ASKED)
+        desks = {desk.key: desk for desk in self._desks([one.subject for one in due.over])}
+        pairs = [(desks[one.subject], one) for one in due.over if one.subject in desks]
+        if pairs:
+            self._run(partial(self._questions.deliver, self._router, pairs), self._answered)
+
+    def _answered(self, done: list[tuple[Request, set[str]]]) -> None:
+        for asked, reached in done:
+            self._wake(asked.subject, reached)
+            self._told(asked, questions.ANSWERED)
+
+    def _told(self, asked: Request, what: int) -> None:
+        """Tell it, and look again once it is certain to stand in the journal."""
+        means = asked_event if what == questions.ASKED else answered_event
+        self._tell(means(asked))
+        self._questions.told(asked, what)
+        self._loop.call_later(2.0 * COMMITTED, self.ask)
 
     def _desks(self, keys: list[Key]) -> list[Desk]:
         """Everything that the router must know of these senders, as it is now."""
@@ -222,11 +276,7 @@ class Post:
     # ------------------------------------------------------------ telling
 
     def _report(self, key: Key, outcome: Outcome) -> None:
-        for name in outcome.reached:
-            reader = f"{key.partition('/')[0]}/{name}"
-            agent = self._agents.get(reader)
-            if agent is not None and agent.rules.wake_on_mail:
-                self._offer(reader, Mailed())
+        self._wake(key, outcome.reached)
         if outcome.delivered:
             self._count("messages_delivered", key, "", "", outcome.delivered)
             self.heard(key.partition("/")[0])
@@ -234,6 +284,14 @@ class Post:
             self._count("message_refused", key, sort, why)
         for sort, why in outcome.dead:
             self._count("message_dead_lettered", key, sort, why)
+
+    def _wake(self, key: Key, names: Iterable[str]) -> None:
+        """Wake those of a cell whom mail has reached, if they are to be woken by it."""
+        for name in names:
+            reader = f"{key.partition('/')[0]}/{name}"
+            agent = self._agents.get(reader)
+            if agent is not None and agent.rules.wake_on_mail:
+                self._offer(reader, Mailed())
 
     def _count(self, event: str, key: Key, sort: str, why: str, times: int = 1) -> None:
         tally = self._tallies.setdefault((event, key, sort), _Tally(-TELL_EVERY))

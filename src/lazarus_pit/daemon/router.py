@@ -6,7 +6,6 @@ delivered goes back to its sender with the reason; a bounce itself never bounces
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -23,6 +22,7 @@ from lazarus_pit.cells.files import read_hostile
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.cells.mailbox import Box, Letter
 from lazarus_pit.core.model import Role
+from lazarus_pit.daemon import notes
 from lazarus_pit.errors import FormatError, StoreError
 from lazarus_pit.formats import envelope as mail
 from lazarus_pit.formats.envelope import Ack, Envelope, Kind, MailName
@@ -166,6 +166,24 @@ class Router:
         here = f"{uuid}/"
         self._counters = {k: one for k, one in self._counters.items() if not k.startswith(here)}
 
+    def tell(self, desk: Desk, said: Envelope) -> set[str] | None:
+        """Put a mail of the daemon's own into a member's inbox, unless it was there before.
+
+        Returns whom mail has reached by this; ``None``: the inbox is full.
+
+        Raises:
+            StoreError: the disk refused.
+        """
+        hand = _Hand(_Round(), Outcome())
+        try:
+            if not self._enter(desk, desk.sender, said, mail.encode(said), hand, urgent=True):
+                return None
+            mailbox.put(hand.round.letters, self._crew)
+        except StoreError:
+            self._boxes.clear()  # What they count is not on disk.
+            raise
+        return hand.outcome.reached
+
     def close(self) -> None:
         """Let go of the threads; nothing is under way in them."""
         self._crew.close()
@@ -234,8 +252,7 @@ class Router:
 
     def _request(self, desk: Desk, said: Envelope, path: Path, hand: _Hand) -> bool:
         """Have a request to the daemon answered; ``False``: not yet."""
-        mail_id = f"answer-{_digest(desk.sender, said.id)}"
-        if self._box(desk, desk.sender).knows((mail.PIT, mail_id)):
+        if self._box(desk, desk.sender).knows((mail.PIT, notes.answer_id(desk.sender, said))):
             return True  # Answered before we were killed.
         if reason := mail.why_refused(said, desk.sender, desk.members[desk.sender]):
             sort = "not_allowed" if said.sender in (None, desk.sender) else "forged"
@@ -249,15 +266,7 @@ class Router:
         if answer.sort:
             self._refuse(desk, said, (answer.sort, answer.text), hand)
             return True
-        text = Envelope(
-            id=mail_id,
-            to=desk.sender,
-            sender=mail.PIT,
-            subject=one_line(f"Re: {said.subject}", mail.MAX_SUBJECT),
-            body=answer.text,
-            reply_to=said.id,
-            sent_at=to_rfc3339(time.time(), 3),
-        )
+        text = notes.answer(desk.sender, said, answer.text)
         quiet = _Hand(hand.round, Outcome())
         self._enter(desk, desk.sender, text, mail.encode(text), quiet, urgent=True)
         return True
@@ -326,17 +335,7 @@ class Router:
 
         The id follows from the cause, so that a refusal repeated after a crash is told once.
         """
-        subject = said.subject if said and said.subject else one_line(cause, 80)
-        bounce = Envelope(
-            id=f"bounce-{_digest(cause, why)}",
-            to=desk.sender,
-            sender=mail.PIT,
-            kind=Kind.BOUNCE,
-            subject=one_line(f"not delivered: {subject}", mail.MAX_SUBJECT),
-            body=one_line(why, 1000),
-            reply_to=said.id if said else None,
-            sent_at=to_rfc3339(time.time(), 3),
-        )
+        bounce = notes.bounce(desk.sender, said, why, cause)
         self._enter(desk, desk.sender, bounce, mail.encode(bounce), _Hand(round_, Outcome()))
 
     # ------------------------------------------------------------ inboxes
@@ -389,11 +388,6 @@ def _why_dead(name: MailName, now: float, lives: int) -> tuple[str, str] | None:
     if ended >= LIVES:
         return ("unacknowledged", f"not acknowledged in {ended} lives")
     return None
-
-
-def _digest(*words: str) -> str:
-    told = "\0".join(words).encode(errors="surrogateescape")
-    return hashlib.sha256(told).hexdigest()[:24]
 
 
 def _with_reason(said: Envelope, why: str) -> bytes:

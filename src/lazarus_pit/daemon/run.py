@@ -284,6 +284,7 @@ class Daemon:
             self._enlist(self.roster.read(what), [what])
         elif kind is Kind.BELL:
             self.asking.round()
+            self.post.ask()
         elif kind is Kind.ROOT:
             uuid = os.fsdecode(name)
             self._enlist(self.roster.read_new(uuid), [uuid])

@@ -25,6 +25,7 @@ MAY_ASK: Mapping[str, frozenset[Role]] = {
     "revive": frozenset({Role.COORDINATOR}),
     "checkpoint": frozenset({Role.COORDINATOR}),
     "leave": frozenset(Role),
+    "ask": frozenset(Role) - {Role.OBSERVER},
 }
 """Who may ask for what."""
 _SHAPES: Mapping[str, str] = {
@@ -32,6 +33,7 @@ _SHAPES: Mapping[str, str] = {
     "revive": "revive NAME",
     "checkpoint": "checkpoint [NOTE]",
     "leave": "leave",
+    "ask": "ask",
 }
 
 
@@ -62,7 +64,7 @@ def parse(subject: str) -> Request:
             return Request(verb, check_agent_name(name))
         case "checkpoint", _:
             return Request(verb, note=" ".join(words))
-        case "leave", []:
+        case (("leave" | "ask"), []):
             return Request(verb)
     shape = _SHAPES.get(verb)
     expected = f"`{shape}`" if shape else f"one of {', '.join(MAY_ASK)}"
