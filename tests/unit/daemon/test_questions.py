@@ -67,7 +67,9 @@ class Desk(Office):
         return found
 
     def shown(self, who: str) -> list[dict[str, str]]:
-        found: dict[str, list[dict[str, str]]] = json.loads((self.cell.published(who) / QUESTIONS).read_bytes())
+        found: dict[str, list[dict[str, str]]] = json.loads(
+            (self.cell.published(who) / QUESTIONS).read_bytes()
+        )
         return found["questions"]
 
 

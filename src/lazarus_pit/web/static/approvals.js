@@ -1,4 +1,4 @@
-// Who died and may live again when somebody says so, and what was said lately.
+// Who died and may live again when somebody says so, what agents ask, and what was said lately.
 
 import { act } from './actions.js';
 import { ago, until } from './ages.js';
@@ -31,6 +31,8 @@ export function whoOf(one) {
 export function approvalRow(link) {
   let one = null;
   const name = h('a', { class: 'name' });
+  const asks = h('span', { class: 'tone' });
+  const words = h('q', { dir: 'ltr' }); // An agent's own words: never anything but text.
   const dead = ago();
   const left = until();
   const before = h('span', {}, 'dead for ', dead, ' · ');
@@ -38,15 +40,17 @@ export function approvalRow(link) {
   const why = h('span', { class: 'quiet' }, before, used, 'expires in ', left);
   const buttons = h('div', { class: 'buttons', hidden: !mayDecide() });
   for (const [verb, text, tone, ofDead, ofHeld] of VERBS) {
-    const press = () =>
-      act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said: one.why ? ofHeld : ofDead });
+    const press = () => {
+      const ofAlive = one.question === null ? ofDead : 'the agent is told';
+      act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said: one.why ? ofHeld : ofAlive });
+    };
     buttons.append(button(text, press, { 'data-verb': verb, class: tone }));
   }
   const node = h(
     'li',
     { class: 'need asked', 'data-tone': 'ask' },
     h('span', { class: 'glyph', 'aria-hidden': 'true' }, '?'),
-    h('div', { class: 'what' }, h('div', {}, name, ' ', h('span', { class: 'tone' }, 'asks')), why),
+    h('div', { class: 'what' }, h('div', {}, name, ' ', asks), words, why),
     buttons,
   );
   const update = ({ approval }) => {
@@ -54,13 +58,17 @@ export function approvalRow(link) {
     attribute(node, 'data-request', one.id);
     say(name, whoOf(one));
     attribute(name, 'href', one.cell === null ? null : link({ uuid: one.cell }, one.agent));
+    say(asks, one.question === null ? 'asks' : 'asks you a question (nobody is revived by it):');
+    words.hidden = one.question === null;
+    say(words, one.question ?? '');
     before.hidden = one.died === null;
     dead.set(one.died);
     left.set(one.expires);
     const spent = one.attempts ? `${many(one.attempts, 'attempt')} used · ` : '';
     say(used, one.why ? `stands still: ${line(one.why, 160)} · ` : spent);
     [...buttons.children].forEach((node, index) => {
-      attribute(node, 'aria-label', `${VERBS[index][1]} ${one.why ? 'that it goes on:' : 'the revive of'} ${whoOf(one)}`);
+      const what = one.question === null ? 'the revive of' : 'the question of';
+      attribute(node, 'aria-label', `${VERBS[index][1]} ${one.why ? 'that it goes on:' : what} ${whoOf(one)}`);
     });
   };
   return { node, update };
@@ -92,7 +100,7 @@ export function answered(list) {
       const by = one.by ? ` by ${line(one.by, 40)} (${line(one.via, 20)})` : '';
       attribute(node, 'data-tone', tone);
       say(glyph, mark);
-      say(words, `${whoOf(one)}: ${word}${by}`);
+      say(words, `${whoOf(one)}: ${one.question === null ? '' : 'its question '}${word}${by}`);
       age.set(one.closed);
     };
     return { node, update };

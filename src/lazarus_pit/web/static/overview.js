@@ -89,7 +89,8 @@ function needyOf(all) {
     .filter((cell) => cell.problem)
     .map((cell) => remembered(cell.uuid, null, cell, null));
   const asked = openOnes();
-  const subjects = new Set(asked.map(({ subject }) => subject));
+  // One that lives and asks may need a person for another reason as well.
+  const subjects = new Set(asked.filter((one) => one.question === null).map(({ subject }) => subject));
   const requests = asked.map((approval) => remembered(approval.id, approval));
   const calling = all
     .filter(({ cell, agent }) => lookOf(agent).needs && WATCHED.includes(cell.status))
