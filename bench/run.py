@@ -19,7 +19,7 @@ BENCHES: dict[str, list[str]] = {
     "sandbox": [],
     "limits": [],
     "egress": [],
-    "checkpoint": ["--files", "5000", "--large", "2", "--rounds", "2"],
+    "checkpoint": ["--files", "5000", "--large", "2", "--rounds", "2", "--entries", "5000"],
     "bus": ["--mails", "300", "--samples", "50"],
     "top": ["--agents", "100,1000", "--seconds", "5"],
     "web": ["--agents", "100,1000", "--seconds", "5"],
