@@ -39,6 +39,7 @@ class Post:
         self.up = True
         self.refuses: set[str] = set()
         self.not_yet: set[str] = set()
+        self.unchangeable = False
         self.tries = 0
         self.sent: dict[str, Question] = {}
         """By receipt."""
@@ -84,6 +85,8 @@ class PostChannel:
 
     async def settle(self, question: Question, ending: Ending, receipt: str) -> None:
         self._try()
+        if self._post.unchangeable:
+            raise ChannelError("not now")
         assert question == self._post.sent[receipt]._replace(answer_to=question.answer_to)
         self._post.endings[receipt] = ending.outcome
         await self._notify()

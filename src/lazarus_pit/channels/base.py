@@ -15,10 +15,11 @@ Whatever a message holds may be a stranger's: see ``formats.question.Style``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, NamedTuple, NoReturn, Protocol, Self
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, Protocol, Self, runtime_checkable
 
 from lazarus_pit.errors import LazarusError, WorldError
+from lazarus_pit.formats.digest import Digest
 from lazarus_pit.formats.question import Ending, Question
 from lazarus_pit.formats.reply import Word
 
@@ -61,6 +62,8 @@ class Heard(NamedTuple):
     """The receipt of the message that it answers; whatever it answered if that was none of ours."""
     request: str = ""
     """Of a button: the whole id of the request that it belongs to."""
+    digest: str = ""
+    """Of a button for many at once: the whole id of the digest that it belongs to."""
     forbidden: str = ""
     """Why this person may not answer here, to be told to them; empty if they may."""
     notes: Mapping[str, str] = {}
@@ -107,6 +110,17 @@ class Channel(Protocol):
 
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Tell a person what became of what they said."""
+
+
+@runtime_checkable
+class Gathering(Channel, Protocol):
+    """A channel that tells many requests in one message; the others tell each by itself."""
+
+    async def carry_all(self, digest: Digest) -> Receipt:
+        """Ask about all of them; as ``carry``."""
+
+    async def settle_all(self, digest: Digest, endings: Sequence[Ending], receipt: str) -> None:
+        """Show in the place of the digest how they ended; as ``settle``."""
 
 
 async def silence() -> NoReturn:

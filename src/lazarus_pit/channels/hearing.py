@@ -10,14 +10,15 @@ import sqlite3
 from typing import Protocol
 
 from lazarus_pit.channels.base import Heard, Outcome
-from lazarus_pit.formats import question, reply
+from lazarus_pit.formats import digest, question, reply
 from lazarus_pit.formats.question import Ending
 from lazarus_pit.formats.reply import Asked
-from lazarus_pit.records import approvals, carried
+from lazarus_pit.records import approvals, carried, digests
 from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.carried import Carried
 
 _NOTHING = Outcome("", counts=False)
+_TWO = "That name means one of them and a digest; answer in another way. Nothing was changed."
 _UNKNOWN = "That request is not known here. Nothing was changed."
 
 
@@ -39,11 +40,18 @@ def hear(db: sqlite3.Connection, channel: str, heard: Heard, names: Names, now: 
     if heard.forbidden:
         return Outcome(heard.forbidden, counts=False)
     approvals.expire(db, now)
+    if heard.digest:
+        return _all_of(db, channel, heard.digest, heard, now)
     if heard.request:
         meant = _pressed(db, heard.request, names)
     else:
         asked = [names.asked(one.request, one) for one in carried.carried(db, channel)]
         meant = reply.tie(heard.word, asked, at=heard.at, about=heard.about)
+        many = digests.named(db, channel, heard.word.whom or "", heard.about)
+        if many and heard.word.question is not True:
+            if not isinstance(meant, str):
+                return Outcome(_TWO, counts=False)
+            return _all_of(db, channel, many, heard, now)
     if isinstance(meant, str):
         return Outcome(meant, counts=False)
     approved = heard.word.approved
@@ -63,6 +71,22 @@ def hear(db: sqlite3.Connection, channel: str, heard: Heard, names: Names, now: 
         return Outcome(_UNKNOWN, counts=False)
     late = question.late(meant.agent, ending_of(answered.request), asks=asks)
     return Outcome(late, counts=False)
+
+
+def _all_of(db: sqlite3.Connection, channel: str, which: str, heard: Heard, now: float) -> Outcome:
+    """Answer what is still open of a digest; each of its requests is decided by itself."""
+    if heard.word is None:
+        return _NOTHING
+    approved, told = heard.word.approved, digests.members(db, channel, which)
+    if not told:
+        return Outcome(_UNKNOWN, counts=False)
+    still = [one.id for one in told if one.outcome == "open"]
+    for one in still:
+        approvals.decide_within(db, one, approved=approved, by=heard.by, via=channel, now=now)
+    if not still:
+        return Outcome(digest.all_late(), counts=False)
+    words = digest.all_taken(len(still), len(told) - len(still), approved=approved)
+    return Outcome(words, counts=True)
 
 
 def ending_of(one: Request) -> Ending:

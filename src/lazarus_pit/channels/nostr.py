@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +30,7 @@ from lazarus_pit.channels.nostr_api import (
 from lazarus_pit.channels.secrets import secret
 from lazarus_pit.core.model import Seconds
 from lazarus_pit.formats import channel_settings, reply
+from lazarus_pit.formats.digest import Digest, all_ended, ask_all
 from lazarus_pit.formats.question import Ending, Question, ask, ended
 from lazarus_pit.formats.text import one_line
 
@@ -116,6 +117,16 @@ class Nostr:
         """Say below the question how it ended."""
         text = ended(question, ending, time.time())
         await self._relays.send(text, self._person, about=receipt)
+
+    async def carry_all(self, digest: Digest) -> Receipt:
+        """Ask about many."""
+        asked_at = time.time()
+        id_ = await self._relays.send(ask_all(digest, asked_at), self._person)
+        return Receipt(id_, asked_at)
+
+    async def settle_all(self, digest: Digest, endings: Sequence[Ending], receipt: str) -> None:
+        """Say below the question about many how they ended."""
+        await self._relays.send(all_ended(digest, endings), self._person, about=receipt)
 
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Tell who wrote what became of it; what counts is told by ``settle``, whatever happens."""

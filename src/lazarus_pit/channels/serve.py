@@ -15,9 +15,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from lazarus_pit.cells.layout import PitPaths
-from lazarus_pit.channels.base import Channel, ChannelError, MessageRefusedError, NotYetError
-from lazarus_pit.channels.desk import Desk, Work
+from lazarus_pit.channels.base import (
+    Channel,
+    ChannelError,
+    Gathering,
+    MessageRefusedError,
+    NotYetError,
+)
+from lazarus_pit.channels.desk import Desk, Settling, Work
 from lazarus_pit.errors import LazarusError, StoreError
+from lazarus_pit.formats.digest import Digest
 from lazarus_pit.formats.question import Question
 from lazarus_pit.formats.text import one_line
 from lazarus_pit.linux.inotify import IN_MODIFY, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
@@ -30,6 +37,8 @@ NET_SECONDS, DEAF_SECONDS = 60.0, 5.0
 """How often the records are looked at whatever was noticed; and where nothing can be noticed."""
 SETTLE_SECONDS = 0.25
 """However much happens, four looks a second; the first is at once."""
+GATHER_SECONDS = 1.0
+"""How long a message about many waits for those who die with the first."""
 LATER = 0.05
 """Seconds after a request's end at which it has ended by any clock."""
 ASKING, HEARING = "asking", "hearing"
@@ -109,6 +118,10 @@ class _Served:
         self._asking = asyncio.Lock()
         """Held until a question that is there is noted so: its answer may be as quick."""
         self._looked = 0.0
+        self._later: dict[str, tuple[float, str]] = {}
+        """Requests that cannot be carried yet: until when, by the monotonic clock, and why."""
+        self._more = False
+        """Whether the last look has left others for the next."""
         self._delays: dict[str, float] = {}
         self._said: dict[str, str | None] = {ASKING: None, HEARING: None}
 
@@ -125,39 +138,74 @@ class _Served:
             await asyncio.sleep(max(0.0, self._looked + SETTLE_SECONDS - time.monotonic()))
             self._looked = time.monotonic()
             self._stirred.clear()
-            work = await self._desk.work()
-            later = await self._do(channel, work)
-            if later is not None:
-                await self._failed(ASKING, str(later))
-                await self._rest(min(later.after, work.wake or later.after))
-                continue
-            await self._well(ASKING)
+            work = await self._look(channel)
+            await self._do(channel, work)
+            due = min((due for due, _ in self._later.values()), default=None)
+            if due is None:
+                await self._well(ASKING)
+            else:
+                await self._failed(ASKING, next(why for _, why in self._later.values()))
+                wait = max(0.0, due - time.monotonic())
+                work = work._replace(wake=wait if work.wake is None else min(wait, work.wake))
             if not work.more:
                 await self._rest(work.wake)
 
-    async def _do(self, channel: Channel, work: Work) -> NotYetError | None:
-        """Do what there is to do; return why some of it has to wait."""
-        for one in work.settle:
-            with contextlib.suppress(MessageRefusedError):  # It cannot be changed: then it stays.
-                await channel.settle(one.question, one.ending, one.receipt)
-            await self._desk.settled(one.question.id)
-        later: NotYetError | None = None
-        for question in work.ask:
-            async with self._asking:
-                try:
-                    await self._carry(channel, question)
-                except NotYetError as error:
-                    later = error
-        return later
+    async def _look(self, channel: Channel) -> Work:
+        """Return what there is to do, without what cannot be carried yet: the others are next."""
+        if not self._more:  # All the others have had their turn.
+            now = time.monotonic()
+            self._later = {one: it for one, it in self._later.items() if it[0] > now}
+        gathers = isinstance(channel, Gathering)
+        work = await self._desk.work(gathers=gathers, later=self._later.keys())
+        if any(isinstance(one, Digest) for one in work.ask):
+            await asyncio.sleep(GATHER_SECONDS)  # What dies with them is told with them.
+            work = await self._desk.work(gathers=gathers, later=self._later.keys())
+        self._more = work.more
+        return work
 
-    async def _carry(self, channel: Channel, question: Question) -> None:
+    async def _do(self, channel: Channel, work: Work) -> None:
+        """Do what there is to do. What cannot be shown as ended yet holds up no question."""
+        fault = await self._settle(channel, work)
+        for asked in work.ask:
+            async with self._asking:
+                await self._carry(channel, asked)
+        if fault is not None:
+            raise fault
+
+    async def _settle(self, channel: Channel, work: Work) -> ChannelError | None:
+        for one in work.settle:
+            try:
+                with contextlib.suppress(MessageRefusedError):  # It cannot be changed: it stays.
+                    if isinstance(one, Settling):
+                        await channel.settle(one.question, one.ending, one.receipt)
+                    elif isinstance(channel, Gathering):
+                        await channel.settle_all(one.digest, one.endings, one.receipt)
+            except ChannelError as error:
+                if error.after:  # It wants to be left alone.
+                    raise
+                return error
+            settled = (one.question.id,) if isinstance(one, Settling) else one.digest.requests
+            await self._desk.settled(settled)
+        return None
+
+    async def _carry(self, channel: Channel, asked: Question | Digest) -> None:
+        requests = asked.requests if isinstance(asked, Digest) else (asked.id,)
         try:
-            receipt = await channel.carry(question)
+            if isinstance(asked, Question):
+                receipt = await channel.carry(asked)
+            elif isinstance(channel, Gathering):
+                await self._desk.bind(asked)
+                receipt = await channel.carry_all(asked)
+            else:
+                return
+        except NotYetError as error:
+            due = time.monotonic() + error.after
+            self._later |= dict.fromkeys(requests, (due, str(error)))
         except MessageRefusedError as error:
             log.warning("%s will not take a request: %s", channel.name, error)
-            await self._desk.let_go(question.id)
+            await self._desk.let_go(requests)
         else:
-            await self._desk.carried(question.id, receipt)
+            await self._desk.carried(requests, receipt)
 
     async def _rest(self, wake: float | None) -> None:
         """Wait until the records change, or a request ends by itself."""

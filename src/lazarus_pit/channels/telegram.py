@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, Self
 
 from lazarus_pit.channels.base import (
@@ -25,6 +25,7 @@ from lazarus_pit.channels.secrets import secret
 from lazarus_pit.channels.telegram_api import (
     HOPELESS_SECONDS,
     Bot,
+    ChatLostError,
     ConflictError,
     MigratedError,
 )
@@ -38,6 +39,7 @@ from lazarus_pit.channels.telegram_updates import (
     updates_in,
 )
 from lazarus_pit.formats import channel_settings
+from lazarus_pit.formats.digest import Digest, all_ended, ask_all
 from lazarus_pit.formats.question import Ending, Question, Style, ask, ended
 from lazarus_pit.formats.text import decode, one_line
 
@@ -113,31 +115,52 @@ class Telegram:
     async def carry(self, question: Question) -> Receipt:
         """Ask in the chat, with two buttons."""
         no = "✖ Deny" if question.asks else "✖ Skip"
-        buttons = [
-            {"text": text, "callback_data": f"lp1:{letter}:{question.id}"}
-            for text, letter in (("✅ Approve", "a"), (no, "s"))
-        ]
         sent = await self._say(
             ask(question, time.time(), MARKDOWN),
             ask(question, time.time()),
-            reply_markup={"inline_keyboard": [buttons]},
+            reply_markup={
+                "inline_keyboard": [_buttons(question.id, (("✅ Approve", "a"), (no, "s")))]
+            },
+        )
+        return Receipt(receipt_of(sent), float(sent.date))
+
+    async def carry_all(self, digest: Digest) -> Receipt:
+        """Ask about many, with two buttons for just these."""
+        many = (("✅ Approve all", "A"), ("✖ Skip all", "S"))
+        sent = await self._say(
+            ask_all(digest, time.time(), MARKDOWN),
+            ask_all(digest, time.time()),
+            reply_markup={"inline_keyboard": [_buttons(digest.id, many)]},
         )
         return Receipt(receipt_of(sent), float(sent.date))
 
     async def settle(self, question: Question, ending: Ending, receipt: str) -> None:
         """Change the question to its outcome, and take its buttons away."""
+        now = time.time()
+        await self._change(
+            receipt, ended(question, ending, now, MARKDOWN), ended(question, ending, now)
+        )
+
+    async def settle_all(self, digest: Digest, endings: Sequence[Ending], receipt: str) -> None:
+        """Do so with a message about many."""
+        marked = all_ended(digest, endings, MARKDOWN)
+        await self._change(receipt, marked, all_ended(digest, endings))
+
+    async def _change(self, receipt: str, marked: str, plain: str) -> None:
         chat, _, message = receipt.rpartition(":")
         where: dict[str, Any] = {
             "chat_id": _number_or_name(chat),
             "message_id": int(message),
             "reply_markup": {"inline_keyboard": []},
         }
-        now = time.time()
-        marked = ended(question, ending, now, MARKDOWN)
         try:
-            await self._marked("editMessageText", marked, ended(question, ending, now), where)
+            await self._marked("editMessageText", marked, plain, where)
         except MigratedError:  # Nobody can see the old group any more.
             return
+        except ChatLostError:
+            # The chat of today may be another one, which must not wait for this.
+            if chat == self._chat:
+                raise
 
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Tell who pressed or spoke what became of it."""
@@ -262,6 +285,10 @@ class Telegram:
             await self._moved(said.migrate_to_chat_id)
             return None
         return ears.hear(update, time.time())
+
+
+def _buttons(id_: str, choices: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"text": text, "callback_data": f"lp1:{letter}:{id_}"} for text, letter in choices]
 
 
 def _number_or_name(chat: str) -> int | str:

@@ -29,6 +29,10 @@ _OF_THE_CHAT = ("chat not found", "rights", "CHAT_", "PEER_ID_INVALID", "kicked"
 """In a refusal: it is not this message that is wrong."""
 
 
+class ChatLostError(ChannelError):
+    """The chat is not there for this bot: another id, or it was shown the door."""
+
+
 class ConflictError(ChannelError):
     """Another program hears for this bot, or a webhook does."""
 
@@ -133,5 +137,7 @@ def _fault(method: str, found: _Answer) -> Exception:
             return ConflictError(said)
         case 400 if not any(word in found.description for word in _OF_THE_CHAT):
             return MessageRefusedError(said)
+        case 400 | 403:
+            return ChatLostError(f"{said}: is chat_id right, and the bot in that chat?")
         case _:
             return ChannelError(said, after=min(max(0.0, asked.retry_after), 86_400.0))

@@ -17,7 +17,7 @@ from lazarus_pit.formats import reply
 from lazarus_pit.formats.reply import Word
 from lazarus_pit.formats.text import decode, one_line
 
-_BUTTON = re.compile(r"lp1:([as]):([0-9a-f]{16})\Z")
+_BUTTON = re.compile(r"lp1:([asAS]):([0-9a-f]{16})\Z")
 _COMMAND = re.compile(r"(/\w{1,32})@\w{1,64}", re.ASCII)
 
 _NOT_HERE = "This bot answers to another chat. Nothing was changed."
@@ -132,11 +132,13 @@ class Ears(NamedTuple):
         chat = press.message.chat if press.message else None
         button = _BUTTON.match(press.data)
         forbidden = self._forbidden(chat, press.from_, None)
+        letter, id_ = button.groups() if button else ("", "")
         return Heard(
-            Word(button is not None and button[1] == "a", None),
+            Word(letter in ("a", "A"), None),
             _person(press.from_),
             now,
-            request=button[2] if button else "",
+            request=id_ if letter.islower() else "",
+            digest=id_ if letter.isupper() else "",
             forbidden=forbidden or ("" if button else _NO_BUTTON),
             handle=Handle(press.id, 0, 0),
         )

@@ -132,21 +132,26 @@ def ask(question: Question, now: float, style: Style = PLAIN) -> str:
 
 def ended(question: Question, ending: Ending, now: float, style: Style = PLAIN) -> str:
     """Return what the message says once the request is closed."""
-    outcome = _outcome(ending, asks=bool(question.asks))
-    head = style.strong(f"{question.title}: {outcome}{_by(ending)}")
+    how = how_it_ended(ending, asks=bool(question.asks))
+    head = style.strong(f"{question.title}: {how}")
     comment = [style.plain(f"Comment: {ending.comment}")] if ending.comment else []
     return "\n".join([head, *_facts(question, now, style), *comment])
 
 
 def late(agent: str, ending: Ending, *, asks: bool = False) -> str:
     """Return what somebody is told who answers a closed request; ``asks``: an agent's question."""
-    return f"{one_line(agent, _NAME)}: too late, {_outcome(ending, asks=asks)}{_by(ending)}."
+    return f"{one_line(agent, _NAME)}: too late, {how_it_ended(ending, asks=asks)}."
 
 
 def taken(agent: str, *, approved: bool, asks: bool = False) -> str:
     """Return what somebody is told whose answer counts; ``asks``: to an agent's question."""
     outcome = _outcome(Ending("approved" if approved else "denied", "", ""), asks=asks)
     return f"{one_line(agent, _NAME)}: {outcome}{', the agent is told' if asks else ''}."
+
+
+def how_it_ended(ending: Ending, *, asks: bool = False) -> str:
+    """Return in words what came of a request, and by whom; ``asks``: of an agent's question."""
+    return f"{_outcome(ending, asks=asks)}{_by(ending)}"
 
 
 def _outcome(ending: Ending, *, asks: bool) -> str:

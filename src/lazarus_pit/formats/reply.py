@@ -112,8 +112,9 @@ def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> As
         return _loose(shown, at, loose=not about)
     named = [one for one in shown if _is_named(word, one)]
     if here:
-        if any(one in named for one in here):
-            return _newest([one for one in here if one in named])
+        if mine := [one for one in here if one in named]:
+            still = [one for one in mine if one.closed is None]
+            return _several(word, still) if len(still) > 1 else _newest(mine)
         meant = _newest(here)
         if _goes_by(word.whom, meant):
             yes, no = (verb_for(meant, approved=yes) for yes in (True, False))

@@ -120,7 +120,8 @@ def let_go(db: sqlite3.Connection, now: float) -> None:
         " AND (decision IS NULL OR decision < (SELECT max(decision) FROM approvals))",
         (before, before, KEPT),
     ).fetchall()
-    for table, column in (("deliveries", "approval"), ("settlements", "approval"), _OWN):
+    tables = (*((table, "approval") for table in ("deliveries", "settlements", "digests")), _OWN)
+    for table, column in tables:
         db.executemany(f"DELETE FROM {table} WHERE {column} = ?", old)  # noqa: S608 - of our own
 
 

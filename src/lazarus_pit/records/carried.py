@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lazarus_pit.records.approvals import COLUMNS, WIDTH, Request, made
 
 _KEPT = 500
-"""How many of the latest requests of a channel a late answer may still be meant for."""
+"""How many of the latest requests a late answer may be meant for, beside those still open."""
 
 
 class Carried(NamedTuple):
@@ -42,7 +42,8 @@ def carried(db: sqlite3.Connection, channel: str) -> list[Carried]:
     rows = db.execute(
         f"SELECT * FROM (SELECT {COLUMNS}, receipt, at, closed FROM approvals"  # noqa: S608
         " JOIN deliveries ON approval = id WHERE channel = ? AND receipt != ''"
-        " ORDER BY outcome = 'open' DESC, at DESC LIMIT ?) ORDER BY at",
+        " ORDER BY outcome = 'open' DESC, at DESC"
+        " LIMIT ? + (SELECT count(*) FROM approvals WHERE outcome = 'open')) ORDER BY at",
         (channel, _KEPT),
     )
     return [Carried(made(row), *row[WIDTH:]) for row in rows]

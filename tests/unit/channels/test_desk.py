@@ -11,11 +11,13 @@ import pytest
 from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.channels.base import Heard, Outcome, Receipt
-from lazarus_pit.channels.desk import Desk, Work
+from lazarus_pit.channels.desk import Desk, Settling, SettlingAll, Work
+from lazarus_pit.channels.gathering import FEW
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.errors import StoreError
+from lazarus_pit.formats.digest import Digest
 from lazarus_pit.formats.manifest import Manifest
-from lazarus_pit.formats.question import Ending
+from lazarus_pit.formats.question import Ending, Question
 from lazarus_pit.formats.reply import read
 from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
 from lazarus_pit.records import approvals, carried
@@ -45,8 +47,12 @@ def work(pit: PitPaths, channel: str = "post", now: float = NOW) -> Work:
     return asyncio.run(desk_of(pit, channel, now).work())
 
 
+def questions(pit: PitPaths) -> list[Question]:
+    return [one for one in work(pit).ask if isinstance(one, Question)]
+
+
 def carry(pit: PitPaths, request: str, receipt: str = "41", at: float = ASKED) -> None:
-    asyncio.run(desk_of(pit).carried(request, Receipt(receipt, at)))
+    asyncio.run(desk_of(pit).carried((request,), Receipt(receipt, at)))
 
 
 def hear(pit: PitPaths, text: str, *, now: float = NOW, **more: object) -> Outcome:
@@ -74,7 +80,7 @@ def test_a_question_says_what_a_person_should_know(pit: PitPaths) -> None:
         "probes": {"tcp": "failed"},
     }
     request = ask(pit, **facts)
-    (one,), _, _, wake = work(pit)
+    one, wake = questions(pit)[0], work(pit).wake
     assert (one.id, one.agent, one.mission, one.died, one.attempts) == (
         request,
         "timmy",
@@ -92,7 +98,7 @@ def test_an_agent_of_a_cell_has_its_cell_and_mission(pit: PitPaths) -> None:
     paths = provision.create_cell(pit.root, wanted, provision.agent_owner())
     ask(pit, f"{paths.uuid}/timmy")
     ask(pit)
-    ours, far = sorted(work(pit).ask, key=lambda one: one.mission)[::-1]
+    ours, far = sorted(questions(pit), key=lambda one: one.mission)[::-1]
     assert (ours.mission, ours.answer_to) == ("Write the guide", "pond/timmy")
     assert "pond" in ours.place
     assert (far.mission, far.answer_to) == ("", "pool/timmy")
@@ -119,8 +125,9 @@ def test_an_answer_counts_once_and_rings_the_bell(pit: PitPaths) -> None:
     assert again == Outcome("timmy: too late, approved by ada (post).", counts=False)
     assert outcome(pit, request) == ("approved", "ada", "post")
     (settling,) = work(pit).settle
+    assert isinstance(settling, Settling)
     assert (settling.receipt, settling.ending) == ("41", Ending("approved", "ada", "post"))
-    asyncio.run(desk_of(pit).settled(request))
+    asyncio.run(desk_of(pit).settled((request,)))
     assert work(pit).settle == []
 
 
@@ -153,7 +160,7 @@ def test_an_answer_after_its_time_changes_nothing(pit: PitPaths) -> None:
     late = hear(pit, "+1", now=NOW + 300.0, about="41")
     assert late == Outcome("timmy: too late, nobody answered in time.", counts=False)
     assert outcome(pit, request)[0] == "expired"
-    assert [one.ending.outcome for one in work(pit).settle] == ["expired"]
+    assert [type(one) for one in work(pit).settle] == [Settling]
 
 
 def test_a_button_belongs_to_its_request(pit: PitPaths) -> None:
@@ -197,5 +204,95 @@ def test_a_fault_in_the_middle_writes_neither(pit: PitPaths) -> None:
 
 def test_what_the_service_will_not_take_is_let_go(pit: PitPaths) -> None:
     request = ask(pit)
-    asyncio.run(desk_of(pit).let_go(request))
+    asyncio.run(desk_of(pit).let_go((request,)))
     assert work(pit).ask == []
+
+
+def heap(pit: PitPaths, count: int = FEW + 1) -> list[str]:
+    return [ask(pit, f"pool/g{number}", died=900.0) for number in range(count)]
+
+
+def look(pit: PitPaths, now: float = NOW) -> Work:
+    return asyncio.run(desk_of(pit, now=now).work(gathers=True))
+
+
+def tell_all(pit: PitPaths, receipt: str = "41") -> Digest:
+    (digest,) = look(pit).ask
+    assert isinstance(digest, Digest)
+    asyncio.run(desk_of(pit).bind(digest))
+    asyncio.run(desk_of(pit).carried(digest.requests, Receipt(receipt, ASKED)))
+    return digest
+
+
+def outcomes(pit: PitPaths, requests: list[str]) -> list[str]:
+    return [outcome(pit, one)[0] for one in requests]
+
+
+def test_many_who_die_are_told_in_one_message_and_few_each_by_itself(pit: PitPaths) -> None:
+    requests = heap(pit, FEW)
+    assert [one.id for one in look(pit).ask] == requests
+    requests.append(ask(pit, "pool/last", died=900.0))
+    (digest,) = look(pit).ask
+    assert isinstance(digest, Digest)
+    assert list(digest.requests) == requests
+    assert digest.names[0] == "g0"
+    assert len(work(pit).ask) == len(requests), "a channel that gathers nothing tells each"
+
+
+def test_what_is_no_death_is_told_by_itself_and_in_its_place(pit: PitPaths) -> None:
+    first = ask(pit, "pool/asker", note="anything else")
+    heap(pit)
+    last = ask(pit, "pool/asker2", note="anything else")
+    asked = look(pit).ask
+    assert [one.id for one in (asked[0], asked[2])] == [first, last]
+    assert isinstance(asked[1], Digest)
+
+
+def test_who_presses_for_all_answers_those_once_that_are_open_and_no_other(pit: PitPaths) -> None:
+    requests = heap(pit)
+    digest = tell_all(pit)
+    assert look(pit).ask == []
+    newcomer = ask(pit, "pool/late", died=900.0)
+    assert hear(pit, "skip g0").counts, "each is answered by itself as well"
+    assert look(pit).settle == [], "shown once none of them is open"
+    pressed = hear(pit, "+1", digest=digest.id)
+    assert pressed == Outcome(f"{FEW} agents: approved. 1 had ended before.", counts=True)
+    assert outcomes(pit, [*requests, newcomer]) == ["denied", *["approved"] * FEW, "open"]
+    again = hear(pit, "+1", digest=digest.id)
+    assert (again.counts, "Too late" in again.words) == (False, True)
+    (settling,) = look(pit).settle
+    assert isinstance(settling, SettlingAll)
+    assert settling.receipt == "41"
+    assert len(settling.endings) == len(requests)
+    asyncio.run(desk_of(pit).settled(settling.digest.requests))
+    assert look(pit).settle == []
+
+
+def test_a_digest_has_a_name_that_can_be_said(pit: PitPaths) -> None:
+    requests = heap(pit)
+    digest = tell_all(pit)
+    assert not hear(pit, f"revive {digest.id[:7]}").counts
+    assert not hear(pit, "revive 0123456789abcdef").counts
+    assert hear(pit, f"Skip {digest.id[:8]}", about="41").counts
+    assert set(outcomes(pit, requests)) == {"denied"}
+
+
+def test_a_plus_to_a_message_about_many_means_none(pit: PitPaths) -> None:
+    requests = heap(pit)
+    tell_all(pit)
+    said = hear(pit, "+1", about="41")
+    assert (said.counts, "That could mean" in said.words) == (False, True)
+    assert set(outcomes(pit, requests)) == {"open"}
+
+
+def test_a_digest_whose_sending_was_cut_short_is_sent_again_as_it_was(pit: PitPaths) -> None:
+    requests = heap(pit)
+    (digest,) = look(pit).ask
+    assert isinstance(digest, Digest)
+    asyncio.run(desk_of(pit).bind(digest))
+    newcomer = ask(pit, "pool/late", died=900.0)
+    again, other = look(pit).ask
+    assert again == digest
+    assert other.id == newcomer
+    assert hear(pit, "+1", digest=digest.id).counts, "the first copy is as good"
+    assert set(outcomes(pit, requests)) == {"approved"}

@@ -139,6 +139,35 @@ async def test_a_message_that_must_wait_stands_in_nobodys_way(pit: PitPaths) -> 
 
 
 @in_loop
+async def test_many_that_must_wait_hold_up_nobody_behind_them(pit: PitPaths) -> None:
+    post = Post()
+    post.not_yet = {f"stuck{number}" for number in range(AT_ONCE)}
+    for name in sorted(post.not_yet):
+        ask(pit, f"pool/{name}")
+    ask(pit, "pool/bob")
+    async with served(pit, post=post):
+        await post.until(1, "sent")
+        assert [one.agent for one in post.sent.values()] == ["bob"]
+        post.not_yet.clear()
+        await post.until(AT_ONCE + 1, "sent")
+
+
+@in_loop
+async def test_what_cannot_be_shown_as_ended_holds_up_no_question(pit: PitPaths) -> None:
+    post = Post()
+    async with served(pit, post=post):
+        request = ask(pit)
+        await until(lambda: carried_all(pit, "post"))
+        post.unchangeable = True
+        decide(pit, request)
+        ask(pit, "pool/bob")
+        await post.until(2, "sent")
+        assert post.endings == {}
+        post.unchangeable = False
+        await post.until(1, "endings")
+
+
+@in_loop
 async def test_many_are_asked_in_their_order(pit: PitPaths) -> None:
     post = Post()
     wanted = [f"g{number}" for number in range(2 * AT_ONCE + 1)]

@@ -29,7 +29,7 @@ from lazarus_pit.channels.telegram import Telegram
 from lazarus_pit.formats.channel_settings import Channels
 from lazarus_pit.formats.channel_settings import Telegram as Settings
 from lazarus_pit.formats.question import PLAIN, Question, ask
-from lazarus_pit.records import approvals
+from lazarus_pit.records import approvals, carried
 from lazarus_pit.records.database import opened_records
 from postbox import in_loop
 
@@ -362,13 +362,60 @@ HOSTILE = ["*_[](x)~`>#+-=|{}.!\\", "a\nb\r\x1b[2J", "x" * 10_000, "\u202eevil",
 @in_loop
 async def test_no_name_breaks_a_message(pit: PitPaths, api: BotApi) -> None:
     async with served(pit, api):
-        requests = [open_one(pit, f"pool/{name}") for name in HOSTILE]
-        await until(api, "is dead", len(HOSTILE))
+        requests = []
+        for count, name in enumerate(HOSTILE, 1):
+            requests.append(open_one(pit, f"pool/{name}"))
+            await until(api, "is dead", count)
         for request in requests:
             api.say(f"revive {request[:8]}")
         await until(api, "is dead: approved by", len(HOSTILE))
     assert "parse_mode" in api.asked("sendMessage")[0]
     assert not [one for one in api.asked("editMessageText") if "parse_mode" not in one]
+
+
+@in_loop
+async def test_many_deaths_are_one_message_with_buttons_for_just_these(
+    pit: PitPaths, api: BotApi
+) -> None:
+    requests = [open_one(pit, f"pool/{name}") for name in HOSTILE]
+    api.faults["sendMessage"] = [_refuse(429, "Too Many Requests", retry_after=1)]
+    async with served(pit, api):
+        requests += [open_one(pit, f"pool/g{number}") for number in range(50)]
+        await until(api, "Answer within")
+        (text,) = api.texts()
+        asked = api.asked("sendMessage")[-1]
+        assert "parse_mode" in asked
+        many = int(text.split()[0])
+        assert f"{many} agents are dead" in text
+        assert "more (lazarus approvals)" in text
+        for name in ("Mission: Forge", "evil", "Digest: "):
+            assert name in text
+        api.press("Approve all")
+        assert await popped(api) == [f"{many} agents: approved."]
+        await until(api, f"{many} agents are dead: approved by @ada 7 (telegram)")
+    assert [stands(pit, one)[0] for one in requests[:many]] == ["approved"] * many
+    assert set(asked["reply_markup"]["inline_keyboard"][0][0]) == {"text", "callback_data"}
+
+
+@in_loop
+async def test_a_chat_that_is_lost_holds_up_no_question_in_the_new_one(
+    pit: PitPaths, api: BotApi
+) -> None:
+    async with served(pit, api):
+        open_one(pit)
+        await until(api, "timmy is dead")
+        kicked = _refuse(403, "Forbidden: bot was kicked from the supergroup chat")
+        api.faults["editMessageText"] = [kicked] * 100
+        api.press("Approve")
+        await popped(api)
+    with opened_records(pit.records) as db:
+        assert carried.unsettled(db, "telegram")
+    api.chat = -1002
+    async with served(pit, api, chat_id=-1002):
+        open_one(pit, "pool/bob")
+        await until(api, "bob is dead")
+        with opened_records(pit.records) as db:
+            assert carried.unsettled(db, "telegram") == []
 
 
 @given(st.text(max_size=50) | st.sampled_from(HOSTILE), st.text(max_size=500))
