@@ -1,6 +1,6 @@
 // What can be done to an agent or a cell, when it is offered, and what is asked before.
 
-import { json, mayAct, mayDecide, place } from './api.js';
+import { ask, json, mayAct, mayDecide, place } from './api.js';
 import { confirmed } from './dialog.js';
 import { attribute, button, h } from './dom.js';
 import { labelOf } from './fleet.js';
@@ -63,6 +63,11 @@ const OF_CELLS = {
       text: 'The mission ends: its agents are stopped, a last checkpoint is taken, the cell is kept.',
       yes: 'End the mission',
     }),
+  },
+  export: {
+    text: 'Export',
+    offered: (cell, onCard) => !onCard,
+    does: download,
   },
   destroy: {
     text: 'Destroy',
@@ -133,6 +138,22 @@ function row(verbs, { take, offers, names, press }) {
     }
   };
   return { node, update };
+}
+
+/** Save a cell's archive where the browser saves what it is given. */
+async function download(cell) {
+  const name = line(labelOf(cell), 64);
+  notice(`export ${name}: asked for…`, '');
+  try {
+    const answer = await ask(`${place(cell.uuid)}/export`);
+    const file = URL.createObjectURL(await answer.blob());
+    const [, as] = /filename="([\w.-]+)"/.exec(answer.headers.get('Content-Disposition') ?? '') ?? [];
+    h('a', { href: file, download: as ?? 'cell.tar.gz' }).click();
+    setTimeout(() => URL.revokeObjectURL(file), READ_MS);
+    notice(`export ${name}: saved`, 'good');
+  } catch (error) {
+    notice(`export ${name}: refused: ${line(error.message, 600)}`, 'bad');
+  }
 }
 
 /** Remove a cell for good, after asking; where work would be lost, after asking for that too. */
