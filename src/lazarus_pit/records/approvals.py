@@ -108,7 +108,7 @@ def open_request(  # noqa: PLR0913 - a request is these facts
 
 
 def let_go(db: sqlite3.Connection, now: float) -> None:
-    """Forget a few that were closed long ago: every opening of the records reads all.
+    """Forget a few that were closed long ago: the first look of a process at the records is at all.
 
     The latest answer stays, whatever its age: the next one is numbered after it.
     """

@@ -23,6 +23,8 @@ BUSY_SECONDS = 5.0
 """How long a change waits for somebody else's."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BESIDE = ("", "-wal", "-shm")
+_sound: set[tuple[int, int]] = set()
+"""The files that this process has looked at as a whole, by device and inode."""
 _CHANGES = {
     3: """
 ALTER TABLE approvals ADD COLUMN asked_in TEXT;
@@ -148,7 +150,12 @@ def opened_records(path: Path) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         db = _open(path)
     with closing(db), _said(path):
-        yield db
+        try:
+            yield db
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                _sound.clear()  # Whoever opens it next looks at all of it.
+            raise
 
 
 def in_memory(kind: type[_Connection]) -> _Connection:
@@ -192,12 +199,17 @@ def _open(path: Path) -> sqlite3.Connection:
         try:
             return _shaped(path)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in _DAMAGE:
+            if not _is_damage(error):
                 raise
         _move_away(path)
         return _shaped(path)
     finally:
         os.close(directory)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    # An error of the module's own, such as one of wrong use, has no code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def _shaped(path: Path) -> sqlite3.Connection:
@@ -209,6 +221,7 @@ def _shaped(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         _shape(db, path)
+        _check(db, path)
     except BaseException:
         db.close()
         raise
@@ -222,11 +235,23 @@ def _shape(db: sqlite3.Connection, path: Path) -> None:
     if version < VERSION:
         changes = [sql for made, sql in _CHANGES.items() if 0 < version < made]
         db.executescript("\n".join(["BEGIN IMMEDIATE;", *changes, _TABLES, "COMMIT;"]))
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    """Look at all of a file once in the life of a process: that costs with its size.
+
+    No end of a program can damage it, only a disk or somebody else's hands.
+    """
+    found = path.stat()
+    file = (found.st_dev, found.st_ino)
+    if file in _sound:
+        return
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         damage = sqlite3.DatabaseError(verdict)
         damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damage
+    _sound.add(file)
 
 
 def _move_away(path: Path) -> None:
