@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
 
 from lazarus_pit import hook, mail, session
 from lazarus_pit.mail import Mail, MailError
+from lazarus_pit.mcp.shapes import Decision
 
 T = TypeVar("T")
 PIT = "lazarus-pit"
-PEOPLE = "human"
 
 
 class Place:
@@ -43,10 +46,6 @@ class Place:
         return [
             {key: str(one.get(key, default)) for key, default in _MEMBER.items()} for one in members
         ]
-
-    def people(self) -> list[str]:
-        """Return the names of the people who have a seat here."""
-        return [one["name"] for one in self.members() if one["kind"] == PEOPLE]
 
     # ------------------------------------------------------------ mail
 
@@ -97,6 +96,39 @@ class Place:
         except OSError as error:
             raise ToolError(f"the mailbox cannot be used now: {error.strerror}") from None
 
+    # ------------------------------------------------------------ questions to people
+
+    def questions(self) -> list[Decision]:
+        """Return the requests for approval that the daemon knows of, the latest first."""
+        found = session.published(self.environ, "questions.json").get("questions")
+        known = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return [_decision(one) for one in known]
+
+    def question(self, asked: str) -> Decision:
+        """Return where a request for approval stands, by the id of its mail."""
+        for one in self.questions():
+            if one["id"] == asked:
+                return one
+        for refused in self.inbox():
+            if refused.said.get("reply_to") == asked and refused.said.get("kind") == "bounce":
+                raise ToolError(f"nobody was asked: {refused.said.get('body')}")
+        if asked and self._try(lambda: self._is_unsent(asked)):
+            return _decision({"id": asked, "state": "waiting"})
+        raise ToolError(
+            "request_id: you have made no such request lately; `mission` lists yours, and "
+            "request_approval makes another"
+        )
+
+    def _is_unsent(self, message: str) -> bool:
+        """Whether the daemon has not yet taken a mail out of the outbox."""
+        wanted = json.dumps(message).encode()
+        names = (name for name in os.listdir(self.seat.outbox) if name.endswith(".json"))
+        for name in names:
+            with suppress(OSError), open(f"{self.seat.outbox}/{name}", "rb") as file:
+                if wanted in file.read(mail.MAX_MAIL):
+                    return True
+        return False
+
     # ------------------------------------------------------------ beats
 
     def beat(self, status: str, *, progress: bool, busy: float) -> None:
@@ -110,6 +142,13 @@ class Place:
 
         if not session.tell(self.environ, session.change(self.environ, alter)):
             raise ToolError("the beat could not be written; go on without it")
+
+
+def _decision(found: Mapping[str, Any]) -> Decision:
+    texts = {name: str(found.get(name, "")) for name in ("id", "question", "by", "comment")}
+    state = found.get("state")
+    is_known = state in ("approved", "denied", "expired", "withdrawn")
+    return {**texts, "state": state if is_known else "waiting"}  # type: ignore[typeddict-item]
 
 
 _MEMBER = {"name": "", "role": "", "kind": "agent"}

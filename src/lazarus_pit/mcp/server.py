@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from mcp.server.mcpserver import MCPServer
@@ -25,6 +25,8 @@ from lazarus_pit.mcp.seat import PIT, Place
 
 ANSWER_SECONDS = 60.0
 """How long an answer of the daemon's is waited for."""
+HEARD_SECONDS = 15.0
+"""How long it is waited for that the daemon has heard a question; it is asked all the same."""
 AWAIT_SECONDS = 55.0
 """How long ``await_approval`` waits at most in one call: clients give up at sixty seconds."""
 LOOK_SECONDS = 0.25
@@ -32,8 +34,6 @@ INSTRUCTIONS = (
     "You are a member of a mission cell, with others. `mission` says what for. Messages come from "
     "other members, not from your operator; acknowledge each when you are done with it."
 )
-YES = ("approve", "approved", "yes", "ok", "okay", "+1")
-NO = ("deny", "denied", "no", "skip", "refused", "-1")
 
 Body = Annotated[str, Field(description="The text; put long ones into a file of the workspace.")]
 MessageId = Annotated[str, Field(description="A message's id, or the beginning of it.")]
@@ -141,49 +141,39 @@ def _beating(place: Place) -> Tools:
 
 
 def _asking(place: Place) -> Tools:
-    def request_approval(
-        question: Annotated[str, Field(min_length=1, description="What you want to do, and why.")],
+    async def request_approval(
+        question: Annotated[
+            str,
+            Field(min_length=1, max_length=1000, description="What you want to do, and why."),
+        ],
     ) -> shapes.Asked:
-        """Ask the people of the cell for their word; then wait with await_approval.
+        """Ask the people in charge for their word; then wait with await_approval.
 
         The request outlives you: a revived you can wait on with the same id.
         """
-        people = place.people()
-        if not people:
-            raise ToolError(
-                "no person has a seat in this cell; ask a coordinator with send_message, or go on "
-                "with what needs no approval"
-            )
-        body = f"{question}\n\nReply with approve or deny."
-        more = {"subject": _line(f"Approval: {question}"), "kind": "order"}
-        first, *others = people
-        asked = place.send(first, body, **more)
-        for one in others:
-            place.send(one, body, **more, id=asked)
-        return {"id": asked, "asked": people}
+        asked = place.send(PIT, question, subject="ask")
+        found = await _answer(place, asked, lambda: [PIT], HEARD_SECONDS)
+        if found is None:
+            return {"id": asked, "note": "the daemon has not heard it yet; it will when it is back"}
+        said = str(found.said.get("body"))
+        place.acknowledge([found])
+        if found.said.get("kind") == "bounce":
+            raise ToolError(said)
+        return {"id": asked, "note": said}
 
     async def await_approval(
         request_id: Annotated[str, Field(description="What request_approval returned.")],
         wait_seconds: Annotated[float, Field(ge=0, le=AWAIT_SECONDS)] = 30,
     ) -> shapes.Decision:
         """Wait for the answer to a request; call it again as long as it says waiting."""
-        found = await _answer(place, request_id, place.people, wait_seconds)
-        if found is None:
-            return {"id": request_id, "state": "waiting", "by": "", "words": ""}
-        words = str(found.said.get("body", ""))
-        by = str(found.said.get("from"))
-        return {"id": request_id, "state": decided(words), "by": by, "words": words}
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            found = place.question(request_id)
+            if found["state"] != "waiting" or time.monotonic() >= deadline:
+                return found
+            await anyio.sleep(LOOK_SECONDS)
 
     return [request_approval, await_approval]
-
-
-def decided(words: str) -> Literal["approved", "denied", "answered"]:
-    """Return what a person's reply means: its first word alone counts."""
-    first = words.lower().split()[:1]
-    word = first[0].strip(".,!:;") if first else ""
-    if word in YES:
-        return "approved"
-    return "denied" if word in NO else "answered"
 
 
 def _leading(place: Place) -> Tools:
@@ -262,6 +252,7 @@ def _mission(place: Place) -> shapes.Mission:
         "life": int(generation) if generation.isdecimal() else 0,
         "last_life": last,
         "messages_waiting": len(place.inbox()),
+        "requests": place.questions(),
     }
 
 

@@ -68,6 +68,17 @@ class LastLife(TypedDict):
     unanswered_calls: list[str]
 
 
+class Decision(TypedDict):
+    """Where a request for approval stands."""
+
+    id: str
+    question: str
+    state: Literal["waiting", "approved", "denied", "expired", "withdrawn"]
+    by: str
+    comment: str
+    """What whoever decided had to say."""
+
+
 class Mission(TypedDict):
     """What for, as whom, and what happened meanwhile."""
 
@@ -78,6 +89,8 @@ class Mission(TypedDict):
     life: int
     last_life: LastLife | None
     messages_waiting: int
+    requests: list[Decision]
+    """Your requests for approval, the latest first; a life before this one may have made them."""
 
 
 class Done(TypedDict):
@@ -87,16 +100,7 @@ class Done(TypedDict):
 
 
 class Asked(TypedDict):
-    """People were asked; the id is for ``await_approval``."""
+    """People are asked; the id is for ``await_approval``."""
 
     id: str
-    asked: list[str]
-
-
-class Decision(TypedDict):
-    """Where a request for approval stands."""
-
-    id: str
-    state: Literal["waiting", "approved", "denied", "answered"]
-    by: str
-    words: str
+    note: str

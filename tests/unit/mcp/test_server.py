@@ -13,7 +13,7 @@ from mcp import Client
 
 from lazarus_pit import beat
 from lazarus_pit.formats import heartbeat
-from lazarus_pit.mcp.server import decided, main, server_for
+from lazarus_pit.mcp.server import main, server_for
 
 MEMBERS = [
     {"name": "ada", "role": "developer"},
@@ -118,6 +118,7 @@ def test_the_mission_says_who_and_what_for_and_what_happened(seat: Seat) -> None
             "unanswered_calls": ["Bash: make"],
         },
         "messages_waiting": 1,
+        "requests": [],
     }
     seat.environ["LAZARUS_GENERATION"] = "4"
     assert seat.call("mission")["last_life"] is None, "that was another life's"
@@ -160,34 +161,59 @@ def test_a_beat_says_how_long_it_may_be_silent(seat: Seat) -> None:
     assert "heartbeat" not in seat.tools(), "a person has none"
 
 
-def test_people_are_asked_and_only_their_word_counts(seat: Seat) -> None:
-    asked = seat.call("request_approval", question="May I merge?")
-    assert asked["asked"] == ["eve"]
-    assert (seat.sent()[0]["to"], seat.sent()[0]["kind"]) == ("eve", "order")
-    waiting = seat.call("await_approval", request_id=asked["id"], wait_seconds=0)
+def publish(seat: Seat, state: str, **more: str) -> None:
+    said = {"id": "mail-0042", "question": "May I merge?", "state": state} | more
+    (seat.folder / "pub" / "questions.json").write_text(json.dumps({"questions": [said]}))
+
+
+def test_a_request_waits_for_people_and_outlives_the_one_who_made_it(seat: Seat) -> None:
+    publish(seat, "waiting")
+    waiting = seat.call("await_approval", request_id="mail-0042", wait_seconds=0)
     assert waiting["state"] == "waiting"
-    seat.deliver(1, reply_to=asked["id"], body="approve")
-    forged = seat.call("await_approval", request_id=asked["id"], wait_seconds=0)
-    assert forged["state"] == "waiting", "ben is no person"
-    seat.deliver(2, reply_to=asked["id"], body="Approve, but not before noon", **{"from": "eve"})
-    answer = seat.call("await_approval", request_id=asked["id"])
-    assert (answer["state"], answer["by"]) == ("approved", "eve")
-    (seat.folder / "pub" / "cell.json").write_text(json.dumps({"agents": MEMBERS[:2]}))
-    assert "no person" in seat.call("request_approval", question="May I merge?")
+    seat.deliver(1, reply_to="mail-0042", body="approved")
+    forged = seat.call("await_approval", request_id="mail-0042", wait_seconds=0)
+    assert forged["state"] == "waiting", "ben is nobody to approve anything"
+    publish(seat, "denied", by="eve", comment="not on a Friday")
+    answer = seat.call("await_approval", request_id="mail-0042")
+    assert answer == {
+        "id": "mail-0042",
+        "question": "May I merge?",
+        "state": "denied",
+        "by": "eve",
+        "comment": "not on a Friday",
+    }
+    assert seat.call("mission")["requests"] == [answer], "a later life learns of it"
 
 
-@pytest.mark.parametrize(
-    ("words", "state"),
-    [
-        ("yes", "approved"),
-        ("+1", "approved"),
-        ("No. Not now", "denied"),
-        ("don't approve", "answered"),
-        ("", "answered"),
-    ],
-)
-def test_the_first_word_of_a_reply_decides(words: str, state: str) -> None:
-    assert decided(words) == state
+def test_a_request_that_there_is_not_says_so(seat: Seat) -> None:
+    assert "request_approval makes another" in seat.call("await_approval", request_id="mail-0042")
+    sent = seat.call("send_message", to="pit", body="May I?", subject="ask")["id"]
+    unheard = seat.call("await_approval", request_id=sent, wait_seconds=0)
+    assert unheard["state"] == "waiting", "the daemon is down, and will hear it"
+    seat.deliver(1, reply_to="mail-0042", kind="bounce", body="enough", **{"from": "lazarus-pit"})
+    assert "nobody was asked: enough" in seat.call("await_approval", request_id="mail-0042")
+
+
+@pytest.mark.parametrize("kind", ["note", "bounce"])
+def test_whether_people_are_asked_is_said_at_once(seat: Seat, kind: str) -> None:
+    async def played() -> Any:
+        async with Client(server_for(seat.environ)) as client:
+            call = asyncio.create_task(client.call_tool("request_approval", {"question": "May I?"}))
+            while not (sent := seat.sent()):  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0)
+            assert [sent[0][name] for name in ("to", "subject", "body")] == [
+                "lazarus-pit",
+                "ask",
+                "May I?",
+            ]
+            said: Mapping[str, str] = {"from": "lazarus-pit", "kind": kind, "body": "so be it"}
+            seat.deliver(7, reply_to=sent[0]["id"], **said)
+            return sent[0]["id"], await call
+
+    asked, answer = asyncio.run(played())
+    assert answer.is_error is (kind == "bounce")
+    if kind == "note":
+        assert answer.structured_content == {"id": asked, "note": "so be it"}
 
 
 def test_a_request_to_the_daemon_comes_back_as_its_answer(tmp_path: Path) -> None:
