@@ -36,6 +36,7 @@ class Ear:
         self._mount = os.open(path, OPEN_DIRECTORY)
         self._names: dict[bytes, set[bytes]] = {}
         self._objects: set[bytes] = set()
+        self._known = Names({}, set())
         self._inodes: dict[bytes, int] = {}
         self._left = _MOST_EVENTS
 
@@ -62,14 +63,22 @@ class Ear:
                 self._stop()  # What nobody reads must not pile up.
 
     def names(self) -> Names | None:
-        """Return all that was heard of so far; ``None``: it was too much, or some was lost."""
+        """Return all that was heard of so far; ``None``: it was too much, or some was lost.
+
+        Called before the freeze too, it leaves little to do under it, however much others that
+        share the filesystem write.
+        """
         self.listen()
         if self._fd < 0:
             return None
-        found: dict[int, set[str]] = {}
+        known = self._known
         for handle, names in self._names.items():
-            found.setdefault(self._inode(handle), set()).update(map(os.fsdecode, names))
-        return Names(found, {self._inode(handle) for handle in self._objects})
+            known.by_directory.setdefault(self._inode(handle), set()).update(
+                map(os.fsdecode, names)
+            )
+        known.objects.update(map(self._inode, self._objects))
+        self._names, self._objects = {}, set()
+        return known
 
     def _note(self, one: fanotify.Heard | None) -> None:
         self._left = self._left - 1 if one else 0
