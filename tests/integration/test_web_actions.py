@@ -11,6 +11,7 @@ import pytest
 
 from integration.pit import Pit
 from integration.website import Website, agents_of, website
+from lazarus_pit.cells import store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.model import Role
 from lazarus_pit.formats.manifest import Kind
@@ -64,7 +65,7 @@ def test_saves_restores_and_forks(living: tuple[Website, CellPaths]) -> None:
     assert sorted(names) == ["pond", "pond-b"]
     assert 400 <= unknown.status_code < 500
     assert strange.status_code == 400
-    assert strange.json()["error"] == "body: found 'to', expected checkpoint, name"
+    assert strange.json()["error"] == "body: found 'to', expected checkpoint, name, start"
 
 
 def test_settings_are_changed_by_whoever_logged_in(living: tuple[Website, CellPaths]) -> None:
@@ -172,7 +173,9 @@ def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> Non
         assert made.status_code == 202, made.text
         base = f"/api/v1/cells/{made.json()['said']}"
         argv = ["sh", "-c", 'echo "$1"; exec sleep 600', "sh", "--root=/nowhere"]
-        begun = client.post(f"{base}/agents", json={"name": "diver", "argv": argv})
+        begun = client.post(
+            f"{base}/agents", json={"name": "diver", "argv": argv, "on_revive": "fresh"}
+        )
         assert begun.status_code == 202, begun.text
         cell = PitPaths(site.pit.root).cell(made.json()["said"])
         site.pit.wait_event(cell, "agent_started", "diver")
@@ -182,6 +185,7 @@ def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> Non
         empty = client.post(f"{base}/agents", json={"name": "other", "argv": []})
         archived = client.post(f"{base}/archive")
     assert printed == "--root=/nowhere\n"
+    assert store.read_manifest(cell).agents[0].rules["on_revive"] == "fresh"
     assert site.pit.events(cell, "cell_created")[0].data["by"] == "ada"
     assert (posed.status_code, empty.status_code, archived.status_code) == (400, 400, 202)
 

@@ -111,7 +111,11 @@ OF_CELLS = {
         switches={"human": "--human"},
         tells_secrets=True,
     ),
-    "fork": Verb("Make a new cell of it.", fields={"checkpoint": "--checkpoint", "name": "--name"}),
+    "fork": Verb(
+        "Make a new cell of it.",
+        fields={"checkpoint": "--checkpoint", "name": "--name"},
+        switches={"start": "--start"},
+    ),
 }
 OF_ALL = {
     "freeze": Verb("Make every active cell stand still.", ("--all", "--no-wait")),
@@ -170,7 +174,16 @@ CREATE = Verb(
 SPAWN = Verb(
     "Start an agent in a cell.",
     ("--no-wait",),
-    fields={"name": "", "role": "--role", "policy": "--policy", "network": "--network"},
+    fields={
+        "name": "",
+        "role": "--role",
+        "policy": "--policy",
+        "network": "--network",
+        "preset": "--preset",
+        "model": "--model",
+        "on_revive": "--on-revive",
+        "liveness": "--liveness",
+    },
     needs=("name", "argv"),
     last="argv",
 )
