@@ -22,8 +22,8 @@ def test_it_says_how_many_who_and_how_to_answer() -> None:
         "Mission: Forge",
         "Digest: 01234567",
         (
-            "Answer within 5 min: revive 01234567 brings all of them back, skip 01234567 leaves all of"
-            " them dead this time; with a name in its place, that one alone."
+            "Answer within 5 min: revive 01234567 brings all of them back, skip 01234567 leaves all"
+            " of them dead this time; with a name in its place, that one alone."
         ),
     ]
 
