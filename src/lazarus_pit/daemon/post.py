@@ -83,7 +83,7 @@ class Post:
         self._take = take
         self._saves: set[asyncio.Task[None]] = set()
         pit = PitPaths(roster.root)
-        self._questions = Questions(pit)
+        self._questions = Questions(pit, agents)
         asked = partial(loop.call_soon_threadsafe, self.ask)
         self._router = Router(Clerk(pit, agents, self._save, asked).answer)
         self._thread = ThreadPoolExecutor(1, "bus")

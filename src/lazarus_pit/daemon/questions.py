@@ -53,9 +53,13 @@ class Due(NamedTuple):
 class Questions:
     """What was given to the journal and is not noted in the records yet."""
 
-    def __init__(self, pit: PitPaths) -> None:
-        """There may be old ones: the first round looks."""
+    def __init__(self, pit: PitPaths, remembered: Iterable[Key]) -> None:
+        """There may be old ones: the first round looks, before anybody's mail is read.
+
+        Of ``remembered``, whom the ledger knew, they are; others of such names have come since.
+        """
         self._pit = pit
+        self._remembered: frozenset[Key] | None = frozenset(remembered)
         self._given: dict[str, tuple[int, float]] = {}
         self.due = True
         """Whether a round is wanted at once."""
@@ -82,10 +86,14 @@ class Questions:
 
     def _look(self, sure: Mapping[str, int], known: Mapping[str, int]) -> Due:
         if not self._pit.records.exists():
+            self._remembered = None
             return Due([], [], open=False)
         now = time.time()
         try:
             with opened_records(self._pit.records) as db:
+                if self._remembered is not None:
+                    records.withdraw_all_but(db, self._remembered, now)
+                self._remembered = None
                 for one, what in sure.items():
                     records.told(db, one, what)
                 new, over = records.untold(db, now)

@@ -91,7 +91,9 @@ class Requests:
         """
         gone = {one for one in approvals.subjects(db) if self._is_gone(one)}
         for key in sorted(round_.left | gone):
-            approvals.retire(db, key, now)
+            # Of one who is here, and was not when we began, the questions are new (``questions``).
+            is_new = key in self._agents and key not in round_.left
+            approvals.retire(db, key, now, deaths_alone=is_new)
         self._remembered = None
         approvals.expire(db, now)
         found = [answer for one in round_.awaiting if (answer := _answer(db, one, now))]

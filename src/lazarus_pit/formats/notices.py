@@ -16,7 +16,7 @@ from lazarus_pit.formats.text import one_line
 
 LINES = 10
 """Agents that are named in one notice; of the others it says how many they are."""
-_NAME, _REASON = 80, 120
+_NAME, _REASON, _ID = 80, 120, 16
 
 
 class News(NamedTuple):
@@ -42,8 +42,15 @@ class _Agent(Struct, frozen=True):
     deaths: int = 0
     how: str = ""
     asked: bool = False
+    asks: tuple[str, ...] = ()
+    """Its open questions, by the ids of their requests."""
     given_up: str = ""
     """Why, and the command that begins anew where there is one."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person's word is wanted."""
+        return self.asked or bool(self.asks)
 
 
 def compose(news: Iterable[News]) -> Notice | None:
@@ -54,6 +61,7 @@ def compose(news: Iterable[News]) -> Notice | None:
         if tell is not None and event.agent:
             name = one_line(f"{place}/{event.agent}" if place else event.agent, _NAME)
             agents[name] = tell(agents.get(name, _Agent()), event.data)
+    agents = {name: one for name, one in agents.items() if one.deaths or one.waits or one.given_up}
     if not agents:
         return None
     lines = [f"{name}: {_line(name, agent)}" for name, agent in agents.items()]
@@ -66,7 +74,7 @@ def compose(news: Iterable[News]) -> Notice | None:
 def _title(agents: Mapping[str, _Agent]) -> str:
     some = agents.values()
     died = sum(bool(one.deaths) for one in some)
-    asked, given_up = sum(one.asked for one in some), sum(bool(one.given_up) for one in some)
+    asked, given_up = sum(one.waits for one in some), sum(bool(one.given_up) for one in some)
     if len(agents) == 1:
         (name,) = agents
         parts = ["died"] * died + ["waits for a word"] * asked + ["was given up"] * given_up
@@ -86,6 +94,9 @@ def _line(name: str, agent: _Agent) -> str:
         parts.append(often + (agent.how or "no probe finds it"))
     if agent.asked:
         parts.append(f"lazarus approve {name}, or deny")
+    if agent.asks:
+        asks = ", ".join(agent.asks)
+        parts.append(f"asks you: lazarus approvals, then approve or deny {asks}")
     if agent.given_up:
         parts.append(f"given up: {agent.given_up}")
     return "; ".join(parts)
@@ -94,11 +105,21 @@ def _line(name: str, agent: _Agent) -> str:
 def _died(agent: _Agent, data: Mapping[str, Any]) -> _Agent:
     how = one_line(f"{data.get('reason', '')} {data.get('exit', '')}".strip(), _REASON)
     # Whatever was asked or given up before belongs to a life that is over.
-    return _Agent(deaths=agent.deaths + 1, how=how)
+    return _Agent(deaths=agent.deaths + 1, how=how, asks=agent.asks)
 
 
 def _asked(agent: _Agent, _data: Mapping[str, Any]) -> _Agent:
     return replace(agent, asked=True)
+
+
+def _question(agent: _Agent, data: Mapping[str, Any]) -> _Agent:
+    known = dict.fromkeys((*agent.asks, one_line(str(data.get("request")), _ID)))
+    return replace(agent, asks=tuple(known))
+
+
+def _told(agent: _Agent, data: Mapping[str, Any]) -> _Agent:
+    over = one_line(str(data.get("request")), _ID)
+    return replace(agent, asks=tuple(one for one in agent.asks if one != over))
 
 
 def _given_up(agent: _Agent, data: Mapping[str, Any]) -> _Agent:
@@ -116,6 +137,8 @@ _TOLD: Mapping[str, Callable[[_Agent, Mapping[str, Any]], _Agent]] = {
     "gateway_died": _died,
     "approval_requested": _asked,
     "approval_granted": _answered,
+    "question_asked": _question,
+    "question_answered": _told,
     "agent_escalated": _given_up,
     "gateway_escalated": _given_up,
 }

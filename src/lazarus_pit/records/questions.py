@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections.abc import Collection
 
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.instant import span
@@ -101,6 +102,18 @@ def latest(db: sqlite3.Connection, subject: str, limit: int) -> list[Request]:
         (subject, subject, limit),
     )
     return found[::-1]
+
+
+def withdraw_all_but(db: sqlite3.Connection, subjects: Collection[str], now: float) -> None:
+    """Let go of the questions of everybody else: they are no more, or others of their names."""
+    with transaction(db):
+        found = approvals.select(db, "asked_in IS NOT NULL AND NOT retired", ())
+        gone = [(now, one.id) for one in found if one.subject not in subjects]
+        db.executemany(
+            "UPDATE approvals SET retired = 1, closed = coalesce(closed, ?),"
+            " outcome = iif(outcome = 'open', 'superseded', outcome) WHERE id = ?",
+            gone,
+        )
 
 
 def untold(db: sqlite3.Connection, now: float) -> tuple[list[Request], list[Request]]:

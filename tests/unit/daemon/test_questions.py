@@ -26,7 +26,7 @@ class Desk(Office):
 
     def restart(self) -> None:
         super().restart()
-        self.rounds = Questions(self.pit)
+        self.rounds = Questions(self.pit, self.agents)
         self.told: list[Told] = []
 
     def look(self) -> Due:
@@ -165,3 +165,16 @@ def test_a_refusal_says_what_to_do(office: Desk) -> None:
     assert "file of the workspace" in why["long"].text
     assert "only coordinators, developers, reviewers may ask" in why["observer"].text
     assert len(office.requests()) == questions.OPEN_MAX
+
+
+def test_one_of_the_same_name_who_came_while_no_daemon_ran_gets_nobody_elses_answer(
+    office: Desk,
+) -> None:
+    office.put("ben", body="May I?")
+    office.agents.pop(office.desk("ben").key)
+    office.restart()
+    office.look()
+    (asked,) = office.requests()
+    assert asked.outcome == "superseded"
+    office.put("ben", body="May I?")
+    assert [one.outcome for one in office.requests()] == ["superseded", "open"]

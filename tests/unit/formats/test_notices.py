@@ -47,6 +47,16 @@ def test_what_was_answered_meanwhile_is_not_asked() -> None:
     assert "died 2 times, last: exited exit 3" in notice.text
 
 
+def test_a_question_is_told_as_one_and_outlives_a_death() -> None:
+    asked = news("question_asked", request="3fa9c2d1", question="May I?\n*now*")
+    notice = compose([asked, asked, DIED])
+    assert notice is not None
+    assert notice.title == "pond/scribe died and waits for a word"
+    assert notice.text.endswith("; asks you: lazarus approvals, then approve or deny 3fa9c2d1")
+    assert compose([asked, news("question_answered", request="3fa9c2d1")]) is None
+    assert compose([news("approval_granted")]) is None, "that nobody waits is no news"
+
+
 def test_a_mass_death_is_one_notice() -> None:
     notice = compose(
         [news("agent_died", f"agent-{number}", exit="signal 9") for number in range(1000)]
