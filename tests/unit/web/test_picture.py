@@ -39,7 +39,7 @@ class Pit:
         self.read.append(agent.name)
         return ""
 
-    def cell(self, *names: str) -> CellPaths:
+    def cell(self, *names: str, created_at: str = "") -> CellPaths:
         members = tuple(
             Member(name=name, role=Role.DEVELOPER, command=("sleep", "1")) for name in names
         )
@@ -49,6 +49,7 @@ class Pit:
             mission=HOSTILE,
             name=f"cell of {names[0]}",
             agents=members,
+            created_at=created_at,
         )
         return provision.create_cell(self.paths.root, wanted, provision.agent_owner())
 
@@ -100,6 +101,15 @@ def test_shows_what_a_whole_read_shows(pit: Pit) -> None:
     assert shown == whole
 
 
+def test_the_oldest_cell_comes_first(pit: Pit) -> None:
+    years = ["2021", "2019", "2023", "2020", "2022"]
+    for year in years:
+        pit.cell(f"of-{year}", created_at=f"{year}-01-01T00:00:00Z")
+    assert [cell["agents"][0]["name"] for cell in pit.look()] == [
+        f"of-{year}" for year in sorted(years)
+    ]
+
+
 def shown_at(paths: CellPaths) -> tuple[str, str]:
     return (store.read_manifest(paths).created_at, paths.uuid)
 
@@ -119,8 +129,17 @@ def test_what_was_written_before_the_question_is_in_the_answer_and_nothing_else_
     (cells[1].inbox("bee") / "mail").write_text("{}")
     assert sorted(cell["agents"][0]["unread"] for cell in pit.look()) == [0, 1]
     assert set(pit.read) == {"bee"}
-    (cells[1].inbox("bee") / "mail").unlink()  # At the same instant, for all that a file says.
-    assert [cell["agents"][0]["unread"] for cell in pit.look()] == [0, 0]
+
+
+def test_mail_that_comes_at_the_very_instant_of_a_look_is_counted_at_the_next(pit: Pit) -> None:
+    cell = pit.cell("ant")
+    inbox = cell.inbox("ant")
+    now = time.time() + 60  # As if the look took place before the clock of the files had gone on.
+    os.utime(inbox, (now, now))
+    assert pit.look()[0]["agents"][0]["unread"] == 0
+    (inbox / "mail").write_text("{}")
+    os.utime(inbox, (now, now))
+    assert pit.look()[0]["agents"][0]["unread"] == 1
 
 
 def test_a_beat_changes_the_age_and_not_the_version(pit: Pit) -> None:
@@ -130,6 +149,7 @@ def test_a_beat_changes_the_age_and_not_the_version(pit: Pit) -> None:
     before = pit.version()
     assert 999 < pit.look()[0]["agents"][0]["heartbeat_age"] < 2000
     cell.heartbeat("ant").write_text("{}")
+    assert pit.look()[0]["agents"][0]["heartbeat_age"] < 500
     pit.say(cell, "ant", "at it", last_seen=time.time())
     assert pit.look()[0]["agents"][0]["heartbeat_age"] < 500
     assert pit.picture.cells()[0].agents[0].heartbeat_age is not None
