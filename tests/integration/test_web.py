@@ -54,11 +54,15 @@ def test_the_whole_fleet_is_sent_again_only_when_it_has_changed(
     served: tuple[Website, CellPaths], token: str
 ) -> None:
     site, cell = served
+    said = PitPaths(site.pit.root).daemon
     with site.client(token) as client:
+        said.write_text('{"last_sweep": 1}')
         tag = client.get("/api/v1/fleet").headers["etag"]
+        said.write_text('{"last_sweep": 2}')  # Nobody wants the whole fleet again for that.
         same = client.get("/api/v1/fleet", headers={"If-None-Match": tag})
         site.pit.spawn(cell, "reader", "sleep", "60")
         other = client.get("/api/v1/fleet", headers={"If-None-Match": tag})
+        said.unlink()
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     assert {agent["name"] for agent in other.json()["cells"][0]["agents"]} == {"scribe", "reader"}
 

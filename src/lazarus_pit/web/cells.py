@@ -24,7 +24,7 @@ BYTES = Query("bytes", "How many bytes.", 65_536, 1, 4 * 1024 * 1024)
 
 
 def whole(server: Server, request: Request) -> Response:
-    """Answer ``GET /fleet``; 304 where nothing but ages of beats has changed since an ``ETag``."""
+    """Answer ``GET /fleet``; 304 where nothing but ages has changed since an ``ETag``."""
     pit, now = server.pit, fleet.now()
     picture = _picture(server)
     cells, version = picture.encoded(now)
@@ -36,7 +36,8 @@ def whole(server: Server, request: Request) -> Response:
         problem = str(error)
         picture.doubt_records()
     daemon, far = fleet.daemon(pit), fleet.gateways(pit)
-    beside = msgspec.json.encode((daemon, asked, far, problem))
+    lasting = {name: value for name, value in daemon.items() if name != "last_sweep"}
+    beside = msgspec.json.encode((lasting, asked, far, problem))
     tag = f'W/"{version}-{hashlib.blake2s(beside, digest_size=8).hexdigest()}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"ETag": tag})
