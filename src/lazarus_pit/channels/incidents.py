@@ -23,7 +23,7 @@ LABEL = "resurrection-pool"
 MOST_REPEATS = 10
 """Comments on one issue about the same trouble again; what comes after is not told there."""
 NAME_SHOWN = 120
-ASKED = "approval_requested"
+ASKED, QUESTION = "approval_requested", "question_asked"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -64,6 +64,10 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who had it revived."""
     held: bool = False
     """It is not dead: it stands still since it has run away."""
+    questions: tuple[str, ...] = ()
+    """Ids of the requests of its open questions."""
+    for_question: bool = False
+    """It is well: the issue is there for its questions alone."""
 
 
 class Open(Struct, frozen=True, tag="open"):
@@ -171,7 +175,9 @@ def _escalated(incident: Incident, event: Event, scene: Scene, settings: Setting
 def _trouble(incident: Incident, event: Event, scene: Scene, settings: Settings, said: str) -> Step:
     """A death, with no issue open for it or with one."""
     dead_for = _number(event.data.get("dead_for")) or incident.silent
-    known = replace(incident, deaths=incident.deaths + 1, word="", silent=0.0, held=False)
+    known = replace(
+        incident, deaths=incident.deaths + 1, word="", silent=0.0, held=False, for_question=False
+    )
     if not incident.open:
         known = replace(known, died=from_rfc3339(event.ts) - dead_for)
     if not incident.open and not _goes_on(incident, event, settings):
@@ -188,7 +194,7 @@ def _opened(  # noqa: PLR0913, PLR0917 - an issue is these facts
     if incident.open:
         return _repeated(incident, said)
     # Who is asked there needs an issue to answer in, whatever else is told.
-    if not (settings.open_on_death or (settings.asks_there and event.event == ASKED)):
+    if not (settings.open_on_death or (settings.asks_there and event.event in (ASKED, QUESTION))):
         return replace(incident, deaths=0), []
     reopen = _goes_on(incident, event, settings)
     known = replace(incident, open=True, repeats=incident.repeats if reopen else 0)
@@ -242,11 +248,40 @@ def _answered(incident: Incident, event: Event, _scene: Scene, _settings: Settin
     return incident, [Say(said)] if incident.open else []
 
 
+def _question(incident: Incident, event: Event, scene: Scene, settings: Settings) -> Step:
+    request = one_line(str(event.data.get("request")), 16)
+    if not settings.asks_there or request in incident.questions:
+        return incident, []
+    known = replace(incident, questions=(*incident.questions, request))
+    if known.open:
+        return known, []
+    known = replace(known, for_question=True)
+    said = "**It asks people a question**, below. It is well: nobody is revived by an answer."
+    title = f"{prefix_of(known.agent)} agent asks"
+    return _opened(known, event, settings, said, title, _page(known, event, scene, said, None))
+
+
+def _question_over(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    request = one_line(str(event.data.get("request")), 16)
+    if request not in incident.questions:
+        return incident, []
+    known = replace(incident, questions=tuple(sorted({*incident.questions} - {request})))
+    by = f" by {code(event.data['by'], 80)}" if event.data.get("by") else ""
+    comment = f" Comment: {code(event.data['comment'], 600)}" if event.data.get("comment") else ""
+    said = f"its question {code(request, 20)}: {code(event.data.get('outcome'), 20)}{by}.{comment}"
+    if known.questions or not known.for_question:
+        return known, [Say(f"**Answered**: {said}")] if known.open else []
+    over = replace(known, open=False, for_question=False)
+    return over, [Close(f"**Over**: {said}", settings.close_on_revive)]
+
+
 def _wanted(incident: Incident, _event: Event, _scene: Scene, _settings: Settings) -> Step:
     return replace(incident, word=", because a person asked for it"), []
 
 
 def _recovered(incident: Incident, event: Event, _scene: Scene, settings: Settings) -> Step:
+    if incident.for_question:  # It was well.
+        return incident, []
     by_itself = event.data.get("by") == "itself"
     how = "it came back by itself" if by_itself else "the pool revived it"
     since = from_rfc3339(event.ts) - incident.died if incident.died else 0.0
@@ -291,10 +326,12 @@ _RULES: Mapping[str, Callable[[Incident, Event, Scene, Settings], Step]] = {
     "agent_stopped": _ended,
     "agent_exited": _ended,
     "agent_left": _ended,
+    QUESTION: _question,
+    "question_answered": _question_over,
 }
 EVENTS = frozenset(_RULES)
 """The events that matter to an incident."""
-OPENING = frozenset(("agent_died", "agent_escalated", ASKED))
+OPENING = frozenset(("agent_died", "agent_escalated", ASKED, QUESTION))
 """Those of a cell's agent that may open one."""
 
 
@@ -315,7 +352,7 @@ def _closed(incident: Incident, event: Event, how: str, settings: Settings) -> S
     if not incident.open:
         return replace(incident, silent=0.0, word=""), []
     over = replace(incident, open=False, closed=from_rfc3339(event.ts), word="", silent=0.0)
-    over = replace(over, held=False)
+    over = replace(over, held=False, for_question=False)
     said = f"**Over**: {how}. {_moment(event)}"
     close = settings.close_on_revive
     # An issue that stays open is the one that the next death goes on in.
@@ -359,8 +396,3 @@ def _number(found: object) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float):
         return 0.0
     return max(0.0, min(float(found), 1e12))
-
-
-def summary(action: Mapping[str, Any]) -> str:
-    """Return what an action of the records is, for a log."""
-    return one_line(str(action.get("title") or action.get("text") or ""), 200)

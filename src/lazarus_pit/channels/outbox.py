@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lazarus_pit.channels import incidents
 from lazarus_pit.channels.forge import Forge, ForgeDownError, ForgeRefusedError, Issue, Label
 from lazarus_pit.channels.incidents import Action, Close, Open, Say
+from lazarus_pit.formats.text import one_line
 from lazarus_pit.records import outbox
 from lazarus_pit.records.database import opened_records, transaction
 from lazarus_pit.records.outbox import Post
@@ -90,7 +91,7 @@ class Outbox:
             if post.refusals + 1 < MOST_REFUSALS:
                 await self.keep(lambda db: outbox.refused(db, post.id))
             else:
-                log.warning("it is given up: %s", incidents.summary(post.action))
+                log.warning("it is given up: %s", _summary(post.action))
                 await self.keep(lambda db: outbox.done(db, post.id))
             return
         await self.keep(lambda db: self._delivered(db, post, number))
@@ -194,3 +195,8 @@ def _marker(post: Post) -> str:
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0].rstrip("\r")
+
+
+def _summary(action: Mapping[str, Any]) -> str:
+    """Return what an action of the records is, for a log."""
+    return one_line(str(action.get("title") or action.get("text") or ""), 200)

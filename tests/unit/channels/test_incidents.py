@@ -8,6 +8,7 @@ import pytest
 
 from lazarus_pit.channels.incidents import (
     MOST_REPEATS,
+    QUESTION,
     Action,
     Close,
     Incident,
@@ -170,3 +171,40 @@ def test_code_holds_any_run_of_backticks() -> None:
     assert code("a``b") == "```a``b```"
     assert code("`a`") == "`` `a` ``"
     assert code("") == "` - `" or code("") == "`-`"
+
+
+THERE = Settings(asks_there=True)
+ASKS = (QUESTION, {"request": "3fa9c2d1", "question": "May I?"})
+ANSWER = (
+    "question_answered",
+    {"request": "3fa9c2d1", "outcome": "denied", "by": "ada", "comment": "`no` @all"},
+)
+
+
+def test_a_question_has_an_issue_of_its_own_until_it_is_answered() -> None:
+    opened, again, alive, over, late = told(
+        ASKS, ASKS, ("agent_ready", {}), ANSWER, ANSWER, settings=THERE
+    )
+    (issue,) = opened
+    assert isinstance(issue, Open)
+    assert issue.title == "[pool] timmy: agent asks"
+    assert "nobody is revived" in issue.body
+    assert (again, alive, late) == ([], [], [])
+    assert over == [
+        Close(
+            "**Over**: its question `3fa9c2d1`: `denied` by `ada`. Comment: `` `no` @all ``",
+            close=True,
+        )
+    ]
+
+
+def test_a_question_of_one_that_died_is_answered_in_its_issue_and_closes_nothing() -> None:
+    _, asked, answered = told(DIED, ASKS, ANSWER, settings=THERE)
+    assert asked == []
+    assert isinstance(answered[0], Say)
+    _, died, answered, back = told(ASKS, DIED, ANSWER, BACK, settings=THERE)
+    assert [type(one) for one in (*died, *answered, *back)] == [Say, Say, Close]
+
+
+def test_where_nobody_answers_in_issues_no_question_is_told_there() -> None:
+    assert told(ASKS, ANSWER) == [[], []]
