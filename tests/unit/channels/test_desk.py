@@ -21,6 +21,7 @@ from lazarus_pit.formats.question import Ending, Question
 from lazarus_pit.formats.reply import read
 from lazarus_pit.linux.inotify import IN_CLOSE_WRITE, Inotify
 from lazarus_pit.records import approvals, carried
+from lazarus_pit.records import questions as people
 from lazarus_pit.records.database import opened_records
 
 NOW = 1000.0
@@ -296,3 +297,25 @@ def test_a_digest_whose_sending_was_cut_short_is_sent_again_as_it_was(pit: PitPa
     assert other.id == newcomer
     assert hear(pit, "+1", digest=digest.id).counts, "the first copy is as good"
     assert set(outcomes(pit, requests)) == {"approved"}
+
+
+def test_a_question_is_answered_by_its_own_words_with_a_comment_and_revives_nobody(
+    pit: PitPaths,
+) -> None:
+    death = ask(pit, "cell/scribe", 1, died=NOW)
+    with opened_records(pit.records) as db:
+        asks = people.ask(db, "cell/scribe", 1, "mail-0001", "May I?", expires=NOW + 60, now=NOW)
+    (_, question) = questions(pit)
+    assert (question.asks, question.answer_to) == ("May I?", asks.id[:8])
+    carry(pit, death, "41")
+    carry(pit, asks.id, "42")
+    assert "approve" not in hear(pit, "revive nobody").words
+    said = hear(pit, f"deny {asks.id[:8]}: not today")
+    assert said == Outcome("scribe: denied, the agent is told.", counts=True)
+    assert outcome(pit, asks.id) == ("denied", "ada", "post")
+    assert outcome(pit, death) == ("open", "", "")
+    with opened_records(pit.records) as db:
+        found = approvals.find(db, asks.id)
+        assert found is not None
+        assert found.comment == "not today"
+    assert hear(pit, f"approve {asks.id[:8]}").words.startswith("scribe: too late, denied by ada")
