@@ -254,17 +254,46 @@ def leaked_directory(facts: Facts) -> object:
     return False
 
 
+def neighbours(facts: Facts) -> tuple[str, ...]:
+    """The first process that there is, and one outside that belongs to the agent's user."""
+    return ("1", str(facts["victim"]))
+
+
 @attempt
-def open_the_inits_files(_: Facts) -> object:
-    """What it has beyond input and output, which are the agent's own."""
+def open_anothers_files(facts: Facts) -> object:
+    """What init has beyond input and output, which are the agent's own, and all of a stranger's."""
     found = []
-    for fd in os.listdir("/proc/1/fd"):
+    for pid in neighbours(facts):
         with contextlib.suppress(OSError):
-            if int(fd) > 2:
-                found.append(opened(f"/proc/1/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK))
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    if pid != "1" or int(fd) > 2:
+                        found.append(opened(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK))
     return found
 
 
 @attempt
-def walk_out_through_init(facts: Facts) -> object:
-    return opened(f"/proc/1/root{facts['secret']}", os.O_RDONLY)
+def walk_out_through_anothers_root(facts: Facts) -> object:
+    for pid in neighbours(facts):
+        with contextlib.suppress(OSError):
+            return opened(f"/proc/{pid}/root{facts['secret']}", os.O_RDONLY)
+    return False
+
+
+@attempt
+def walk_out_through_anothers_directory(facts: Facts) -> object:
+    """Not ``cwd`` of init, which is the agent's own."""
+    return os.listdir(f"/proc/{facts['victim']}/cwd")
+
+
+@attempt
+def run_a_program_from_memory(facts: Facts) -> object:
+    """It may run; what is tried is whether it has more than whoever made it."""
+    fd = os.memfd_create("escape", 0)
+    os.write(fd, f"#!/bin/sh\nexec cat {facts['secret']}\n".encode())
+    ear, mouth = os.pipe()
+    if os.fork() == 0:
+        os.dup2(mouth, 1)
+        os.execve(fd, ["escape"], {})  # noqa: S606 - no shell is what is tried
+    os.close(mouth)
+    return b"hunter2" in os.read(ear, 64)

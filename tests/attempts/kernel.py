@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -10,6 +11,8 @@ from typing import Any
 
 from attempts.mounts import became_master
 from attempts.registry import Facts, attempt, called, libc, opened
+
+ENOKEY = 126
 
 
 @attempt
@@ -26,6 +29,35 @@ def struct_of_zeros() -> Any:
     attributes = (ctypes.c_uint32 * 18)()
     attributes[0:4] = [2, 4, 8, 1]  # An array map of one element.
     return attributes
+
+
+@attempt
+def catch_page_faults(_: Facts) -> object:
+    """A userfaultfd, by which the kernel itself can be held up; for faults of one's own alone."""
+    return called(323, 1) or opened("/dev/userfaultfd", os.O_RDWR)
+
+
+@attempt
+def list_the_sessions_keys(_: Facts) -> object:
+    return called(250, 0, -3, 0)
+
+
+@attempt
+def ask_for_a_key(_: Facts) -> object:
+    """Who asks the kernel for a key can have it start a program of the host's."""
+    return called(249, b"user", b"escape", 0, -3) or ctypes.get_errno() == ENOKEY
+
+
+@attempt
+def watch_the_machines_performance(_: Facts) -> object:
+    return called(298, (ctypes.c_uint32 * 32)(1, 128, 0, 0), 0, -1, -1, 0)
+
+
+@attempt
+def use_the_calls_of_another_machine(_: Facts) -> object:
+    """The x32 numbers: a filter that forgets them is none. ``unshare`` of nothing at all."""
+    libc.syscall(ctypes.c_long(0x40000000 | 272), ctypes.c_long(0))
+    return ctypes.get_errno() == 0
 
 
 @attempt
@@ -83,7 +115,10 @@ def read_kernel_messages(_: Facts) -> object:
 
 @attempt
 def open_a_disk(_: Facts) -> object:
-    return any(opened(f"/dev/{name}", os.O_RDONLY) for name in ("vda", "sda", "mem", "port"))
+    for name in ("vda", "sda", "nvme0n1", "mem", "port"):
+        with contextlib.suppress(OSError):
+            return opened(f"/dev/{name}", os.O_RDONLY)
+    return False
 
 
 @attempt
@@ -105,7 +140,10 @@ def fake_terminal_input(_: Facts) -> object:
 def write_a_cgroup(_: Facts) -> object:
     with open("/proc/self/mountinfo") as file:
         places = [line.split()[4] for line in file if " - cgroup" in line]
-    return [opened(f"{place}/cgroup.procs", os.O_WRONLY) for place in places]
+    for place in places:
+        with contextlib.suppress(OSError):
+            return opened(f"{place}/cgroup.procs", os.O_WRONLY)
+    return False
 
 
 def status(name: str) -> str:

@@ -8,6 +8,7 @@ import signal
 
 from attempts.registry import Facts, attempt, called, libc
 
+REMOUNT, BIND, RECURSIVE, PRIVATE, DETACH = 32, 4096, 1 << 14, 1 << 18, 2
 NEWNS, NEWUTS, NEWUSER, NEWNET = 0x20000, 0x4000000, 0x10000000, 0x40000000
 
 
@@ -40,10 +41,19 @@ def mount_something(_: Facts) -> object:
     return libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None) == 0
 
 
+def has_mounts_of_its_own() -> bool:
+    """Part from everybody's mounts, so that nothing is changed for others.
+
+    Without a new user namespace if possible, as the kernel locks what comes along into one.
+    """
+    if libc.unshare(NEWNS) < 0:
+        return bool(libc.unshare(NEWUSER | NEWNS) == 0)
+    return bool(libc.mount(None, b"/", None, PRIVATE | RECURSIVE, None) == 0)
+
+
 @attempt
 def make_the_root_writable(_: Facts) -> object:
-    became_master()
-    return libc.mount(None, b"/", None, 32 | 4096, None) == 0
+    return has_mounts_of_its_own() and libc.mount(None, b"/", None, REMOUNT | BIND, None) == 0
 
 
 @attempt
@@ -53,9 +63,21 @@ def open_a_tree(_: Facts) -> object:
 
 
 @attempt
-def take_a_mount_away(_: Facts) -> object:
+def make_a_file_system(_: Facts) -> object:
     became_master()
-    return libc.umount2(b"/proc", 2) == 0
+    return called(430, b"tmpfs", 0)
+
+
+@attempt
+def change_a_mounts_flags(_: Facts) -> object:
+    """With a change of nothing, at the root."""
+    return has_mounts_of_its_own() and called(442, -100, b"/", 0, (ctypes.c_uint64 * 4)(), 32)
+
+
+@attempt
+def take_a_mount_away(_: Facts) -> object:
+    """What is beneath it may be open."""
+    return has_mounts_of_its_own() and libc.umount2(b"/proc", DETACH) == 0
 
 
 @attempt

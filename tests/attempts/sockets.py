@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from attempts.registry import Facts, attempt, libc
@@ -63,3 +64,26 @@ def make_an_algorithm_socket(_: Facts) -> object:
 @attempt
 def see_a_shared_memory(facts: Facts) -> object:
     return libc.shmget(facts["shm_key"], 0, 0) >= 0
+
+
+@attempt
+def send_a_descriptor_to_an_abstract_socket(facts: Facts) -> object:
+    """A file of the cell in the hands of somebody outside."""
+    with socket.socket(socket.AF_UNIX) as sock, open("/proc/self/status") as file:
+        sock.connect("\0" + facts["abstract"])
+        return socket.send_fds(sock, [b"x"], [file.fileno()])
+
+
+@attempt
+def listen_to_the_machines_events(_: Facts) -> object:
+    """What the kernel tells of devices, on the group that it tells it to."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15) as sock:
+        sock.bind((0, 1))
+        return len(os.listdir("/sys/class/net")) > 0
+
+
+@attempt
+def watch_the_machines_sockets(facts: Facts) -> object:
+    """Whether the host's port is in the table that the network's namespace has."""
+    with open("/proc/net/tcp") as file:
+        return f"0100007F:{facts['port']:04X}" in file.read()

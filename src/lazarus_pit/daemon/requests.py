@@ -59,12 +59,18 @@ class Requests:
 
     def ask_everybody(self) -> bool:
         """Have people asked about all who await a word; return whether there are any."""
-        self._asked |= {key for key, agent in self._agents.items() if _waits(agent)}
+        waiting = {key for key, agent in self._agents.items() if _waits(agent)}
+        self._asked |= waiting - self._left
         return bool(self._asked)
 
     def dismissed(self, key: Key) -> None:
-        """Let go of an agent that is no more: a later one of its name is somebody else."""
+        """Let go of an agent that is no more: a later one of its name is somebody else.
+
+        The loop may learn it a turn later: until then the agent seems to wait, and must not be
+        asked about once more.
+        """
         self._left.add(key)
+        self._asked.discard(key)
 
     @property
     def wants_sweep(self) -> bool:

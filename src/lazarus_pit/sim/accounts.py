@@ -70,7 +70,9 @@ class Account:
         self.generation = agent.generation
         if self.barred:
             self.fail(f"a start although {self.barred}")
-        if not self.free:
+        if self.generation in self.lost:  # So may be how the last one ended: take its word here.
+            self.attempts = list(agent.attempts)
+        elif not self.free:
             self._attempt()
         if len(agent.attempts) > len(self.attempts):
             self.fail(f"{len(agent.attempts)} attempts are counted, {len(self.attempts)} were made")

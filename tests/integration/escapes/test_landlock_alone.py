@@ -25,6 +25,7 @@ LANDLOCKS_GAPS = {
     "see_sys",
     "see_the_hosts_name",
     "see_the_hosts_var",
+    "watch_the_machines_sockets",
 }
 """What Landlock alone lets through, and says so."""
 

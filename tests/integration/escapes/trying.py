@@ -18,7 +18,11 @@ from outside import Outside, careless, services
 
 ATTEMPTS = Path(attempts.__file__).parent
 
-OPEN_WITH_HOST_NETWORK = {"connect_to_the_hosts_loopback", "send_a_datagram_to_the_host"}
+OPEN_WITH_HOST_NETWORK = {
+    "connect_to_the_hosts_loopback",
+    "send_a_datagram_to_the_host",
+    "watch_the_machines_sockets",
+}
 """What network mode host means."""
 
 

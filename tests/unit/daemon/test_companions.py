@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.daemon.companions import Companions
@@ -27,7 +27,7 @@ def test_one_that_cannot_be_watched_is_ended(
     told, begun = list["Told"](), list[subprocess.Popen[bytes]]()
     start = subprocess.Popen
 
-    def noted(argv: list[str], **more: int) -> subprocess.Popen[bytes]:
+    def noted(argv: list[str], **more: Any) -> subprocess.Popen[bytes]:
         begun.append(start(argv, **more))
         return begun[-1]
 
