@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sqlite3
 from pathlib import Path
 
 from integration.pit import PATIENCE, Pit, processes, send
 from integration.test_daemon_lives import BEATING, sh
+from lazarus_pit.cells.layout import PitPaths
+from lazarus_pit.records.database import BUSY_SECONDS
 
 AGENTS = 8
 
@@ -36,5 +39,27 @@ def test_nothing_is_decided_after_the_ledger_is_shut(tmp_path: Path) -> None:
         pit.start()
         for name in names:
             pit.wait_event(cell, "agent_revived", name)
+    finally:
+        pit.close()
+
+
+def test_records_that_somebody_holds_delay_no_end(tmp_path: Path) -> None:
+    pit = Pit(tmp_path, revive_policy="ask")
+    cell = pit.cell()
+    records = PitPaths(pit.root).records
+    dies = "lazarus beat; exit 3"
+    pit.start()
+    try:
+        pit.spawn(cell, "first", *sh(dies))
+        pit.wait_event(cell, "approval_requested", "first")
+        pit.wait(records.exists, "the records")
+        with contextlib.closing(sqlite3.connect(records, isolation_level=None)) as held:
+            held.execute("begin exclusive")
+            pit.spawn(cell, "second", *sh(dies))
+            pit.wait_event(cell, "approval_requested", "second")
+            assert pit.process is not None
+            send(pit.process.pid, signal.SIGTERM)
+            assert pit.process.wait(BUSY_SECONDS - 1) == 0  # Else a thread has been waited for.
+        assert pit.log.read_text().splitlines()[-1].endswith("ends; agents are left running")
     finally:
         pit.close()

@@ -23,8 +23,11 @@ FIRST_SECONDS, LAST_SECONDS = 0.5, 60.0
 """The first delay before another try, and the longest; each is twice the one before."""
 STEADY_SECONDS = 30.0
 """A companion that ran for so long begins with the first delay again."""
-PATIENCE = 3.0
-"""How long companions may take to end, all together."""
+PATIENCE = 0.5
+"""Seconds in which companions may end, all together; then they are killed, as they can bear.
+
+The daemon has to be gone within a second of its order (contract 2.8).
+"""
 _LAST_WORDS = 2000
 """Bytes of its log in which the reason is looked for."""
 _LOG_BYTES = 1024 * 1024

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import threading
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.config import Config
@@ -18,6 +19,12 @@ from lazarus_pit.daemon.run import Daemon
 from lazarus_pit.daemon.telling import is_told
 
 log = logging.getLogger(__name__)
+
+THREADS_PATIENCE = 0.3
+"""Seconds that threads may go on once the ledger is shut: a locked file must hold up no end.
+
+Whatever they do then is cut off as by kill -9, which all of it survives.
+"""
 
 
 def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True) -> int:
@@ -38,15 +45,25 @@ def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True
     if soft < hard:  # One descriptor an agent and more; agents get limits of their own.
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would swallow every exit status.
+    leaving = threading.Timer(THREADS_PATIENCE, _leave, [config])
+    leaving.daemon = True
     try:
-        asyncio.run(_serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone))
+        asyncio.run(_serve(config, leaving, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone))
     finally:
+        leaving.cancel()
         standing.remove_pid_file(config.pid_file)
         os.close(lock)
     return 0
 
 
-async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> None:
+def _leave(config: Config) -> None:
+    standing.remove_pid_file(config.pid_file)
+    os._exit(0)
+
+
+async def _serve(
+    config: Config, leaving: threading.Timer, *, unsafe_no_sandbox: bool, alone: bool
+) -> None:
     awakened = awaken(config, unsafe_no_sandbox=unsafe_no_sandbox)
     log.info(
         "lazarus-pit %d watches %s, sandbox %s, cgroups %s",
@@ -63,3 +80,4 @@ async def _serve(config: Config, *, unsafe_no_sandbox: bool, alone: bool) -> Non
     finally:
         awakened.ledger.close()
     log.info("lazarus-pit %d ends; agents are left running", os.getpid())
+    leaving.start()
