@@ -16,18 +16,13 @@ IN_MOVED_FROM = 0x40
 IN_MOVED_TO = 0x80
 IN_CREATE = 0x100
 IN_DELETE = 0x200
-IN_DELETE_SELF = 0x400
-IN_MOVE_SELF = 0x800
-IN_UNMOUNT = 0x2000
 IN_Q_OVERFLOW = 0x4000
 """Events were lost: look at everything yourself. Comes with watch descriptor -1."""
 IN_IGNORED = 0x8000
 """The watch is gone."""
 IN_ONLYDIR = 0x1000000
-IN_DONT_FOLLOW = 0x2000000
 IN_ONESHOT = 0x80000000
 """The watch ends with its first event."""
-IN_ISDIR = 0x40000000
 ENTRIES = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR
 """Whatever becomes of the entries of a directory."""
 
