@@ -91,14 +91,19 @@ def services(outside: Outside) -> Iterator[dict[str, object]]:
         abstract.listen()
         named = stack.enter_context(socket.socket(socket.AF_UNIX))
         named.bind(str(outside.place / "socket"))
+        stack.callback((outside.place / "socket").unlink)
         (outside.place / "socket").chmod(0o666)
         named.listen()
+        queue = f"/{name}"
+        stack.callback(os.close, libc.mq_open(queue.encode(), os.O_RDWR | os.O_CREAT, 0o666, None))
+        stack.callback(libc.mq_unlink, queue.encode())
         threading.Thread(target=_answer, args=(udp,), daemon=True).start()
         segment = libc.shmget(key, 4096, _IPC_CREAT | 0o666)
         stack.callback(libc.shmctl, segment, _IPC_RMID, None)
         victim = subprocess.Popen(
             ["sh", "-c", "read victim"],
             stdin=subprocess.PIPE,
+            stdout=stack.enter_context(outside.secret.open()),
             user=uid,
             group=uid,
             extra_groups=None if uid is None else [],
@@ -110,6 +115,7 @@ def services(outside: Outside) -> Iterator[dict[str, object]]:
             "abstract": name,
             "socket": str(outside.place / "socket"),
             "shm_key": key,
+            "queue": queue,
             "victim": victim.pid,
         }
         udp.sendto(b"", udp.getsockname())

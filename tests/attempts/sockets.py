@@ -75,15 +75,13 @@ def send_a_descriptor_to_an_abstract_socket(facts: Facts) -> object:
 
 
 @attempt
-def listen_to_the_machines_events(_: Facts) -> object:
-    """What the kernel tells of devices, on the group that it tells it to."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15) as sock:
-        sock.bind((0, 1))
-        return len(os.listdir("/sys/class/net")) > 0
-
-
-@attempt
 def watch_the_machines_sockets(facts: Facts) -> object:
     """Whether the host's port is in the table that the network's namespace has."""
     with open("/proc/net/tcp") as file:
         return f"0100007F:{facts['port']:04X}" in file.read()
+
+
+@attempt
+def hear_of_a_process_by_its_queue(facts: Facts) -> object:
+    """POSIX message queues are named for all who share the namespace."""
+    return libc.mq_open(facts["queue"].encode(), os.O_RDONLY) >= 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import termios
 from collections.abc import Callable
 
 import pytest
 
+from attempts.registry import ATTEMPTS, tried
 from integration.escapes.trying import OPEN_WITH_HOST_NETWORK, through
 from launching import own_tree
 from lazarus_pit.core.model import Role
@@ -17,7 +20,7 @@ from lazarus_pit.sandboxes.base import Launch, Network
 from lazarus_pit.sandboxes.bubblewrap import Bubblewrap
 from lazarus_pit.sandboxes.furniture import Furniture
 from lazarus_pit.sandboxes.inside import Bind, Binds
-from outside import Outside
+from outside import Outside, services
 
 Removal = Callable[[Bubblewrap, pytest.MonkeyPatch], None]
 
@@ -69,11 +72,20 @@ def all_of(*removals: Removal) -> Removal:
     return remove
 
 
+_ABSTRACT = {"connect_to_an_abstract_socket", "send_a_descriptor_to_an_abstract_socket"}
 _SEES = {"see_a_process", "limit_a_process", "slow_a_process", "pin_a_process", "hold_a_process"}
-_FILTERED = {"add_a_key", "open_by_handle", "reach_for_the_clock", "switch_off_randomization"}
+_FILTERED = {
+    "add_a_key",
+    "ask_for_a_key",
+    "list_the_sessions_keys",
+    "open_by_handle",
+    "reach_for_the_clock",
+    "switch_off_randomization",
+}
 _MASTER = {
     "change_root",
     "clone_a_user_namespace",
+    "make_a_file_system",
     "make_a_network_namespace",
     "make_a_user_namespace",
     "mount_something",
@@ -87,6 +99,9 @@ IN_A_USER_NAMESPACE = {
     "hold_a_capability",
     "make_a_packet_socket",
     "make_a_raw_socket",
+    "change_a_mounts_flags",
+    "make_the_root_writable",
+    "take_a_mount_away",
 }
 """What root with all capabilities gets at within a namespace of its own."""
 BEYOND_A_USER_NAMESPACE = {"make_a_device", "read_kernel_messages"}
@@ -96,16 +111,20 @@ LAYERS: dict[str, tuple[Removal, Network, set[str]]] = {
     "network namespace": (
         all_of(without_argument("--unshare-net"), without_scope),
         "none",
-        OPEN_WITH_HOST_NETWORK | {"connect_to_an_abstract_socket"},
+        OPEN_WITH_HOST_NETWORK | _ABSTRACT,
     ),
-    "Landlock scope": (without_scope, "host", {"connect_to_an_abstract_socket"}),
+    "Landlock scope": (without_scope, "host", _ABSTRACT),
     "pid namespace": (without_argument("--unshare-pid"), "none", _SEES),
     "pid namespace and scope": (
         all_of(without_argument("--unshare-pid"), without_scope),
         "none",
         _SEES | {"signal_a_process"},
     ),
-    "ipc namespace": (without_argument("--unshare-ipc"), "none", {"see_a_shared_memory"}),
+    "ipc namespace": (
+        without_argument("--unshare-ipc"),
+        "none",
+        {"hear_of_a_process_by_its_queue", "see_a_shared_memory"},
+    ),
     "uts namespace": (
         without_argument("--unshare-uts", "--hostname", "cell"),
         "none",
@@ -160,53 +179,52 @@ ROOTS_LAYERS: dict[str, tuple[Removal, Network, set[str]]] = {
 """What only the daemon of root needs."""
 
 WITHOUT_WALLS = {
-    "write_outside",
-    "overwrite_outside",
-    "rename_outside",
+    "ask_for_a_key",
+    "change_a_mounts_flags",
     "chmod_outside",
-    "utime_outside",
+    "connect_to_a_named_socket",
+    "connect_to_an_abstract_socket",
+    "connect_to_the_hosts_loopback",
+    "gain_privileges_by_exec",
     "hardlink_outside",
-    "write_through_a_link",
-    "lock_outside",
-    "read_outside",
+    "hear_of_a_process_by_its_queue",
+    "hold_a_process",
+    "limit_a_process",
     "list_the_cell",
+    "list_the_sessions_keys",
+    "lock_outside",
+    "make_a_file_system",
+    "open_anothers_files",
+    "overwrite_outside",
+    "pin_a_process",
+    "read_a_process_environment",
+    "read_a_process_memory",
+    "read_a_process_memory_by_a_call",
     "read_another_agents_beat",
-    "write_another_agents_beat",
+    "read_outside",
+    "read_the_log_directory",
+    "rename_outside",
+    "run_a_program_from_memory",
+    "see_a_process",
+    "see_a_shared_memory",
     "see_shadow",
+    "see_sys",
     "see_the_hosts_run",
     "see_the_hosts_var",
-    "see_sys",
-    "walk_up_from_the_workspace",
-    "read_the_log_directory",
-    "see_a_process",
-    "signal_a_process",
-    "trace_a_process",
-    "read_a_process_memory",
-    "limit_a_process",
-    "slow_a_process",
-    "pin_a_process",
-    "hold_a_process",
-    "connect_to_the_hosts_loopback",
     "send_a_datagram_to_the_host",
-    "connect_to_an_abstract_socket",
-    "connect_to_a_named_socket",
-    "see_a_shared_memory",
-    "walk_out_through_anothers_root",
-    "walk_out_through_anothers_directory",
-    "list_the_sessions_keys",
-    "read_a_process_memory_by_a_call",
-    "take_a_descriptor_of_a_process",
-    "read_a_process_environment",
-    "compare_with_a_process",
     "send_a_descriptor_to_an_abstract_socket",
-    "listen_to_the_machines_events",
+    "signal_a_process",
+    "slow_a_process",
+    "take_a_descriptor_of_a_process",
+    "trace_a_process",
+    "utime_outside",
+    "walk_out_through_anothers_directory",
+    "walk_out_through_anothers_root",
+    "walk_up_from_the_workspace",
     "watch_the_machines_sockets",
-    "run_a_program_from_memory",
-    "catch_page_faults",
-    "ask_for_a_key",
-    "make_a_file_system",
-    "change_a_mounts_flags",
-    "gain_privileges_by_exec",
+    "write_another_agents_beat",
+    "write_outside",
+    "write_through_a_link",
 }
 """What an agent with no sandbox at all gets at, as an ordinary user on any machine."""
 
@@ -308,7 +326,7 @@ def test_what_is_mounted_gets_through(
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user than the one who tests")
+# ZZ
 def test_without_walls_the_outside_is_there(
     scratch: str,
     outside: Outside,
@@ -322,6 +340,7 @@ def test_without_walls_the_outside_is_there(
 
 
 AS_ROOT = {
+    "join_a_process_namespaces",
     "read_own_status_file",
     "replace_the_manifest",
     "write_device_directory",
@@ -347,31 +366,117 @@ def test_without_walls_and_as_root_all_of_the_host_is_there(
     assert found == AS_ROOT
 
 
-OF_SOME_MACHINES = {
+OF_SOME_KERNELS = {
+    "catch_page_faults",
+    "compare_with_a_process",
     "fake_terminal_input",
-    "join_a_process_namespaces",
-    "load_a_bpf_program",
     "make_a_vm_socket",
     "make_an_algorithm_socket",
     "make_an_io_uring",
-    "make_the_root_writable",
+    "use_the_calls_of_another_machine",
+}
+"""What the filter holds where the kernel offers it to everybody."""
+OF_SOME_KERNELS_FOR_ROOT = {"load_a_bpf_program", "watch_the_machines_performance"}
+"""What the filter holds where the kernel offers it to root."""
+OF_SOME_MACHINES_FOR_ROOT = {
     "open_a_disk",
-    "open_anothers_files",
-    "own_the_terminal",
-    "read_from_the_daemons_input",
-    "take_a_mount_away",
     "trigger_sysrq",
     "use_a_setuid_program",
-    "use_the_calls_of_another_machine",
-    "watch_the_machines_performance",
     "write_a_cgroup",
 }
-"""What not every kernel, and not every container that these tests run in, has to offer."""
+"""What nothing but walls and a user of its own keep from root, where the machine has it."""
+OF_SOME_MACHINES = OF_SOME_KERNELS | OF_SOME_KERNELS_FOR_ROOT | OF_SOME_MACHINES_FOR_ROOT
+"""What this machine may have nothing of; where it has, it gets through without its layer too."""
+
+
+def here(outside: Outside, names: set[str]) -> set[str]:
+    """Which of these this machine has to offer to whoever tests, with no walls at all."""
+    with services(outside) as host:
+        facts = outside.facts(outside.nest.launch("true"), str(outside.nest.workspace), **host)
+        return {name for name in names if tried(ATTEMPTS[name], facts)}
+
+
+def test_what_the_filter_holds_gets_through_without_it_where_the_kernel_has_it(
+    walls: Bubblewrap, scratch: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside.nest.cell.chmod(0o755)
+    with own_tree() as tree:
+        bare = Bare(scratch, tree)
+        offered = through(bare, outside, monkeypatch, *sorted(OF_SOME_KERNELS))
+    if not offered:
+        pytest.skip("this kernel offers none of it")
+    outside.nest.log.unlink()
+    without_filter(walls, monkeypatch)
+    offered -= {"compare_with_a_process"}  # The pid namespace holds that one as well.
+    assert through(walls, outside, monkeypatch, *sorted(offered)) == offered
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_the_filter_holds_for_root_gets_through_without_it_where_the_kernel_has_it(
+    walls: Bubblewrap, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = here(outside, OF_SOME_KERNELS_FOR_ROOT)
+    if not offered:
+        pytest.skip("this kernel offers none of it")
+    ROOTS_LAYERS["user of its own, no capabilities, user namespace"][0](walls, monkeypatch)
+    assert through(walls, outside, monkeypatch, *sorted(offered)) == offered
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_without_walls_and_as_root_what_this_machine_has_is_there(
+    scratch: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = here(outside, OF_SOME_MACHINES_FOR_ROOT)
+    if not offered:
+        pytest.skip("this machine has none of it")
+    outside.nest.uid = None
+    with own_tree() as tree:
+        found = through(Bare(scratch, tree), outside, monkeypatch, *sorted(offered))
+    assert found == offered
+
+
+def test_the_terminal_of_the_daemon_is_left_behind(
+    walls: Bubblewrap, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By two sessions of its own: ours, and bubblewrap's; and it reads nothing of the daemon's."""
+    ours, agents = os.openpty()
+    leave = os.setsid
+
+    def stay() -> None:
+        leave()
+        fcntl.ioctl(agents, termios.TIOCSCTTY, 0)
+
+    monkeypatch.setattr(os, "setsid", stay)
+    try:
+        if os.geteuid() == 0:
+            os.chown(os.ttyname(agents), outside.nest.uid or 0, -1)
+        assert through(walls, outside, monkeypatch, "own_the_terminal") == set()
+        outside.nest.log.unlink()
+        without_argument("--new-session")(walls, monkeypatch)
+        assert through(walls, outside, monkeypatch, "own_the_terminal") == {"own_the_terminal"}
+    finally:
+        os.close(ours)
+        os.close(agents)
+
+
+def test_the_input_of_the_daemon_is_read_by_who_gets_it(
+    walls: Bubblewrap, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "devnull", str(outside.secret))
+    found = through(walls, outside, monkeypatch, "read_from_the_daemons_input")
+    assert found == {"read_from_the_daemons_input"}
+
+
+ELSEWHERE = {"own_the_terminal", "read_from_the_daemons_input"}
+"""Shown by a test of their own, just above."""
 
 SHOWN = WITHOUT_WALLS.union(
     OF_THE_REVIEWER,
     THROUGH_A_HOLE,
     AS_ROOT,
+    ELSEWHERE,
     *(layer[2] for layer in (LAYERS | ROOTS_LAYERS).values()),
 )
 """Attempts that get through somewhere, so that they are known to be real."""

@@ -39,7 +39,7 @@ def through(
     nest = outside.nest
     place = Path(inside.HOME) if walls.name == "bubblewrap" else nest.home
     workspace = inside.WORKSPACE if walls.name == "bubblewrap" else str(nest.workspace)
-    shutil.copytree(ATTEMPTS, nest.home / "attempts")
+    shutil.copytree(ATTEMPTS, nest.home / "attempts", dirs_exist_ok=True)
     launch = nest.launch(
         "python3",
         "-m",
