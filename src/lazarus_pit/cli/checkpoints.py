@@ -53,7 +53,7 @@ def checkpoint(
     kind = "changed parts anew" if saved.incremental else "all anew"
     say.line(
         f"checkpoint {saved.name}: {say.count(saved.entries, 'entry').replace('entrys', 'entries')}"
-        f", {saved.size / 1e6:.1f} MB, {kind}; agents paused {say.span(saved.pause_seconds)}, "
+        f", {say.size(saved.size)}, {kind}; agents paused {say.span(saved.pause_seconds)}, "
         f"{say.span(saved.wall_seconds)} in all"
     )
     for omission in saved.left_out:
@@ -83,7 +83,7 @@ def checkpoints(cell: CellName, /, *, json: Json = False, place: Place = HERE) -
     rows = [
         [
             one.name,
-            f"{one.size / 1e6:.1f} MB",
+            say.size(one.size),
             say.span(time.time() - one.created) + " ago",
             say.clean(about.note, 80) if about else "cannot be read",
         ]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -230,7 +231,9 @@ def _farewell(stage: Stage, paths: CellPaths, results: list[str], took: Seconds)
         say.line(f"  {result}")
     say.line(f"  all in {took:.0f} s")
     _say("Where to look")
-    look = f"lazarus --config {stage.config}"
+    # Its folder need not be on the PATH of whoever copies a line.
+    program = "lazarus" if shutil.which("lazarus") else sys.argv[0]
+    look = f"{program} --config {stage.config}"
     owner = _owner(paths)
     become = f"setpriv --reuid {owner} --regid {owner} --clear-groups " if owner else ""
     for words in (

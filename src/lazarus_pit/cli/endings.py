@@ -75,7 +75,7 @@ def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
         except WorldError as error:
             raise WorldError(f"archived, but without a last checkpoint: {error}") from None
         else:
-            say.line(f"last checkpoint {saved.name}, {saved.size / 1e6:.1f} MB")
+            say.line(f"last checkpoint {saved.name}, {say.size(saved.size)}")
             return
 
 

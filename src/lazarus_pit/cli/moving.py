@@ -70,7 +70,7 @@ def export(
     if json:
         say.as_json(replace(saved, archive=str(file)))
         return 0
-    say.line(f"{file}: {saved.entries} entries, {saved.size / 1e6:.1f} MB; the cell goes on here")
+    say.line(f"{file}: {saved.entries} entries, {say.size(saved.size)}; the cell goes on here")
     _complain(saved)
     return 0
 

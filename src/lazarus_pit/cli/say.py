@@ -16,6 +16,11 @@ WIDEST = 4000
 span = instant.span
 
 
+def size(count: int) -> str:
+    """Say how many bytes something has, in the unit in which that is a number to look at."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
 def clean(text: object, limit: int = WIDEST) -> str:
     """Return text of strangers on one line, with what a terminal would obey made visible."""
     return one_line(str(text).expandtabs(), limit)
