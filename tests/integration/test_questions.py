@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from integration.pit import Pit
+from integration.test_approvals import lazarus
 from lazarus_pit.cells.layout import CellPaths
 
 ASKS = (
@@ -26,11 +25,6 @@ def _pit(tmp_path: Path) -> Iterator[Pit]:
     pit = Pit(tmp_path, revive_policy="auto")
     yield pit
     pit.close()
-
-
-def lazarus(pit: Pit, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "lazarus_pit", *words, "--root", str(pit.root)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
 
 def asked(pit: Pit, more: str = "") -> tuple[CellPaths, dict[str, Any]]:
