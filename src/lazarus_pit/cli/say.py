@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lazarus_pit.formats import instant
-from lazarus_pit.formats.text import inert, one_line
+from lazarus_pit.formats.text import inert, inert_lines, one_line
 
 WIDEST = 4000
 """Characters of one line that are shown at most."""
@@ -27,13 +27,13 @@ def clean(text: object, limit: int = WIDEST) -> str:
 
 
 def line(text: str) -> None:
-    """Say one line now, even into a pipe."""
-    print(text, flush=True)
+    """Say one line now, even into a pipe; nothing in it is obeyed by a terminal."""
+    print(inert_lines(text), flush=True)
 
 
 def complain(text: str, program: str = "lazarus") -> None:
     """Say one line to whoever must act, beside the output."""
-    print(f"{program}: {text}", file=sys.stderr, flush=True)
+    print(f"{program}: {inert_lines(text)}", file=sys.stderr, flush=True)
 
 
 def as_json(value: object) -> None:

@@ -23,6 +23,8 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
+_OBEYED = re.compile(f"(?![\t\n]){_UNSEEN.pattern}")
+
 
 def _escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
@@ -35,6 +37,14 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     clean = _UNSEEN.sub(_escape, text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def inert_lines(text: str) -> str:
+    r"""Return text with its lines and tabs, and all else that a terminal would obey as ``\u001b``.
+
+    The last guard of what is printed: whoever puts a stranger's words into it uses ``one_line``.
+    """
+    return _OBEYED.sub(_escape, text)
 
 
 def spoken(text: str) -> str:
