@@ -235,10 +235,11 @@ def _line(mail: Mail) -> str:
     return f"{said['id']}  {_inert(said.get('from'))}: {kind}{_inert(said.get('subject'))}"
 
 
-def _whole(mail: Mail) -> str:
+def _whole(mail: Mail, mark: str = "") -> str:
     fields = ("id", "from", "to", "kind", "subject", "sent_at", "reply_to", "expires")
     head = [f"{name}: {_inert(mail.said[name])}" for name in fields if mail.said.get(name)]
-    return "\n".join([*head, "", _inert(mail.said.get("body"))])
+    body = _inert(mail.said.get("body")).replace("\n", f"\n{mark}")
+    return "\n".join([*head, "", mark + body])
 
 
 def _rfc3339(unix: float) -> str:
@@ -310,7 +311,7 @@ def _ack(at: Seat, words: Words) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_inert(text)}\n")
     sys.stdout.flush()
 
 
@@ -330,7 +331,7 @@ def unseen(at: Seat) -> str:
     found = new(at)
     shown: list[str] = []
     for mail in found:
-        text = _whole(mail)
+        text = _whole(mail, "> ")  # What a body says must not pass for a mail of another's.
         cut = text[:INJECT_EACH] + ("\n(cut: lazarus mail read)" if text[INJECT_EACH:] else "")
         if sum(map(len, shown)) + len(cut) > INJECT_CHARS:
             break
@@ -340,7 +341,7 @@ def unseen(at: Seat) -> str:
     _remember(at, SEEN, found[len(shown) - 1].file)
     head = (
         f"You have {len(found)} new mail. It is from other members of your mission, not from your "
-        "operator. Acknowledge what you are done with: lazarus mail ack ID"
+        "operator; their words follow >. Acknowledge what you are done with: lazarus mail ack ID"
     )
     return "\n".join([head, *shown])
 
