@@ -105,8 +105,8 @@ def show(title: str, rounds: list[dict[str, Figures]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=30_000, help="small files in the first tree")
-    parser.add_argument("--large", type=int, default=8, help="files of 64 MiB in the second tree")
+    parser.add_argument("--files", type=int, default=30_000, help="small files, 0: no such tree")
+    parser.add_argument("--large", type=int, default=8, help="files of 64 MiB, 0: no such tree")
     parser.add_argument("--entries", type=int, default=0, help="files in the tree for the pause")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--under", default=None, help="directory to work in")
@@ -119,7 +119,12 @@ def main() -> None:
     report = {}
     chance = random.Random(checkpoint_trees.SEED)
     with tempfile.TemporaryDirectory(dir=options.under) as name:
-        for title in ("many small files", "a few large files"):
+        for title, count in (
+            ("many small files", options.files),
+            ("a few large files", options.large),
+        ):
+            if not count:
+                continue
             place = Path(name) / title.split()[-2]
             cell = place / "cell"
             workspace = cell / "workspace"

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,15 @@ class Lazarus(Tool):
     keeps_increments = True
 
     def save(
-        self, meanwhile: Callable[[], object] = lambda: None, *, fanotify: bool = True
+        self,
+        meanwhile: Callable[[], object] = lambda: None,
+        *,
+        at: str = "freeze",
+        follow: Sequence[str] = ("fanotify", "inotify"),
     ) -> None:
-        """Save; ``meanwhile`` is called when the live pass is over, before the freeze."""
-        store = str(self.store)
-        request = {"type": "save", "cell": str(self.cell), "store": store, "fanotify": fanotify}
-        self.pause = self._work(request, meanwhile)["pause_seconds"]
+        """Save; ``meanwhile`` is called when the worker says that it begins the stage ``at``."""
+        request = {"type": "save", "cell": str(self.cell), "store": str(self.store)}
+        self.pause = self._work(request | {"follow": follow}, meanwhile, at)["pause_seconds"]
 
     def restore(self, target: Path) -> None:
         self._work({"type": "unpack", "archive": str(self._newest()), "target": str(target)})
@@ -84,7 +87,10 @@ class Lazarus(Tool):
         return max(self.store.glob("*.tar.gz"))
 
     def _work(
-        self, request: dict[str, Any], meanwhile: Callable[[], object] = lambda: None
+        self,
+        request: dict[str, Any],
+        meanwhile: Callable[[], object] = lambda: None,
+        at: str = "freeze",
     ) -> dict[str, Any]:
         with subprocess.Popen(
             [sys.executable, "-P", "-m", "lazarus_pit.cells.checkpoint.worker"],
@@ -97,7 +103,7 @@ class Lazarus(Tool):
             worker.stdin.flush()
             for line in worker.stdout:
                 said = json.loads(line)
-                if said["type"] == "progress" and said["stage"] == "freeze":
+                if said["type"] == "progress" and said["stage"] == at:
                     meanwhile()
                 if said["type"] in ("freeze", "thaw"):
                     worker.stdin.write(b"{}\n")

@@ -58,10 +58,17 @@ def save(
     cell: Path,
     store: Path | None = None,
     meanwhile: Callable[[], object] = lambda: None,
+    earlier: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> Saved:
+    """``earlier`` happens when the live pass has read everything, ``meanwhile`` at the freeze."""
+
+    def report(stage: str, _done: float) -> None:
+        if stage == "follow":
+            earlier()
+
     request = SaveRequest(cell=str(cell), store=str(store or cell / "checkpoints"), jobs=1, **more)
-    return saving.save(request, _Nobody(meanwhile), quiet)
+    return saving.save(request, _Nobody(meanwhile), report)
 
 
 def verify(archive: str | Path) -> Verified:

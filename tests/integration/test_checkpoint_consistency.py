@@ -17,6 +17,7 @@ import pytest
 
 from integration.saving import make_cell, unpack, work
 from launching import until
+from lazarus_pit.cells.checkpoint.ears import FOLLOW
 from lazarus_pit.cells.checkpoint.run import Still, run
 from lazarus_pit.cells.checkpoint.save import Saved, SaveRequest
 from lazarus_pit.cells.checkpoint.worker import Order, Progress
@@ -49,8 +50,8 @@ while True:
 """
 
 
-def save(cell: Path, freezer: Cgroup) -> Saved:
-    request = SaveRequest(cell=str(cell), store=str(cell / "checkpoints"))
+def save(cell: Path, freezer: Cgroup, follow: tuple[str, ...] = FOLLOW) -> Saved:
+    request = SaveRequest(cell=str(cell), store=str(cell / "checkpoints"), follow=follow)
     saved = work(request, freezer)
     assert isinstance(saved, Saved)
     return saved
@@ -133,13 +134,14 @@ def numbers(workspace: Path) -> list[int]:
 
 
 @pytest.mark.cgroup
+@pytest.mark.parametrize("follow", [("fanotify",), ("inotify",), ()])
 def test_every_checkpoint_is_consistent_across_files(
-    written: Path, leaf: str, tmp_path: Path
+    written: Path, leaf: str, tmp_path: Path, follow: tuple[str, ...]
 ) -> None:
     freezer = Cgroup(leaf)
     seen = []
-    for number in range(5):
-        saved = save(written, freezer)
+    for number in range(3):
+        saved = save(written, freezer, follow)
         assert saved.captured >= 2
         assert not [one for one in saved.left_out if not one.path.endswith(".new")]
         target = tmp_path / f"copy{number}"

@@ -169,12 +169,12 @@ def test_what_is_saved_comes_back(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(changes, changes, changes, st.booleans())
+@given(changes, changes, changes, st.sampled_from([("fanotify",), ("inotify",), ()]))
 def test_what_changes_between_the_live_pass_and_the_freeze_is_saved(
     first: list[tuple[str, list[bytes], bytes]],
     second: list[tuple[str, list[bytes], bytes]],
     third: list[tuple[str, list[bytes], bytes]],
-    by_kernel: bool,  # noqa: FBT001 - hypothesis passes it
+    follow: tuple[str, ...],
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -182,8 +182,9 @@ def test_what_changes_between_the_live_pass_and_the_freeze_is_saved(
         workspace = os.fsencode(cell / "workspace")
         apply(workspace, first)
         for number, todo in enumerate((second, third)):
-            meanwhile = partial(apply, workspace, [*MOVES, *todo])
-            saved = save(cell, meanwhile=meanwhile, fanotify=by_kernel)
+            earlier = partial(apply, workspace, [*MOVES, *todo])
+            meanwhile = partial(apply, workspace, [*todo[::-1], *MOVES])
+            saved = save(cell, meanwhile=meanwhile, earlier=earlier, follow=follow)
             assert saved.left_out == ()
             unpack(saved.archive, root / f"{number}")
             assert picture(root / f"{number}" / "workspace") == picture(cell / "workspace")

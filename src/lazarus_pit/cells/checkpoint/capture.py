@@ -1,4 +1,7 @@
-"""Copy, while a cell stands still, what changed since it was read: the pause is this long."""
+"""Copy what changed since a cell was read: once while it runs, the rest while it stands still.
+
+The pause is as long as the rest.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, links_of
 GRAIN_NS = 20_000_000
 """The kernel's clock for ctime ticks as rarely as every 10 ms: what is younger changes unseen."""
 _IN_MEMORY = 64 << 20
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Held(NamedTuple):
@@ -26,6 +30,16 @@ class Held(NamedTuple):
     member: Member
     kept: list[bytes]
     offset: int
+
+
+class Seen(NamedTuple):
+    """The state in which an entry was captured."""
+
+    inode: int
+    ctime_ns: int
+    link: str
+    young: int
+    """A ctime after this instant (Unix time, nanoseconds) may stand for two states."""
 
 
 class Captured:
@@ -37,6 +51,7 @@ class Captured:
         self._end = 0
         self._in_memory = 0
         self._held: dict[str, Held] = {}
+        self._seen: dict[str, Seen] = {}
         self.left_out: list[LeftOut] = []
 
     @property
@@ -45,7 +60,10 @@ class Captured:
         return self._held.keys()
 
     def take(self, root: int, entries: list[Entry], links: dict[str, str]) -> None:
-        """Copy these entries. One that cannot be read is left out, and said so."""
+        """Copy these entries of a cell that stands still; what cannot be read is left out.
+
+        Raises ``OSError`` where there is no room for the copies.
+        """
         lost = set()
         with Chain(root) as chain:
             for path, state in entries:
@@ -55,9 +73,41 @@ class Captured:
                         raise PermissionError(errno.EACCES, "as its first name", path)
                     self._hold(path, read_member(chain, path, state, link))
                 except OSError as error:
+                    if error.errno in _NO_ROOM:
+                        raise
                     lost.add(path)
                     why = os.strerror(error.errno or 0).lower()
                     self.left_out.append(LeftOut(path, f"could not be read: {why}"))
+
+    def take_running(
+        self, root: int, entries: list[Entry], links: dict[str, str], since_ns: int
+    ) -> None:
+        """Copy these entries, which were seen after ``since_ns``, while the cell's agents run.
+
+        Whatever changes meanwhile, or cannot be read, is left to ``take``. Raises ``OSError``
+        where there is no room for the copies.
+        """
+        with Chain(root) as chain:
+            for path, state in entries:
+                link = links.get(path, "")
+                self._seen.pop(path, None)
+                try:
+                    self._hold(path, read_member(chain, path, state, link))
+                except OSError as error:
+                    if error.errno in _NO_ROOM:
+                        raise
+                else:
+                    young = since_ns - GRAIN_NS
+                    self._seen[path] = Seen(state.st_ino, state.st_ctime_ns, link, young)
+
+    def has(self, path: str, state: os.stat_result, link: str) -> bool:
+        """Whether an entry was captured in just this state."""
+        seen = self._seen.get(path)
+        return (
+            seen is not None
+            and (seen.inode, seen.ctime_ns, seen.link) == (state.st_ino, state.st_ctime_ns, link)
+            and seen.ctime_ns <= seen.young
+        )
 
     def member(self, path: str, _state: os.stat_result, _link: str) -> Member:
         """Give a captured member back (the ``Fresh`` of the frozen pass)."""
@@ -84,28 +134,32 @@ class Captured:
             yield os.pread(self._file, size, held.offset + at)
 
 
-def changed(tree: list[Entry], draft: Draft, mapped: Collection[int], since_ns: int) -> list[Entry]:
-    """Find the entries that the live pass does not hold as they are now.
+def changed(
+    tree: list[Entry], draft: Draft, captured: Captured, mapped: Collection[int], since_ns: int
+) -> list[Entry]:
+    """Find the entries that neither the live pass nor what was captured holds as they are now.
 
     ``mapped``: inodes that frozen processes may change through memory; ``since_ns``: when the live
     pass began (Unix time, nanoseconds).
     """
     links = links_of(tree)
-    rows = draft.rows
+    rows, torn = draft.rows, draft.torn
     young = since_ns - GRAIN_NS
     found = []
     for entry in tree:
         path, state = entry
         row = rows.get(path)
         ctime = state.st_ctime_ns
-        if (
-            row is None
-            or row.ctime_ns != ctime
-            or row.inode != state.st_ino
-            or ctime > young
-            or state.st_ino in mapped
-            or path in draft.torn
-            or (state.st_nlink > 1 and row.link != links.get(path, ""))
+        if state.st_ino in mapped or (
+            (
+                row is None
+                or row.ctime_ns != ctime
+                or row.inode != state.st_ino
+                or ctime > young
+                or path in torn
+                or (state.st_nlink > 1 and row.link != links.get(path, ""))
+            )
+            and not captured.has(path, state, links.get(path, ""))
         ):
             found.append(entry)
     return found

@@ -1,7 +1,7 @@
 """Know what changed since the live pass without looking at everything again.
 
-Where the kernel lets us (root, Linux 5.9, most filesystems) it names every entry that changes. The
-pause is then as long as what changed; else the whole tree is scanned again under the freeze.
+Where the kernel names the entries that change (``ears``), only those are looked at, and the pause
+is as long as what changed; else the whole tree is scanned again under the freeze.
 """
 
 from __future__ import annotations
@@ -12,87 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain, split
+from lazarus_pit.cells.checkpoint.below import Chain, split
+from lazarus_pit.cells.checkpoint.ears import Names
 from lazarus_pit.cells.checkpoint.scan import Entry, LeftOut, Scan, order_of, walk
-from lazarus_pit.linux import fanotify
-
-_MOST_EVENTS = 200_000
-"""So many changes are found sooner by a scan."""
-
-
-class Names(NamedTuple):
-    """What was heard of: names by the inode of their directory, and inodes of objects."""
-
-    by_directory: dict[int, set[str]]
-    objects: set[int]
-
-
-class Ear:
-    """Hears of changes on one filesystem until it is closed."""
-
-    def __init__(self, path: str) -> None:
-        """Begin. Raises ``OSError`` where that is not allowed."""
-        self._fd = fanotify.watch(path)
-        self._mount = os.open(path, OPEN_DIRECTORY)
-        self._names: dict[bytes, set[bytes]] = {}
-        self._objects: set[bytes] = set()
-        self._known = Names({}, set())
-        self._inodes: dict[bytes, int] = {}
-        self._left = _MOST_EVENTS
-
-    def close(self) -> None:
-        """Hear no more."""
-        self._stop()
-        os.close(self._mount)
-
-    def _stop(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def listen(self) -> None:
-        """Take in what has been heard so far, lest it pile up in the kernel."""
-        while self._fd >= 0:
-            try:
-                events = os.read(self._fd, 1 << 18)
-            except BlockingIOError:
-                return
-            for one in fanotify.heard(events):
-                self._note(one)
-            if self._left <= 0:
-                self._stop()  # What nobody reads must not pile up.
-
-    def names(self) -> Names | None:
-        """Return all that was heard of so far; ``None``: it was too much, or some was lost.
-
-        Called before the freeze too, it leaves little to do under it, however much others that
-        share the filesystem write.
-        """
-        self.listen()
-        if self._fd < 0:
-            return None
-        known = self._known
-        for handle, names in self._names.items():
-            known.by_directory.setdefault(self._inode(handle), set()).update(
-                map(os.fsdecode, names)
-            )
-        known.objects.update(map(self._inode, self._objects))
-        self._names, self._objects = {}, set()
-        return known
-
-    def _note(self, one: fanotify.Heard | None) -> None:
-        self._left = self._left - 1 if one else 0
-        if one is None:
-            return
-        if one.name is None:
-            self._objects.add(one.handle)
-        else:
-            self._names.setdefault(one.handle, set()).add(one.name)
-
-    def _inode(self, handle: bytes) -> int:
-        if handle not in self._inodes:
-            self._inodes[handle] = fanotify.inode_of(self._mount, handle)
-        return self._inodes[handle]
 
 
 class Touched(NamedTuple):
@@ -105,6 +27,10 @@ class Touched(NamedTuple):
     """Directories that are gone or wholly in ``entries``."""
     left_out: list[LeftOut]
 
+    def in_order(self) -> list[Entry]:
+        """Return the entries in the order of a scan."""
+        return sorted(self.entries.items(), key=lambda entry: order_of(entry[0]))
+
 
 class Before:
     """The live pass, prepared so that little is left to do under the freeze."""
@@ -115,19 +41,33 @@ class Before:
         self._root = root
         self._found = found
         self._parts = {part.rstrip("/") for part in parts}
-        self._suspects = list(suspects)
-        self._directories: dict[int, str] = {}
-        self._paths: dict[int, list[str]] = {}
         self._states = dict(found.tree)
+        self._directories: dict[int, str] = {}
+        self._files: dict[int, str] = {}
+        self._twins: dict[int, list[str]] = {}
+        """All names of the files that have several."""
         for path, state in found.tree:
             if path[-1] == "/":
                 self._directories[state.st_ino] = path
-            else:
-                self._paths.setdefault(state.st_ino, []).append(path)
+                continue
+            self._files[state.st_ino] = path
+            if state.st_nlink > 1:
+                self._twins.setdefault(state.st_ino, []).append(path)
+        self._suspects = [*suspects, *self._shared()]
         for part in self._parts:
             parent = split(part)[0]
             with suppress(OSError), Chain(root) as chain:
                 self._directories[os.fstat(chain.fd(parent)).st_ino] = parent
+
+    def _shared(self) -> list[str]:
+        """Find the files that may be written through a name elsewhere, of which nobody hears."""
+        states = self._states
+        return [
+            path
+            for paths in self._twins.values()
+            for path in paths
+            if states[path].st_nlink > len(paths)
+        ]
 
     def look(self, names: Names, inodes: Collection[int]) -> Touched:
         """See what has become of everything that was named, and of these inodes."""
@@ -135,18 +75,33 @@ class Before:
         for inode, entries in names.by_directory.items():
             if inode in self._directories:
                 wanted.setdefault(self._directories[inode], set()).update(entries - {".", ""})
-        again = [
-            path for inode in names.objects | set(inodes) for path in self._paths.get(inode, ())
-        ]
-        for path in [*self._suspects, *again]:
-            directory, name = split(path)
-            wanted.setdefault(directory, set()).add(name)
+        _want(wanted, self._suspects)
+        for inode in names.objects | set(inodes):
+            _want(wanted, self._names_of(inode))
         touched = Touched({}, set(), set(), [])
+        self._look_at(wanted, touched)
+        twins: dict[str, set[str]] = {}
+        _want(twins, self._twins_of(touched) - touched.names)
+        self._look_at(twins, touched)
+        return touched
+
+    def _names_of(self, inode: int) -> Iterable[str]:
+        if inode in self._twins:
+            return self._twins[inode]
+        return [self._files[inode]] if inode in self._files else []
+
+    def _twins_of(self, touched: Touched) -> set[str]:
+        """Find all names of the files that have, or had, one that was looked at."""
+        states = self._states
+        inodes = {state.st_ino for state in touched.entries.values() if state.st_nlink > 1}
+        inodes.update(states[path].st_ino for path in touched.names if path in states)
+        return {path for inode in inodes for path in self._names_of(inode)}
+
+    def _look_at(self, wanted: dict[str, set[str]], touched: Touched) -> None:
         with Chain(self._root) as chain:
             for directory in sorted(wanted):
                 with suppress(OSError):  # It is gone: its own parent was named too.
                     self._look_into(chain.fd(directory), directory, wanted[directory], touched)
-        return touched
 
     def _look_into(self, fd: int, directory: str, names: set[str], touched: Touched) -> None:
         if directory in self._states:
@@ -198,12 +153,10 @@ class Before:
         return Scan(tree, left_out + touched.left_out)
 
 
-def ear_for(path: str) -> Ear | None:
-    """Hear of changes on the filesystem of ``path``, where that is allowed."""
-    try:
-        return Ear(path)
-    except OSError:
-        return None
+def _want(wanted: dict[str, set[str]], paths: Iterable[str]) -> None:
+    for path in paths:
+        directory, name = split(path)
+        wanted.setdefault(directory, set()).add(name)
 
 
 def open_inodes(pids: Collection[int]) -> set[int]:

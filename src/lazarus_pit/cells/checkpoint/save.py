@@ -1,7 +1,8 @@
 """Take a checkpoint: read while the agents run, stop them only for what changed meanwhile.
 
-The order is that of live migration: scan and compress; freeze; scan again and copy what changed;
-thaw; compress that, assemble, check, sync, and only then give the archive its name.
+The order is that of live migration: scan and compress; copy what changed meanwhile; freeze; copy
+what changed since; thaw; compress that, assemble, check, sync, and only then give the archive its
+name.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from lazarus_pit.cells.checkpoint.capture import (
     mapped_inodes,
     sure_rows,
 )
-from lazarus_pit.cells.checkpoint.changes import Before, Ear, ear_for, open_inodes
+from lazarus_pit.cells.checkpoint.changes import Before, open_inodes
 from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means, TornError
+from lazarus_pit.cells.checkpoint.ears import FOLLOW, Ear, ear_for
 from lazarus_pit.cells.checkpoint.members import Member, read_member
 from lazarus_pit.cells.checkpoint.pieces import DamagedError
 from lazarus_pit.cells.checkpoint.scan import (
@@ -38,12 +40,15 @@ from lazarus_pit.cells.checkpoint.scan import (
     Scan,
     foreign_links,
     links_of,
-    order_of,
     scan,
 )
 from lazarus_pit.cells.checkpoint.untar import printable
 from lazarus_pit.errors import StoreError
 
+_ROUNDS = 2
+"""How often to copy what changed before the cell is frozen for the rest."""
+_FEW = 64
+"""So few entries are not worth a further round."""
 PARTS = (".lazarus/home", "bus", "cell.json", "workspace")
 
 
@@ -78,8 +83,9 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="save"):
     """The cell is about to be killed or replaced: see ``About.rescue``."""
     jobs: int = 2
     """Processes that read and compress."""
-    fanotify: bool = True
-    """Follow changes through the kernel where it lets us, for a shorter pause."""
+    follow: tuple[str, ...] = FOLLOW
+    """How to hear of changes, for a shorter pause: the first way that the kernel allows. Where it
+    allows none, all is looked at again under the freeze."""
     room: int = 0
     """Bytes that must be free in the store before anything begins."""
 
@@ -113,6 +119,8 @@ class Frame(NamedTuple):
 
     tree: list[Entry]
     captured: Captured
+    copied: int
+    """Entries copied under the freeze."""
     left_out: list[LeftOut]
     unsure: set[int]
     thawed_ns: int
@@ -161,7 +169,7 @@ class Run:
                 spills.append(shelf.nameless(self._store))
                 return spills[-1]
 
-            ear = ear_for(self._request.cell) if self._request.fanotify else None
+            ear = ear_for(self._request.cell, self._request.follow)
             if ear is not None:
                 stack.callback(ear.close)
             live = self._live_pass(base, spill, ear)
@@ -177,7 +185,7 @@ class Run:
     ) -> Live:
         self._report("scan", 0)
         since = time.time_ns()
-        found = scan(self._root, self._request.parts)
+        found = scan(self._root, self._request.parts, ear.attend if ear else None)
         if base is None:
             prior = Draft({}, [], [], set())
         else:
@@ -201,15 +209,9 @@ class Run:
         return Live(found, draft, since)
 
     def _frozen_pass(self, live: Live, ear: Ear | None, captured: Captured) -> Frame:
+        before = self._follow(live, ear, captured) if ear else None
         self._report("freeze", 0)
-        before, touched = None, None
-        found = live.found
-        if ear is not None:
-            young = live.since - GRAIN_NS
-            suspects = [path for path, state in live.found.tree if state.st_ctime_ns > young]
-            parts = self._request.parts
-            before = Before(self._root, live.found, parts, [*suspects, *live.draft.torn])
-            ear.names()
+        found, touched = live.found, None
         began = time.monotonic()
         try:
             pids = self._freezer.freeze()
@@ -217,11 +219,12 @@ class Run:
             names = ear.names() if ear else None
             if before is not None and names is not None:
                 touched = before.look(names, mapped | open_inodes(pids))
-                entries = sorted(touched.entries.items(), key=lambda one: order_of(one[0]))
-                self._capture(entries, live, mapped, captured)
+                entries = touched.in_order()
             else:
                 found = scan(self._root, self._request.parts)
-                self._capture(found.tree, live, mapped, captured)
+                entries = found.tree
+            todo = changed(entries, live.draft, captured, mapped, live.since)
+            captured.take(self._root, todo, links_of(entries))
             thawed = time.time_ns()
         finally:
             self._freezer.thaw()
@@ -232,13 +235,26 @@ class Run:
         lost = {one.path for one in [*captured.left_out, *foreign]}
         tree = [entry for entry in found.tree if entry[0] not in lost] if lost else found.tree
         left_out = [*found.left_out, *foreign, *captured.left_out]
-        return Frame(tree, captured, left_out, mapped, thawed, pause)
+        return Frame(tree, captured, len(todo), left_out, mapped, thawed, pause)
 
-    def _capture(
-        self, entries: list[Entry], live: Live, mapped: set[int], captured: Captured
-    ) -> None:
-        todo = changed(entries, live.draft, mapped, live.since)
-        captured.take(self._root, todo, links_of(entries))
+    def _follow(self, live: Live, ear: Ear, captured: Captured) -> Before:
+        """Copy what changed during the live pass, so that less is left to do under the freeze."""
+        self._report("follow", 0)
+        young = live.since - GRAIN_NS
+        suspects = [path for path, state in live.found.tree if state.st_ctime_ns > young]
+        parts = self._request.parts
+        before = Before(self._root, live.found, parts, [*suspects, *live.draft.torn])
+        for _ in range(_ROUNDS):
+            since = time.time_ns()
+            names = ear.names()
+            if names is None:
+                break
+            entries = before.look(names, ()).in_order()
+            todo = changed(entries, live.draft, captured, (), live.since)
+            captured.take_running(self._root, todo, links_of(entries), since)
+            if len(todo) < _FEW:
+                break
+        return before
 
     def _owners(self, tree: list[Entry]) -> frozenset[int]:
         owners = [state.st_uid for path, state in tree if path == "workspace/"]
@@ -272,7 +288,7 @@ class Run:
             archive=str(Path(self._request.store) / (name + shelf.ARCHIVE)),
             size=archive.table.archive_size,
             entries=len(frame.tree),
-            captured=len(frame.captured.paths),
+            captured=frame.copied,
             pause_seconds=frame.pause,
             wall_seconds=time.monotonic() - began,
             incremental=incremental,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY, Chain, split
 
 Entry = tuple[str, os.stat_result]
 """A path below the cell (a directory's ends with a slash) and its state."""
+Attend = Callable[[int, int], None]
+"""Told of a directory's descriptor and inode."""
 
 DEEPEST = 256
 """Directories nested deeper are left out and listed: one loop of mkdir must not end all saves."""
@@ -45,17 +47,20 @@ class Scan(NamedTuple):
     left_out: list[LeftOut]
 
 
-def scan(root: int, parts: Iterable[str]) -> Scan:
+def scan(root: int, parts: Iterable[str], attend: Attend | None = None) -> Scan:
     """Walk these paths below the directory ``root``; one that does not exist is passed over.
 
-    Entries that vanish during the walk are not in it. Raises ``OSError``.
+    Entries that vanish during the walk are not in it. ``attend`` is called with every directory
+    before it is listed, and with those that the parts lie in. Raises ``OSError``.
     """
-    steps = _Walk(os.fstat(root).st_dev)
+    steps = _Walk(os.fstat(root).st_dev, attend)
     with Chain(root) as chain:
         for part in sorted(parts, key=order_of):
             directory, name = split(part)
             try:
                 parent = chain.fd(directory)
+                if attend is not None:
+                    attend(parent, os.fstat(parent).st_ino)
                 state = os.stat(name, dir_fd=parent, follow_symlinks=False)
             except FileNotFoundError:
                 continue
@@ -76,8 +81,9 @@ def walk(fd: int, prefix: str, name: str, state: os.stat_result) -> Scan:
 
 
 class _Walk:
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, attend: Attend | None = None) -> None:
         self._device = device
+        self._attend = attend
         self.tree: list[Entry] = []
         self.left_out: list[LeftOut] = []
 
@@ -113,6 +119,8 @@ class _Walk:
             raise
         try:
             self.tree.append((path, state))
+            if self._attend is not None:
+                self._attend(inner, state.st_ino)
             self.take(inner, path, _listing(inner))
         finally:
             os.close(inner)

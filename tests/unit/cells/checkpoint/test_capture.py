@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from lazarus_pit.cells.checkpoint.capture import (
 )
 from lazarus_pit.cells.checkpoint.compose import Draft
 from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
+from lazarus_pit.cells.checkpoint.pieces import CHUNK
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
 
 LONG_AFTER = 1 << 62
@@ -42,12 +44,20 @@ def draft(tree: list[Entry], **changes: Row) -> Draft:
     return Draft(rows | changes, [], [], set())
 
 
-def names(entries: list[Entry]) -> list[str]:
-    return [path for path, _ in entries]
+def copied(
+    tree: list[Entry],
+    known: Draft,
+    mapped: Collection[int] = (),
+    *,
+    captured: Captured | None = None,
+    since: int = LONG_AFTER,
+) -> list[str]:
+    none = Captured(lambda: -1)
+    return [path for path, _ in changed(tree, known, captured or none, mapped, since)]
 
 
 def test_what_is_as_it_was_is_not_copied(tree: list[Entry]) -> None:
-    assert changed(tree, draft(tree), (), LONG_AFTER) == []
+    assert copied(tree, draft(tree)) == []
 
 
 def test_what_differs_in_any_way_is_copied(tree: list[Entry]) -> None:
@@ -56,23 +66,63 @@ def test_what_differs_in_any_way_is_copied(tree: list[Entry]) -> None:
         row._replace(inode=1),
         row._replace(ctime_ns=1),
     ):
-        assert names(changed(tree, draft(tree, file=other), (), LONG_AFTER)) == ["file"]
+        assert copied(tree, draft(tree, file=other)) == ["file"]
     twin = draft(tree).rows["twin2"]._replace(link="")
-    assert names(changed(tree, draft(tree, twin2=twin), (), LONG_AFTER)) == ["twin2"]
+    assert copied(tree, draft(tree, twin2=twin)) == ["twin2"]
     new = draft(tree)
     del new.rows["file"]
-    assert names(changed(tree, new, (), LONG_AFTER)) == ["file"]
-    assert names(changed(tree, draft(tree)._replace(torn={"twin"}), (), LONG_AFTER)) == ["twin"]
+    assert copied(tree, new) == ["file"]
+    assert copied(tree, draft(tree)._replace(torn={"twin"})) == ["twin"]
     inode = tree[1][1].st_ino
-    assert names(changed(tree, draft(tree), {inode}, LONG_AFTER)) == ["twin", "twin2"]
+    assert copied(tree, draft(tree), {inode}) == ["twin", "twin2"]
 
 
 def test_what_is_younger_than_the_clocks_tick_is_copied_again(tree: list[Entry]) -> None:
     newest = max(state.st_ctime_ns for _, state in tree)
-    assert names(changed(tree, draft(tree), (), newest + GRAIN_NS)) == []
-    young = names(changed(tree, draft(tree), (), newest + GRAIN_NS - 1))
+    assert copied(tree, draft(tree), since=newest + GRAIN_NS) == []
+    young = copied(tree, draft(tree), since=newest + GRAIN_NS - 1)
     assert young
     assert "twin2" in young
+
+
+def test_what_was_copied_before_the_freeze_is_not_copied_again(
+    tmp_path: Path, tree: list[Entry]
+) -> None:
+    nothing = Draft({}, [], [], set())
+    fd = os.open(tmp_path, OPEN_DIRECTORY)
+    captured = Captured(lambda: -1)
+    links = {"twin2": "twin"}
+    captured.take_running(fd, tree, links, LONG_AFTER)
+    assert copied(tree, nothing, captured=captured) == []
+    inode = tree[0][1].st_ino
+    assert copied(tree, nothing, {inode}, captured=captured) == ["file"]
+    newest = max(state.st_ctime_ns for _, state in tree)
+    captured.take_running(fd, tree, links, newest + GRAIN_NS - 1)
+    assert "twin2" in copied(tree, nothing, captured=captured)
+    (tmp_path / "file").chmod(0o600)
+    captured.take_running(fd, tree, links, LONG_AFTER)
+    now = scan(fd, ["file", "twin", "twin2"]).tree
+    assert copied(now, nothing, captured=captured) == ["file"]
+    (tmp_path / "file").unlink()
+    captured.take_running(fd, now, links, LONG_AFTER)
+    assert copied(now, nothing, captured=captured) == ["file"]
+    assert captured.left_out == []
+    os.close(fd)
+
+
+def test_no_room_for_a_copy_is_no_reason_to_leave_a_file_out(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(CHUNK + 1))
+    fd = os.open(tmp_path, OPEN_DIRECTORY)
+    tree = scan(fd, ["large"]).tree
+    full = os.open("/dev/full", os.O_RDWR)
+    captured = Captured(lambda: full)
+    with pytest.raises(OSError, match="No space left"):
+        captured.take(fd, tree, {})
+    with pytest.raises(OSError, match="No space left"):
+        captured.take_running(fd, tree, {}, LONG_AFTER)
+    assert captured.left_out == []
+    os.close(full)
+    os.close(fd)
 
 
 def test_an_index_trusts_no_state_that_may_be_older_than_it_looks() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lazarus_pit.cells.checkpoint import changes
+from lazarus_pit.cells.checkpoint import ears
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
-from lazarus_pit.cells.checkpoint.changes import Before, Ear, ear_for, open_inodes
+from lazarus_pit.cells.checkpoint.changes import Before, open_inodes
+from lazarus_pit.cells.checkpoint.ears import FOLLOW, Ear, ear_for
 from lazarus_pit.cells.checkpoint.scan import scan
 
 PARTS = ["workspace"]
@@ -29,17 +30,23 @@ def root(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-@pytest.fixture
-def ear(tmp_path: Path) -> Iterator[Ear]:
-    heard = ear_for(str(tmp_path))
+@pytest.fixture(params=FOLLOW)
+def ear(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ear]:
+    heard = ear_for(str(tmp_path), [request.param])
     if heard is None:
-        pytest.skip("fanotify is not allowed here")
+        pytest.skip(f"{request.param} is not allowed here")
     yield heard
     heard.close()
 
 
 def through_a_twin(work: Path) -> None:
     (work / "other-twin").write_text("changed")
+
+
+def through_a_new_name(work: Path) -> None:
+    (work / "made").mkdir()
+    os.link(work / "dir" / "file", work / "made" / "name")
+    (work / "made" / "name").write_text("changed")
 
 
 def attributes(work: Path) -> None:
@@ -75,12 +82,21 @@ def grown(work: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    "change", [through_a_twin, attributes, moved_and_replaced, swapped_parts, removed, grown]
+    "change",
+    [
+        through_a_twin,
+        through_a_new_name,
+        attributes,
+        moved_and_replaced,
+        swapped_parts,
+        removed,
+        grown,
+    ],
 )
 def test_what_was_heard_and_what_was_seen_make_the_whole(
     root: int, ear: Ear, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    before = Before(root, scan(root, PARTS), PARTS, [])
+    before = Before(root, scan(root, PARTS, ear.attend), PARTS, [])
     change(tmp_path / "workspace")
     names = ear.names()
     assert names is not None
@@ -92,24 +108,53 @@ def test_what_was_heard_and_what_was_seen_make_the_whole(
 
 @pytest.mark.root
 def test_only_what_changed_is_looked_at(root: int, ear: Ear, tmp_path: Path) -> None:
-    before = Before(root, scan(root, PARTS), PARTS, [])
+    before = Before(root, scan(root, PARTS, ear.attend), PARTS, [])
     (tmp_path / "workspace" / "dir" / "file").write_text("changed")
     names = ear.names()
     assert names is not None
     assert set(before.look(names, ()).entries) == {"workspace/dir/", "workspace/dir/file"}
 
 
-@pytest.mark.root
+@pytest.mark.parametrize("way", FOLLOW)
 def test_too_much_to_hear_is_said(
-    ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
+    monkeypatch.setattr(ears, "_MOST_EVENTS", 3)
+    ear = ear_for(str(tmp_path), [way])
+    if ear is None:
+        pytest.skip(f"{way} is not allowed here")
+    scan(root, PARTS, ear.attend)
     assert ear.names() is not None
-    monkeypatch.setattr(changes, "_MOST_EVENTS", 3)
-    other = Ear(str(tmp_path))
     for number in range(9):
-        (tmp_path / f"f{number}").touch()
-    assert other.names() is None
-    other.close()
+        (tmp_path / "workspace" / f"f{number}").touch()
+    assert ear.names() is None
+    ear.close()
+
+
+def test_watches_are_left_for_others(
+    root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = tmp_path / "max_user_watches"
+    few.write_text("12\n")
+    monkeypatch.setattr(ears, "_WATCHES", few)
+    ear = ear_for(str(tmp_path), ["inotify"])
+    assert ear is not None
+    scan(root, PARTS, ear.attend)
+    assert ear.names() is None
+    ear.close()
+
+
+def test_an_overflow_is_said(root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ear = ear_for(str(tmp_path), ["inotify"])
+    assert ear is not None
+    scan(root, PARTS, ear.attend)
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    one, two = (tmp_path / "workspace" / name for name in ("one", "two"))
+    for _ in range(most // 2 + 1):
+        one.touch()
+        two.touch()
+    assert ear.names() is None
+    ear.close()
 
 
 def test_inodes_that_a_process_has_open_are_suspects(tmp_path: Path) -> None:
@@ -119,4 +164,5 @@ def test_inodes_that_a_process_has_open_are_suspects(tmp_path: Path) -> None:
 
 
 def test_where_there_is_nothing_to_hear_there_is_no_ear() -> None:
-    assert ear_for("/no/such/place") is None
+    assert ear_for("/no/such/place", ["fanotify"]) is None
+    assert ear_for("/", []) is None
