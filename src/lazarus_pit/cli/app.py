@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from lazarus_pit import __version__
 from lazarus_pit.cli.guard import guarded
@@ -33,6 +33,11 @@ VERBS: dict[str, Verb] = {
         'lazarus cell create --name pond --mission "Write the field guide"',
     ),
     "cell show": Verb("cells:show", "Show one cell.", "lazarus cell show pond"),
+    "cell path": Verb(
+        "cells:path",
+        "Print a cell's directory, for scripts.",
+        "lazarus cell path pond",
+    ),
     "cell archive": Verb(
         "endings:archive",
         "End a mission: its agents are stopped, the cell is kept.",
@@ -87,7 +92,7 @@ VERBS: dict[str, Verb] = {
     ),
     "deny": Verb(
         "approvals:deny",
-        "Leave a dead agent dead, or end one that was held.",
+        "Leave a dead agent dead, end one that was held, or say no to a question.",
         "lazarus deny pond/scribe",
     ),
     "invite": Verb(
@@ -275,8 +280,17 @@ def _run(words: Sequence[str]) -> int:
         _check_spawn(app, words)
         result = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        raise UsageError(f"{error} (see `lazarus --help`)") from None
+        raise UsageError(_misuse(error)) from None
     return result if isinstance(result, int) else 0
+
+
+def _misuse(error: CycloptsError) -> str:
+    """Say what was typed wrong, and which help says what is right."""
+    verb = " ".join(error.command_chain or ())
+    said = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        said = f"{verb}: found {' '.join(error.unused_tokens or ())!r}, expected nothing more"
+    return f"{said.rstrip('.')} (see `{' '.join(filter(None, ('lazarus', verb)))} --help`)"
 
 
 def hoist(words: Sequence[str]) -> list[str]:

@@ -93,6 +93,12 @@ def show(cell: CellName, /, *, json: Json = False, place: Place = HERE) -> int:
     return 0
 
 
+def path(cell: CellName, /, *, place: Place = HERE) -> int:
+    """Print a cell's directory and nothing else; its ``workspace`` is what agents share."""
+    say.line(str(find_cell(place.pit(), cell).paths.cell))
+    return 0
+
+
 def _words(rules: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in rules.items())
 

@@ -96,12 +96,18 @@ def journal_end(path: Path) -> int:
 
 def watch_events(path: Path, offset: int, seconds: Seconds) -> Iterator[Event]:
     """Yield the events from ``offset`` on as they come, for so many seconds."""
+    for events in watch_batches(path, offset, seconds):
+        yield from events
+
+
+def watch_batches(path: Path, offset: int, seconds: Seconds) -> Iterator[list[Event]]:
+    """Yield the same, those that are there together at once."""
     deadline = time.monotonic() + seconds
     tail = JournalTail(path, offset)
     wakeup = Wakeup([path.parent])
     try:
         while True:
-            yield from tail.read()
+            yield tail.read()
             left = deadline - time.monotonic()
             if left <= 0:
                 return

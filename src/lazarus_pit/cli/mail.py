@@ -55,7 +55,8 @@ def seat_of(found: Found, as_: str | None) -> dict[str, str]:
     member = found.manifest.member(name)
     if member is None or member.kind is not Kind.HUMAN:
         people = [one.name for one in found.manifest.agents if one.kind is Kind.HUMAN]
-        listed = ", ".join(people) or "none: a person needs a seat in the cell first"
+        seat = f"`lazarus invite {found.manifest.name or found.paths.uuid[:8]} {name} --human`"
+        listed = ", ".join(people) or f"there is none: {seat} gives a seat"
         raise UsageError(f"--as: found {name!r}, expected a person of this cell ({listed})")
     return {
         "LAZARUS_CELL": str(found.paths.cell),

@@ -111,7 +111,9 @@ def _cell_words(cell: CellView) -> str:
 
 def _unknown(kind: str, text: str, candidates: Sequence[str], pit: PitPaths) -> str:
     said = f"no {kind} {clean(text, 80)!r} below {pit.root}"
-    near = get_close_matches(text, candidates, n=3, cutoff=0.5) or list(candidates)
+    near = get_close_matches(text, candidates, n=3, cutoff=0.5)
+    if not near or len(candidates) <= SHOWN:  # Few enough to be seen all, the nearest first.
+        near += [candidate for candidate in candidates if candidate not in near]
     return f"{said}; there is {_listed(near)}" if near else f"{said}; there is none"
 
 

@@ -134,9 +134,10 @@ def _instruct(paths: CellPaths, name: str, given: dict[str, Any]) -> None:
         if member is None or member.kind is Kind.HUMAN:
             raise RefusedError(f"{name} is a person, not a program")
         if member.command:
+            called = f"{old.name or old.uuid[:8]}/{name}"
             raise RefusedError(
                 f"{name} is there already, as {' '.join(member.command)!r}: "
-                f"`lazarus start {name}` or `lazarus revive {name}`"
+                f"`lazarus start {called}` or `lazarus revive {called}`"
             )
         rules = {**member.rules, **given["rules"]}
         return with_member(old, replace(member, **{**given, "rules": rules}, desired=Desired.RUN))

@@ -23,8 +23,11 @@ def run_daemon(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool =
     """Say where everything is, then watch until told to stop."""
     from lazarus_pit.daemon.serve import serve  # noqa: PLC0415 - no other verb needs the daemon
 
-    rules = str(config.path) if config.found else "every setting at its default"
-    say.line(f"the pit watches {config.root} ({rules}); it logs to {config.log_file or 'stdout'}")
-    if unsafe_no_sandbox:
-        say.complain("agents run UNCONFINED: nothing keeps them in their cells")
-    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone)
+    def begins() -> None:
+        rules = str(config.path) if config.found else "every setting at its default"
+        log_file = config.log_file or "stdout"
+        say.line(f"the pit watches {config.root} ({rules}); it logs to {log_file}")
+        if unsafe_no_sandbox:
+            say.complain("agents run UNCONFINED: nothing keeps them in their cells")
+
+    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone, begins=begins)

@@ -58,17 +58,19 @@ def await_daemon(
         return GOOD
     codes: dict[str, int] = {}
     began: set[str] = set()
-    for event in follow.watch_events(paths.events, offset, seconds if agents else 0.0):
-        name = event.agent or ""
-        if name not in agents or name in codes or event.event == "heartbeat":
-            continue
-        say.line(sentence(event))
-        if event.event == "agent_started":
-            began.add(name)
-        if event.event in ends:
-            codes[name] = ends[event.event]
-            if len(codes) == len(agents):
-                break
+    for events in follow.watch_batches(paths.events, offset, seconds if agents else 0.0):
+        waited = {name for name in agents if name not in codes}
+        for event in events:  # To the end: who printed its last words was ready, and is dead.
+            name = event.agent or ""
+            if name not in waited or event.event == "heartbeat":
+                continue
+            say.line(sentence(event))
+            if event.event == "agent_started":
+                began.add(name)
+            if event.event in ends:
+                codes[name] = max(ends[event.event], codes.get(name, GOOD))
+        if len(codes) == len(agents):
+            break
     missing = [name for name in agents if name not in codes]
     for name in missing:
         say.line(_not_yet(name, seconds, started=name in began))

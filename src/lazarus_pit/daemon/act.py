@@ -98,7 +98,7 @@ class Hands:
             life = self._sandbox.spawn(launch)
         except (LazarusError, OSError, KeyError) as error:
             fatal = isinstance(error, SpawnError) and error.fatal
-            why = str(error) or repr(error)
+            why = str(error).removeprefix(f"{order.key}: ") or repr(error)
             log.warning("cannot start %s: %s", order.key, why)
             self._offer(order.key, SpawnFailed(generation=order.generation, why=why, fatal=fatal))
             return

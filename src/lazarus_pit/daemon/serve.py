@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import threading
+from collections.abc import Callable
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.config import Config
@@ -27,10 +28,13 @@ Whatever they do then is cut off as by kill -9, which all of it survives.
 """
 
 
-def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True) -> int:
+def serve(
+    config: Config, *, unsafe_no_sandbox: bool, alone: bool, begins: Callable[[], None]
+) -> int:
     """Be the daemon of a root until SIGTERM or SIGINT, and return the exit code.
 
     What the configuration enables runs beside it (``companions``), less of it if it is ``alone``.
+    ``begins`` is called once the place is ours, so that nothing is said by one who is refused.
 
     Raises:
         RefusedError: another daemon watches this root.
@@ -39,6 +43,7 @@ def serve(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool = True
     config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = standing.take_lock(PitPaths(config.root).lock)
     log_to(config)
+    begins()
     if not standing.write_pid_file(config.pid_file):
         log.warning("the PID file %s cannot be written", config.pid_file)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

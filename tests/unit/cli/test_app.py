@@ -60,7 +60,8 @@ def test_the_list_of_verbs_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
         (["stop"], "AGENT"),
         (["spawn", "c", "n", "--wait", "soon", "--", "p"], "--wait"),
         (["spawn", "c", "--", "sleep", "1"], "no NAME before --"),
-        (["cell", "explode"], "explode"),
+        (["cell", "explode"], "(see `lazarus cell --help`)"),
+        (["status", "pond"], "status: found 'pond', expected nothing more (see `lazarus status"),
         (["completion", "tcsh"], "tcsh"),
     ],
 )

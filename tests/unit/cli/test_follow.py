@@ -3,7 +3,15 @@
 import threading
 from pathlib import Path
 
-from lazarus_pit.cli.follow import LONGEST, JournalTail, LogTail, Wakeup, journal_end, watch_events
+from lazarus_pit.cli.follow import (
+    LONGEST,
+    JournalTail,
+    LogTail,
+    Wakeup,
+    journal_end,
+    watch_batches,
+    watch_events,
+)
 
 EVENT = b'{"ts": "2026-04-06T00:00:00Z", "event": "agent_ready", "agent": "a"}\n'
 
@@ -82,6 +90,12 @@ def test_a_watcher_is_woken_by_what_is_written(tmp_path: Path) -> None:
             break
     writer.join()
     assert len(seen) == 2
+
+
+def test_what_is_there_together_is_seen_together(tmp_path: Path) -> None:
+    journal = tmp_path / "events.jsonl"
+    journal.write_bytes(EVENT + EVENT)
+    assert [len(events) for events in watch_batches(journal, 0, 0.0)] == [2]
 
 
 def test_where_nothing_can_be_watched_it_is_looked_at_now_and_then(tmp_path: Path) -> None:

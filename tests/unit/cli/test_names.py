@@ -60,6 +60,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(pit: PitPaths) -> None:
     cell(pit, "pond")
     with pytest.raises(UsageError, match=r"no cell 'pand' .* there is .*pond"):
         find_cell(pit, "pand")
+    cell(pit, "lake", "ada", "scribe")
+    with pytest.raises(UsageError, match=r"there is lake/scribe, lake/ada$"):
+        find_agent(pit, "lake/scribbler")
 
 
 def test_an_agent_by_path_and_alone(pit: PitPaths) -> None:
