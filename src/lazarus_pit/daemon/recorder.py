@@ -1,11 +1,14 @@
 """The store behind the loop: the ledger is the truth, journals and state files are its views.
 
 A turn costs one write and one sync, however many agents it concerns. Journals are appended after
-it; ``state.json`` files follow at most once a second a cell, off the path of any decision.
+it; ``state.json`` files follow within a second, off the path of any decision: at once where a life
+began or ended, since whoever waited for that looks next.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +29,10 @@ from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
 
+STATE_SECONDS = 1.0
+"""How long ``state.json`` may be behind."""
+PROMPT_CELLS, PROMPT_ROUNDS = 16, 4.0
+"""Cells of one turn that are shown at once; how often in a row, and then once a second."""
 PENDING_LIMIT = 1000
 """Journal lines a cell that are kept in memory while its disk refuses them; the ledger has all."""
 LOUD = frozenset(
@@ -54,6 +61,21 @@ LOUD = frozenset(
     }
 )
 """Events that are warnings in the daemon's log."""
+LIVES = frozenset(
+    {
+        "agent_started",
+        "agent_ready",
+        "agent_revived",
+        "agent_start_failed",
+        "agent_stopped",
+        "agent_exited",
+        "agent_died",
+        "agent_escalated",
+        "agent_frozen",
+        "agent_thawed",
+    }
+)
+"""Events that people wait for: what they look at next should have it."""
 
 
 class Recorder:
@@ -68,6 +90,10 @@ class Recorder:
         self._sandbox = sandbox
         self._seq: dict[str, int] = {}
         self._pending: dict[str, list[Event]] = {}
+        self._prompt: set[str] = set()
+        """Cells that are to be shown at once."""
+        self._hurry = asyncio.Event()
+        self._rounds, self._counted, self._shown = PROMPT_ROUNDS, 0.0, 0.0
         self._late: set[str] = set()
         """Views that their disk refuses, as people were told."""
 
@@ -79,6 +105,7 @@ class Recorder:
         """
         events = [self._event(told) for told in turn.told]
         self.dirty.update(key.partition("/")[0] for key in turn.changed)
+        self._hasten({one.key.partition("/")[0] for one in turn.told if one.event in LIVES})
         try:
             self._ledger.commit(turn.changed, events)
         finally:
@@ -92,20 +119,44 @@ class Recorder:
             self._seq[uuid] = max(self._last_seq(uuid), event.seq or 0)
         self._publish(events)
 
+    def _hasten(self, cells: set[str]) -> None:
+        """Have these cells shown at once, unless that were too many or too often."""
+        now = time.monotonic()
+        self._rounds = min(PROMPT_ROUNDS, self._rounds + now - self._counted)
+        self._counted = now
+        if 0 < len(cells) <= PROMPT_CELLS and self._rounds >= 1.0:
+            self._rounds -= 1.0
+            self._prompt |= cells
+            self._hurry.set()
+
+    async def due(self) -> set[str]:
+        """Wait until cells are to be shown again, and return them: all that are behind, or some."""
+        while (left := self._shown + STATE_SECONDS - time.monotonic()) > 0:
+            prompt, self._prompt = self._prompt & self.dirty, set()
+            if prompt:
+                return prompt
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), left)
+        self._shown = time.monotonic()
+        return set(self.dirty)
+
     def behind(
         self,
+        uuids: set[str],
         agents: dict[Key, Agent],
         cells: dict[str, list[str]],
         limits: Callable[[Agent], dict[str, str]],
     ) -> Iterator[State]:
-        """Yield what the ``state.json`` of every cell that is behind should say.
+        """Yield what the ``state.json`` of each of these cells should say.
 
         Args:
+            uuids: those that are behind; each is no longer once it was yielded.
             agents: the fleet; read as it is when the next state is asked for.
             cells: the agents' names, by cell.
             limits: which limits are in force for an agent, in words.
         """
-        for uuid in list(self.dirty):
+        for uuid in uuids & self.dirty:
             names = cells.get(uuid)
             self.dirty.discard(uuid)
             if names is None:

@@ -54,8 +54,6 @@ from lazarus_pit.formats.state import State
 
 log = logging.getLogger(__name__)
 
-STATE_SECONDS = 1.0
-"""How long ``state.json`` may be behind."""
 ATTEND_SLICE = 20
 """Lives listened to at a stretch after a restart."""
 REFRESHED_AGENTS = 16
@@ -211,7 +209,7 @@ class Daemon:
         self._over = True
         if self._flush is not None:
             self._flush.cancel()
-        all(map(self.recorder.write_state, self._states_behind()))
+        all(map(self.recorder.write_state, self._states_behind(set(self.recorder.dirty))))
         tasks = (self.preparing, self.idling, self.saves, self.post, self._rounds, self._gateway)
         senses = (self.bounds, self.asking, self.exits, self.senses, self.watch)
         for part in (self._companions, *tasks, self.hands, self.egress, self.logs, *senses):
@@ -259,18 +257,17 @@ class Daemon:
         """Renew what people read: a cell at a time, the disk's part outside the loop's thread."""
         try:
             while self.recorder.dirty:
-                await asyncio.sleep(STATE_SECONDS)
-                for state in self._states_behind():
+                for state in self._states_behind(await self.recorder.due()):
                     if not await asyncio.to_thread(self.recorder.write_state, state):
                         self.recorder.dirty.add(state.cell_uuid)
                         break  # A full disk refuses them all; they are tried again.
         finally:
             self._flush = None
 
-    def _states_behind(self) -> Iterator[State]:
+    def _states_behind(self, uuids: set[str]) -> Iterator[State]:
         known = self.roster.cells
-        cells = {uuid: list(known[uuid].enlisted) for uuid in self.recorder.dirty & known.keys()}
-        return self.recorder.behind(self.fleet.agents, cells, self._limits)
+        cells = {uuid: list(known[uuid].enlisted) for uuid in uuids & known.keys()}
+        return self.recorder.behind(uuids, self.fleet.agents, cells, self._limits)
 
     def _limits(self, agent: Agent) -> dict[str, str]:
         return self.bounds.in_force(agent.key, agent.generation, agent.life, self.logs, self.disk)

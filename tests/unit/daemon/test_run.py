@@ -10,7 +10,7 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.ledger import open_ledger
 from lazarus_pit.core.fleet import Fleet
 from lazarus_pit.core.model import CellStatus, FleetRules, Rules
-from lazarus_pit.daemon import run
+from lazarus_pit.daemon import recorder as recording
 from lazarus_pit.daemon.recorder import Recorder
 from lazarus_pit.daemon.roster import Roster
 from lazarus_pit.daemon.run import Daemon
@@ -33,7 +33,7 @@ def a_cell(root: Path) -> CellPaths:
 def test_a_change_while_states_are_written_is_written_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "STATE_SECONDS", 0.001)
+    monkeypatch.setattr(recording, "STATE_SECONDS", 0.001)
     first, second = a_cell(tmp_path), a_cell(tmp_path)
 
     class Busy(Recorder):
