@@ -172,12 +172,8 @@ def sure_rows(rows: dict[str, Row], thawed_ns: int, mapped: Collection[int]) -> 
     what is mapped.
     """
     young = thawed_ns - GRAIN_NS
-    return {
-        path: row._replace(ctime_ns=NEVER_SAME)
-        if row.ctime_ns > young or row.inode in mapped
-        else row
-        for path, row in rows.items()
-    }
+    unsure = [path for path, row in rows.items() if row.ctime_ns > young or row.inode in mapped]
+    return rows | {path: rows[path]._replace(ctime_ns=NEVER_SAME) for path in unsure}
 
 
 def mapped_inodes(pids: Collection[int]) -> set[int]:

@@ -15,6 +15,7 @@ from isal import isal_zlib
 
 from lazarus_pit.cells.checkpoint import tar
 from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
+from lazarus_pit.cells.checkpoint.manifest import Content, lines_of
 from lazarus_pit.cells.checkpoint.members import Member, emptied
 from lazarus_pit.cells.checkpoint.pieces import CHUNK, Piece, Segment, plan, squeeze, unfold
 from lazarus_pit.cells.checkpoint.scan import Entry, links_of
@@ -25,8 +26,9 @@ _ENTRY_COST = 40_000
 """Handling an entry costs about as much time as compressing so many bytes."""
 _WORTH_A_FORK = 32 << 20
 _OPEN_SEGMENTS = 16
-_NO_DIGEST = bytes(32)
 
+Run = tuple[int, int]
+"""A part of the tree, ``[from, to)``, that goes into one segment."""
 Fresh = Callable[[str, os.stat_result, str], Member]
 
 
@@ -38,6 +40,11 @@ class Draft(NamedTuple):
     files: list[int]
     torn: set[str]
     """Paths whose members are empty, as they could not be read."""
+    lines: list[bytes]
+    """For each segment its part of the list (``manifest``); empty where it has yet to be made."""
+
+
+NOTHING = Draft({}, [], [], set(), [])
 
 
 class TornError(Exception):
@@ -49,9 +56,10 @@ class Made(NamedTuple):
 
     number: int
     pieces: list[Piece]
-    digests: dict[str, tuple[bytes, bool]]
-    """For each member made afresh its sha256 and whether it is sparse."""
+    contents: list[Content]
     torn: list[str]
+    lines: bytes
+    """The segment's part of the list; empty where that takes what other segments hold."""
 
 
 class Means(NamedTuple):
@@ -78,34 +86,47 @@ class Composer:
         self._stale = stale
         self._rows = prior.rows
         self._links = links_of(tree)
+        has_links = bool(self._links) or any([row.link for row in prior.rows.values()])
+        self._is_plain = not (has_links or stale)
+        """Whether an entry's inode and ctime say all there is to say."""
         self._runs = plan(tree)
         self._open: dict[int, dict[str, bytes]] = {}
 
     def compose(self, means: Means) -> Draft:
         """Build what must be built and return the whole. Raises ``DamagedError``, ``OSError``."""
-        rows: dict[str, Row] = {}
-        segments: list[Segment] = []
-        todo = []
-        for number, (start, end) in enumerate(self._runs):
-            run = self._tree[start:end]
-            kept = self._kept(run)
-            if kept is None:
-                todo.append(number)
-                segments.append(Segment(end - start, []))
-                self._note_rows(rows, number, run)
-            else:
-                segments.append(self._prior.segments[kept[0].segment])
-                if kept[0].segment != number:
-                    kept = [row._replace(segment=number) for row in kept]
-                rows.update(zip([path for path, _ in run], kept, strict=True))
+        kept = [self._kept(start, end) for start, end in self._runs]
+        todo = [number for number, rows in enumerate(kept) if rows is None]
         files = list(self._prior.files)
-        torn: set[str] = set()
-        for made in self._build(todo, files, means):
-            segments[made.number].pieces.extend(made.pieces)
-            torn.update(made.torn)
-            for path, (digest, sparse) in made.digests.items():
-                rows[path] = rows[path]._replace(digest=digest, sparse=sparse)
-        return Draft(rows, segments, files, torn)
+        made = {one.number: one for one in self._build(todo, files, means)}
+        draft = Draft({}, [], files, set(), [])
+        for number, (run, rows) in enumerate(zip(self._runs, kept, strict=True)):
+            if rows is None:
+                self._add_made(draft, run, made[number])
+            else:
+                self._add_kept(draft, run, rows)
+        return draft
+
+    def _add_kept(self, draft: Draft, run: Run, rows: list[Row]) -> None:
+        number, before = len(draft.segments), rows[0].segment
+        if before != number:
+            rows = [
+                Row(inode, ctime, number, link, digest, sparse)
+                for inode, ctime, _, link, digest, sparse in rows
+            ]
+        draft.rows.update(zip([path for path, _ in self._tree[slice(*run)]], rows, strict=True))
+        draft.segments.append(self._prior.segments[before])
+        draft.lines.append(self._prior.lines[before])
+
+    def _add_made(self, draft: Draft, run: Run, made: Made) -> None:
+        number, links, rows = made.number, self._links, draft.rows
+        for (path, state), (digest, sparse) in zip(
+            self._tree[slice(*run)], made.contents, strict=True
+        ):
+            ctime = max(state.st_ctime_ns, NEVER_SAME)
+            rows[path] = Row(state.st_ino, ctime, number, links.get(path, ""), digest, sparse)
+        draft.segments.append(Segment(len(made.contents), made.pieces))
+        draft.lines.append(made.lines)
+        draft.torn.update(made.torn)
 
     def _build(self, todo: list[int], files: list[int], means: Means) -> list[Made]:
         jobs = means.jobs if sum(map(self._weight, todo)) > _WORTH_A_FORK else 1
@@ -128,51 +149,45 @@ class Composer:
         start, end = self._runs[number]
         return sum(state.st_size + _ENTRY_COST for _, state in self._tree[start:end])
 
-    def _same(self, path: str, state: os.stat_result) -> Row | None:
-        row = self._rows.get(path)
-        if (
-            row is not None
-            and row.ctime_ns == state.st_ctime_ns
-            and row.inode == state.st_ino
-            and row.link == self._links.get(path, "")
+    def _is_same(self, row: Row, path: str, state: os.stat_result) -> bool:
+        inode, ctime, _, link, _, _ = row
+        return (
+            ctime == state.st_ctime_ns
+            and inode == state.st_ino
+            and link == self._links.get(path, "")
             and path not in self._stale
-        ):
-            return row
-        return None
+        )
 
-    def _kept(self, run: list[Entry]) -> list[Row] | None:
+    def _kept(self, start: int, end: int) -> list[Row] | None:
         """Return the rows of a run that is one whole segment of the prior draft, unchanged."""
-        same = self._same
+        rows = self._rows
         kept = []
-        for path, state in run:
-            row = same(path, state)
-            if row is None:
+        for path, state in self._tree[start:end]:
+            row = rows.get(path)
+            # Most entries are decided right here; the whole of it is in ``_is_same``.
+            if row is None or row[1] != state.st_ctime_ns or row[0] != state.st_ino:
+                return None
+            if not self._is_plain and not self._is_same(row, path, state):
                 return None
             kept.append(row)
+        # Rows have the order of the tree: what lies between two of a segment is of it too.
         first = kept[0].segment
-        if self._prior.segments[first].members != len(run):
-            return None
-        return kept if all(row.segment == first for row in kept) else None
-
-    def _note_rows(self, rows: dict[str, Row], number: int, run: list[Entry]) -> None:
-        links, prior = self._links, self._prior.rows
-        for path, state in run:
-            before = prior.get(path)
-            digest, sparse = (before.digest, before.sparse) if before else (_NO_DIGEST, False)
-            ctime = max(state.st_ctime_ns, NEVER_SAME)
-            rows[path] = Row(state.st_ino, ctime, number, links.get(path, ""), digest, sparse)
+        whole = kept[-1].segment == first and self._prior.segments[first].members == len(kept)
+        return kept if whole else None
 
     def _segment(self, number: int, sink: Sink) -> Made:
-        digests: dict[str, tuple[bytes, bool]] = {}
+        contents: list[Content] = []
         torn: list[str] = []
-        start, end = self._runs[number]
-        for path, state in self._tree[start:end]:
-            row = self._same(path, state)
-            if row is not None:
+        run = self._tree[slice(*self._runs[number])]
+        links = self._links
+        for path, state in run:
+            row = self._rows.get(path)
+            if row is not None and self._is_same(row, path, state):
                 sink.add(self._member_of(row.segment, path))
+                contents.append((row.digest, row.sparse))
                 continue
             try:
-                member = self._fresh(path, state, self._links.get(path, ""))
+                member = self._fresh(path, state, links.get(path, ""))
             except TornError:
                 torn.append(path)
                 member = emptied(path, state)
@@ -183,8 +198,10 @@ class Composer:
                 sink.add(chunk)
             if member.size % tar.BLOCK:
                 sink.add(tar.padding(member.size))
-            digests[path] = digest.digest(), member.sparse
-        return Made(number, sink.segment(), digests, torn)
+            contents.append((digest.digest(), member.sparse))
+        is_whole = not (links and any(path in links for path, _ in run))
+        lines = lines_of(run, contents) if is_whole else b""
+        return Made(number, sink.segment(), contents, torn, lines)
 
     def _member_of(self, segment: int, path: str) -> bytes:
         if segment not in self._open:

@@ -107,10 +107,11 @@ def _index(file: _File) -> Index:
     names = os.fsdecode(file.names).split("\0") if file.names else []
     count = len(names)
     numbers = _unpack(file.numbers)
-    links = os.fsdecode(file.links).split("\0") if count else []
+    has_links = len(file.links) >= count  # What parts them is there without any.
+    links = os.fsdecode(file.links).split("\0") if has_links else [""] * count
     digests = [file.digests[at : at + 32] for at in range(0, 32 * count, 32)]
     columns = (numbers[:count], numbers[count : 2 * count], numbers[2 * count :])
-    values = map(Row, *columns, links, digests, map(bool, file.sparse))
+    values = map(Row._make, zip(*columns, links, digests, map(bool, file.sparse), strict=True))
     fields = iter(_unpack(file.pieces))
     pieces = map(Piece, iter(lambda: 0, 1), *[fields] * 5)
     segments = [
@@ -118,7 +119,7 @@ def _index(file: _File) -> Index:
         for members, held in zip(_unpack(file.members), _unpack(file.counts), strict=True)
     ]
     rows = dict(zip(names, values, strict=True))
-    if any(row.segment >= len(segments) - 1 for row in rows.values()):
+    if count and max(columns[2]) >= len(segments) - 1:
         raise FormatError("a checkpoint index that points past its end")
     return Index(file.archive_size, rows, segments[1:], segments[0].pieces)
 

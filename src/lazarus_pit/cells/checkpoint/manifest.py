@@ -9,24 +9,35 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lazarus_pit.cells.checkpoint import tar
 from lazarus_pit.cells.checkpoint.index import Row
+from lazarus_pit.cells.checkpoint.pieces import Segment
 from lazarus_pit.cells.checkpoint.scan import Entry
 from lazarus_pit.cells.checkpoint.untar import Stream, next_member, printable
 from lazarus_pit.errors import FormatError
 
+if TYPE_CHECKING:
+    from lazarus_pit.cells.checkpoint.compose import Draft
+
 ABOUT = ".lazarus/checkpoint.json"
 LIST = ".lazarus/checkpoint.mtree"
 FORMAT = 1
+_FIRST_LINE = b"#mtree\n"
 _KIND = 0o170000
 _MOST_ABOUT = 64 << 20
 _MOST_LIST = 1 << 30
 _ODD = re.compile(rb"[^!\"$-)+->@-Z\]-~]")
 _ODD_OR_NUL = re.compile(rb"[^!\"$-)+->@-Z\]-~\0]")
 _SIZE = re.compile(rb"(?:^| )size=(\d{1,19})(?: |$)")
+
+Content = tuple[bytes, bool]
+"""The sha256 of an entry's data (``Row.digest``), and whether it is sparse."""
 
 
 class Omission(msgspec.Struct, frozen=True):
@@ -90,19 +101,41 @@ def attributes(mode: int, mtime_ns: int, size: int, digest: bytes, *, sparse: bo
     return f"type=file {state} size={size} {word}={digest.hex()}".encode()
 
 
-def list_of(tree: list[Entry], rows: dict[str, Row]) -> bytes:
+def list_of(tree: list[Entry], draft: Draft) -> bytes:
     """Write the list of a checkpoint."""
+    parts = [_FIRST_LINE]
+    at = 0
+    for segment, lines in zip(draft.segments, draft.lines, strict=True):
+        end = at + segment.members
+        parts.append(lines or _lines_by_rows(tree[at:end], draft.rows))
+        at = end
+    return b"".join(parts)
+
+
+def _lines_by_rows(entries: Sequence[Entry], rows: Mapping[str, Row]) -> bytes:
+    found = [rows[rows[path].link or path] for path, _ in entries]
+    return lines_of(entries, [(row.digest, row.sparse) for row in found])
+
+
+def lines_of(entries: Sequence[Entry], contents: Sequence[Content]) -> bytes:
+    """Write the lines of some entries."""
     # All names are escaped in one go: one by one it would take longer than all the rest.
-    names = escape("\0".join([path.rstrip("/") for path, _ in tree]), _ODD_OR_NUL).split(b"\0")
-    lines = [b"#mtree"]
-    for name, (path, state) in zip(names, tree, strict=False):
-        _, _, _, link, digest, sparse = rows[path]
-        if link:
-            _, _, _, _, digest, sparse = rows[link]
+    names = escape("\0".join([path.rstrip("/") for path, _ in entries]), _ODD_OR_NUL).split(b"\0")
+    lines = []
+    for name, (_, state), (digest, sparse) in zip(names, entries, contents, strict=True):
         said = attributes(state.st_mode, state.st_mtime_ns, state.st_size, digest, sparse=sparse)
-        lines.append(b"./%b %b" % (name, said))
-    lines.append(b"")
-    return b"\n".join(lines)
+        lines.append(b"./%b %b\n" % (name, said))
+    return b"".join(lines)
+
+
+def lines_by_segment(stream: Stream, segments: Sequence[Segment]) -> list[bytes]:
+    """Read the list of an archive, parted by its segments. Raises ``FormatError``."""
+    read_about(stream)
+    lines = _member(stream, LIST, _MOST_LIST).splitlines(keepends=True)
+    ends = list(accumulate([segment.members for segment in segments], initial=1))
+    if lines[:1] != [_FIRST_LINE] or len(lines) != ends[-1]:
+        raise FormatError(f"{LIST}: {len(lines):,} lines, expected {ends[-1]:,}")
+    return [b"".join(lines[start:end]) for start, end in pairwise(ends)]
 
 
 def preface_of(about: About, listed: bytes, seconds: int) -> bytes:

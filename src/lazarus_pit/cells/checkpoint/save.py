@@ -30,7 +30,7 @@ from lazarus_pit.cells.checkpoint.capture import (
     sure_rows,
 )
 from lazarus_pit.cells.checkpoint.changes import Before, open_inodes
-from lazarus_pit.cells.checkpoint.compose import Composer, Draft, Means, TornError
+from lazarus_pit.cells.checkpoint.compose import NOTHING, Composer, Draft, Means, TornError
 from lazarus_pit.cells.checkpoint.ears import FOLLOW, Ear, ear_for
 from lazarus_pit.cells.checkpoint.members import Member, read_member
 from lazarus_pit.cells.checkpoint.pieces import DamagedError
@@ -42,6 +42,7 @@ from lazarus_pit.cells.checkpoint.scan import (
     links_of,
     scan,
 )
+from lazarus_pit.cells.checkpoint.source import listed
 from lazarus_pit.cells.checkpoint.untar import printable
 from lazarus_pit.errors import StoreError
 
@@ -187,9 +188,10 @@ class Run:
         since = time.time_ns()
         found = scan(self._root, self._request.parts, ear.attend if ear else None)
         if base is None:
-            prior = Draft({}, [], [], set())
+            prior = NOTHING
         else:
-            prior = Draft(base.table.rows, base.table.segments, [base.archive], set())
+            lines = listed(base.archive, base.table)
+            prior = Draft(base.table.rows, base.table.segments, [base.archive], set(), lines)
 
         def report(done: float) -> None:
             self._report("read", done)
@@ -274,7 +276,7 @@ class Run:
         self._report("assemble", 0)
         about = self._about(frame)
         seconds = frame.thawed_ns // 1_000_000_000
-        listed = manifest.list_of(frame.tree, final.rows)
+        listed = manifest.list_of(frame.tree, final)
         archive = assemble(self._store, final, manifest.preface_of(about, listed, seconds))
         with closing(os.fdopen(archive.fd, "rb")):
             name = shelf.next_name(Path(self._request.store), frame.thawed_ns)

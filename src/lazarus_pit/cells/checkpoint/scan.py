@@ -68,9 +68,9 @@ def scan(root: int, parts: Iterable[str], attend: Attend | None = None) -> Scan:
     return Scan(steps.tree, steps.left_out)
 
 
-def order_of(path: str) -> list[str]:
+def order_of(path: str) -> str:
     """Sort by this to have paths in the order of a scan."""
-    return path.split("/")
+    return path.replace("/", "\0")
 
 
 def walk(fd: int, prefix: str, name: str, state: os.stat_result) -> Scan:

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lazarus_pit.cells.checkpoint import index, shelf
-from lazarus_pit.cells.checkpoint.manifest import About, Preface, read_about, read_preface
+from lazarus_pit.cells.checkpoint.manifest import (
+    About,
+    Preface,
+    lines_by_segment,
+    read_about,
+    read_preface,
+)
 from lazarus_pit.cells.checkpoint.pieces import (
     HEAD,
+    DamagedError,
     Piece,
     Segment,
     Unzip,
@@ -87,6 +94,19 @@ def naming(archive: Path) -> Iterator[None]:
         yield
     except FormatError as error:
         raise FormatError(f"{archive}: {error}") from None
+
+
+def listed(fd: int, table: index.Index) -> list[bytes]:
+    """Read the list of an archive, parted by its segments; empty where it does not fit the index.
+
+    Raises ``DamagedError``.
+    """
+    try:
+        return lines_by_segment(Stream(_pieces(fd, table.preface).__next__), table.segments)
+    except DamagedError:
+        raise
+    except FormatError:
+        return [b""] * len(table.segments)
 
 
 def stream_of(source: Source, segments: Sequence[Segment]) -> Iterator[Stream]:

@@ -17,7 +17,7 @@ from lazarus_pit.cells.checkpoint.capture import (
     mapped_inodes,
     sure_rows,
 )
-from lazarus_pit.cells.checkpoint.compose import Draft
+from lazarus_pit.cells.checkpoint.compose import NOTHING, Draft
 from lazarus_pit.cells.checkpoint.index import NEVER_SAME, Row
 from lazarus_pit.cells.checkpoint.pieces import CHUNK
 from lazarus_pit.cells.checkpoint.scan import Entry, scan
@@ -41,7 +41,7 @@ def draft(tree: list[Entry], **changes: Row) -> Draft:
         path: Row(state.st_ino, state.st_ctime_ns, 0, "twin" if path == "twin2" else "", b"", False)
         for path, state in tree
     }
-    return Draft(rows | changes, [], [], set())
+    return NOTHING._replace(rows=rows | changes)
 
 
 def copied(
@@ -88,24 +88,23 @@ def test_what_is_younger_than_the_clocks_tick_is_copied_again(tree: list[Entry])
 def test_what_was_copied_before_the_freeze_is_not_copied_again(
     tmp_path: Path, tree: list[Entry]
 ) -> None:
-    nothing = Draft({}, [], [], set())
     fd = os.open(tmp_path, OPEN_DIRECTORY)
     captured = Captured(lambda: -1)
     links = {"twin2": "twin"}
     captured.take_running(fd, tree, links, LONG_AFTER)
-    assert copied(tree, nothing, captured=captured) == []
+    assert copied(tree, NOTHING, captured=captured) == []
     inode = tree[0][1].st_ino
-    assert copied(tree, nothing, {inode}, captured=captured) == ["file"]
+    assert copied(tree, NOTHING, {inode}, captured=captured) == ["file"]
     newest = max(state.st_ctime_ns for _, state in tree)
     captured.take_running(fd, tree, links, newest + GRAIN_NS - 1)
-    assert "twin2" in copied(tree, nothing, captured=captured)
+    assert "twin2" in copied(tree, NOTHING, captured=captured)
     (tmp_path / "file").chmod(0o600)
     captured.take_running(fd, tree, links, LONG_AFTER)
     now = scan(fd, ["file", "twin", "twin2"]).tree
-    assert copied(now, nothing, captured=captured) == ["file"]
+    assert copied(now, NOTHING, captured=captured) == ["file"]
     (tmp_path / "file").unlink()
     captured.take_running(fd, now, links, LONG_AFTER)
-    assert copied(now, nothing, captured=captured) == ["file"]
+    assert copied(now, NOTHING, captured=captured) == ["file"]
     assert captured.left_out == []
     os.close(fd)
 
