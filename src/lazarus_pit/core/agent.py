@@ -83,6 +83,8 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Revivals inside the window; recorded before the start that they count."""
     failures: int = 0
     """Short lives in a row: the exponent of the backoff."""
+    restless: int = 0
+    """The same, of whatever end: what is no death may not go round without a pause either."""
     revives: int = 0
     """Revivals since the agent was enlisted, for people."""
     revived: bool = False

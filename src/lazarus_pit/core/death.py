@@ -38,6 +38,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
         thawing=False,
         last_exit=fact.exit,
         died=now,
+        restless=agent.restless + 1 if uptime < agent.rules.min_uptime else 0,
         status="",
         tab=budget.closed(agent.tab, active(agent, now)),
         warned=Finding.FINE,
@@ -54,7 +55,7 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     if agent.curb is not None:
         return curb.bury(gone, fact.exit, now)
     if agent.phase is Phase.HELD and agent.hold is not None:
-        return _bury_held(gone, agent.hold, now)
+        return _bury_held(gone, agent.hold, fact.luck, now)
     natural = agent.phase in (Phase.STARTING, Phase.RUNNING)
     if natural and not restart.is_death(fact.exit, agent.rules):
         line = tell(gone, "agent_exited", exit=str(fact.exit), uptime=round(uptime, 3))
@@ -64,10 +65,12 @@ def bury(agent: Agent, fact: Exited, now: Instant) -> Step:
     return _after_death(gone, fact, uptime, now)
 
 
-def _bury_held(gone: Agent, hold: Hold, now: Instant) -> Step:
+def _bury_held(gone: Agent, hold: Hold, luck: float, now: Instant) -> Step:
     """It ended while it waited for quota, a login or a person: no death, no attempt."""
     if hold.kind is HoldKind.QUOTA_WAIT and hold.until >= NEVER:
         hold = replace(hold, until=now + gone.rules.quota_retry)
+    soonest = now + restart.rest(gone.restless, gone.rules, luck)
+    hold = replace(hold, until=max(hold.until, soonest))
     line = tell(gone, "agent_left_waiting", hold=hold.kind.value, exit=str(gone.last_exit))
     return arrive(enter(gone, Phase.HELD, hold.kind.value, now, hold=hold), line)
 

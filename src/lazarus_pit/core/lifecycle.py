@@ -146,7 +146,7 @@ def _run(agent: Agent, now: Instant, *, asked: bool) -> Step:
 
 def _revive_by_hand(agent: Agent, now: Instant) -> Step:
     """A person's word clears attempts, holds and giving up; a living agent is replaced."""
-    agent = replace(agent, attempts=(), failures=0, tab=Tab())
+    agent = replace(agent, attempts=(), failures=0, restless=0, tab=Tab())
     line = tell(agent, "revive_requested")
     if agent.phase is Phase.FENCING:
         return Step(replace(agent, reason="operator"), (line,))

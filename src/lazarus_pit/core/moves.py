@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from lazarus_pit.core import budget, health
+from lazarus_pit.core import budget, health, restart
 from lazarus_pit.core.agent import PEOPLES, Agent, owed
 from lazarus_pit.core.events import Order, Told
 from lazarus_pit.core.health import Finding
@@ -85,7 +85,8 @@ def ready(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
 def wake_up(agent: Agent, now: Instant, *told: Told) -> Step:
     """Mail has come for one that has ended well: it begins again."""
     line = tell(agent, "agent_woken", source="mail")
-    return arrive(schedule(agent, "mail", now, now, free=True), *told, line)
+    due = max(now, agent.died + restart.rest(agent.restless, agent.rules))
+    return arrive(schedule(agent, "mail", due, now, free=True), *told, line)
 
 
 def release(agent: Agent, source: str, now: Instant, *told: Told) -> Step:

@@ -1,4 +1,4 @@
-"""Restart policy: how often and how soon an agent may come back. Five pure functions."""
+"""Restart policy: how often and how soon an agent may come back. Six pure functions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def delay(failures: int, rules: Rules, luck: float) -> Seconds:
     grown = rules.backoff_initial * rules.backoff_factor ** min(failures - 1, 64)
     spread = 1.0 + rules.backoff_jitter * (2.0 * luck - 1.0)
     return min(grown, rules.backoff_max) * spread
+
+
+RESTLESS = 5
+"""Short lives in a row, none of them a death, that are followed by the next at once."""
+
+
+def rest(restless: int, rules: Rules, luck: float = 0.5) -> Seconds:
+    """Wait before a life that follows no death, after ``restless`` short ones in a row.
+
+    An agent that writes to itself, or says that it has no quota, and ends, would otherwise live
+    many times a second for ever: no attempt counts these lives.
+    """
+    return delay(restless - RESTLESS, rules, luck)
 
 
 def is_death(ending: Exit, rules: Rules) -> bool:
