@@ -18,7 +18,7 @@ from lazarus_pit.errors import FormatError
 HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 CHUNK = 1 << 20
 """Files larger than this stand alone and are cut every so many bytes."""
-_CUT_FROM, _CUT_AT = 64 << 10, 256 << 10
+_CUT_FROM, _CUT_AT = 32 << 10, 128 << 10
 _RECORD = 10240
 
 
