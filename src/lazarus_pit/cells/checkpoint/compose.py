@@ -86,7 +86,7 @@ class Composer:
         self._stale = stale
         self._rows = prior.rows
         self._links = links_of(tree)
-        has_links = bool(self._links) or any([row.link for row in prior.rows.values()])
+        has_links = bool(self._links) or any(row.link for row in prior.rows.values())
         self._is_plain = not (has_links or stale)
         """Whether an entry's inode and ctime say all there is to say."""
         self._runs = plan(tree)

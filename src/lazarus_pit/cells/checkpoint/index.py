@@ -107,8 +107,8 @@ def _index(file: _File) -> Index:
     names = os.fsdecode(file.names).split("\0") if file.names else []
     count = len(names)
     numbers = _unpack(file.numbers)
-    has_links = len(file.links) >= count  # What parts them is there without any.
-    links = os.fsdecode(file.links).split("\0") if has_links else [""] * count
+    are_empty = len(file.links) < max(count, 1)  # There is nothing but what parts them.
+    links = [""] * count if are_empty else os.fsdecode(file.links).split("\0")
     digests = [file.digests[at : at + 32] for at in range(0, 32 * count, 32)]
     columns = (numbers[:count], numbers[count : 2 * count], numbers[2 * count :])
     values = map(Row._make, zip(*columns, links, digests, map(bool, file.sparse), strict=True))
