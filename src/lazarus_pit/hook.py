@@ -30,7 +30,7 @@ Tell the pit what an agent program's hook has told. The hook's JSON is read from
 without EVENT its hook_event_name is meant. Give it to the program as the command of these hooks:
 
   SessionStart UserPromptSubmit PreToolUse PostToolUse PostToolUseFailure Notification
-  PermissionRequest PreCompact Stop StopFailure SubagentStop SessionEnd
+  PermissionRequest PreCompact PostCompact Stop StopFailure SubagentStart SubagentStop SessionEnd
 
 It beats with what the agent does, shows new mail to the model where the hook allows it, and always
 exits 0. With --mail it shows mail and does not beat. Outside a cell it does nothing.

@@ -37,7 +37,8 @@ Usage: lazarus mail COMMAND [options]
   --expires-in SECONDS   after that it is of no use
   --json                 for programs
 
-At the host, as a person of a cell: --cell CELL --as MEMBER, and --root or --config.
+At the host, as a person of a cell: --cell CELL --as MEMBER, and --root or --config; there also
+  log --cell CELL        all mail of the cell that is still there; --last N (50)
 BODY is one argument, or - for standard input. ID may be the beginning of an id.
 Example: lazarus mail send --to reviewer --subject "Chapter 2" "Ready, see workspace/two.md"
 """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from lazarus_pit import __version__
 from lazarus_pit.cli.guard import guarded
@@ -13,11 +13,15 @@ from lazarus_pit.errors import UsageError
 
 
 class Verb(NamedTuple):
-    """One thing that can be done: where its code is, what it does, and how it is typed."""
+    """One thing that can be done: where its code is, what it does, and how it is typed.
+
+    ``takes`` are its arguments, where the signature does not say them well enough.
+    """
 
     code: str
     what: str
     example: str
+    takes: str = ""
 
 
 VERBS: dict[str, Verb] = {
@@ -62,16 +66,19 @@ VERBS: dict[str, Verb] = {
         "setting:set_cell",
         "Change settings of a cell: rules, budgets, limits, intervals.",
         "lazarus cell set pond mission_minutes=600 checkpoint_interval=900",
+        "CELL NAME=VALUE...",
     ),
     "agent set": Verb(
         "setting:set_agent",
         "Change settings of one agent: rules, budgets, limits.",
         "lazarus agent set pond/scribe revive_policy=ask budget_turns=200",
+        "AGENT NAME=VALUE...",
     ),
     "spawn": Verb(
         "spawn:spawn",
         "Start an agent in a cell. The program and its arguments follow --.",
         "lazarus spawn pond scribe --role developer -- python3 scribe.py",
+        "CELL NAME [OPTIONS] -- PROGRAM [ARGUMENT...]",
     ),
     "stop": Verb("agents:stop", "Stop an agent; it stays stopped.", "lazarus stop pond/scribe"),
     "start": Verb("agents:start", "Start a stopped agent again.", "lazarus start pond/scribe"),
@@ -87,12 +94,12 @@ VERBS: dict[str, Verb] = {
     ),
     "approve": Verb(
         "approvals:approve",
-        "Let a dead agent be revived, one that was held go on, or say yes to a question.",
+        "Let a dead agent be revived, a held one go on; say yes to a question.",
         "lazarus approve pond/scribe",
     ),
     "deny": Verb(
         "approvals:deny",
-        "Leave a dead agent dead, end one that was held, or say no to a question.",
+        "Leave a dead agent dead, end a held one; say no to a question.",
         "lazarus deny pond/scribe",
     ),
     "invite": Verb(
@@ -104,6 +111,7 @@ VERBS: dict[str, Verb] = {
         "inviting:join",
         "Accept an invitation. An agent's program and its arguments follow --.",
         "lazarus join invite-5Wq... -- python3 scribe.py",
+        "TOKEN [OPTIONS] [-- PROGRAM ARGUMENT...]",
     ),
     "leave": Verb(
         "inviting:leave", "Give up a person's seat in a cell.", "lazarus leave pond --as ada"
@@ -112,10 +120,11 @@ VERBS: dict[str, Verb] = {
         "inviting:invitations",
         "List the invitations that can still be accepted.",
         "lazarus invitations pond --all",
+        "[OPTIONS] [CELL]",
     ),
     "channels": Verb(
         "channels:channels",
-        "List the channels on which people are asked, and the last error of each.",
+        "List the channels on which people are asked, and how each is.",
         "lazarus channels --json",
     ),
     "channel serve": Verb(
@@ -125,7 +134,7 @@ VERBS: dict[str, Verb] = {
     ),
     "kick": Verb(
         "agents:kick",
-        "Take a member out of its cell; its agent is stopped, its directories stay.",
+        "Take a member out of its cell; its directories stay.",
         "lazarus kick pond/scribe",
     ),
     "checkpoint": Verb(
@@ -143,6 +152,7 @@ VERBS: dict[str, Verb] = {
         "checkpoints:diff",
         "Say what changed between two checkpoints.",
         "lazarus diff pond 20260406 latest",
+        "[OPTIONS] CELL OLD [NEW]",
     ),
     "restore": Verb(
         "checkpoints:restore",
@@ -157,19 +167,29 @@ VERBS: dict[str, Verb] = {
     "fork": Verb(
         "forking:fork", "Make a new cell of a checkpoint.", "lazarus fork pond --name pond-b"
     ),
-    "freeze": Verb("freezing:freeze", "Make a cell stand still.", "lazarus freeze pond"),
-    "thaw": Verb("freezing:thaw", "Let a frozen cell move again.", "lazarus thaw pond"),
+    "freeze": Verb(
+        "freezing:freeze", "Make a cell stand still.", "lazarus freeze pond", "[OPTIONS] CELL|--all"
+    ),
+    "thaw": Verb(
+        "freezing:thaw",
+        "Let a frozen cell move again.",
+        "lazarus thaw pond",
+        "[OPTIONS] CELL|--all",
+    ),
     "why": Verb(
         "why:why",
         "Explain an agent's state: the readings, the decision, what comes next.",
         "lazarus why pond/scribe",
     ),
-    "events": Verb("events:events", "Show what happened.", "lazarus events pond -f"),
+    "events": Verb(
+        "events:events", "Show what happened.", "lazarus events pond -f", "[OPTIONS] [WHAT]"
+    ),
     "logs": Verb("logs:logs", "Show what an agent printed.", "lazarus logs pond/scribe -f"),
     "shell": Verb(
         "shell:shell",
         "Open a shell inside the walls of an agent, or of a visitor to its cell.",
         "lazarus shell pond scribe",
+        "[OPTIONS] CELL [AGENT]",
     ),
     "sandbox explain": Verb(
         "explain:explain",
@@ -188,12 +208,12 @@ VERBS: dict[str, Verb] = {
     ),
     "hook": Verb(
         "hook:hook",
-        "Tell the pit what an agent program's hook says (`lazarus hook --help`).",
+        "Tell the pit what a program's hook says (`lazarus hook --help`).",
         "lazarus hook PreToolUse",
     ),
     "mail": Verb(
         "mail:mail",
-        "Mail between the members of a cell: send, reply, inbox, read, ack, check.",
+        "Mail between the members of a cell (`lazarus mail --help`).",
         'lazarus mail send --cell pond --as ada --to scribe --subject "Chapter 2" "Please read it"',
     ),
     "doctor": Verb(
@@ -243,6 +263,16 @@ NOUNS = {
     "web": "The HTTP API and its page.",
     "sandbox": "Look at an agent's walls.",
 }
+GROUPS = {
+    "Daemon and machine": "up doctor web channel demo simulate completion",
+    "Looking": "status top why events logs cells",
+    "Cells": "cell freeze thaw",
+    "Agents": "spawn start stop revive agent shell sandbox",
+    "People and members": "approvals approve deny channels invite join invitations leave kick mail",
+    "Checkpoints": "checkpoint checkpoints restore undo fork diff verify",
+    "Inside a cell": "beat hook mcp",
+}
+"""Under which heading `lazarus --help` shows each verb and noun."""
 EPILOGUE = "Exit codes: 0 good, 1 unhealthy or failed, 2 wrong use or configuration, 75 try again."
 
 
@@ -256,8 +286,11 @@ def build() -> App:
         help_formatter="plain",
         help_epilogue=EPILOGUE,
         result_action="return_value",
+        default_parameter=Parameter(show_default=lambda value: value or None),
     )
-    nouns = {name: App(name=name, help=what) for name, what in NOUNS.items()}
+    headings = {title: Group(title, sort_key=place) for place, title in enumerate(GROUPS)}
+    under = {word: headings[title] for title, words in GROUPS.items() for word in words.split()}
+    nouns = {name: App(name=name, help=what, group=under[name]) for name, what in NOUNS.items()}
     for noun in nouns.values():
         app.command(noun)
     for words, verb in VERBS.items():
@@ -265,7 +298,11 @@ def build() -> App:
         place = nouns[first] if first else app
         code = f"{__package__}.{verb.code}"
         epilogue = f"Example: {verb.example}\n\n{EPILOGUE}"
-        place.command(code, name=name, help=verb.what, help_epilogue=epilogue)
+        shown: dict[str, Any] = (
+            {"usage": f"Usage: lazarus {words} {verb.takes}"} if verb.takes else {}
+        )
+        shown |= {} if first else {"group": under[words]}
+        place.command(code, name=name, help=verb.what, help_epilogue=epilogue, **shown)
     return app
 
 

@@ -79,7 +79,8 @@ def join(
         Literal["auto", "ask", "never"] | None, Parameter(help="Who decides that it is revived.")
     ] = None,
     network: Annotated[
-        Literal["none", "host", "allow"] | None, Parameter(help="Which network it sees.")
+        Literal["none", "host", "allow"] | None,
+        Parameter(help="Which network it sees; none by itself."),
     ] = None,
     allow: Annotated[
         tuple[str, ...], Several, Parameter(help="HOST[:PORT] that --network allow lets it reach.")

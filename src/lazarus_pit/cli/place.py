@@ -26,8 +26,12 @@ WHERE = Group("Where", sort_key=90)
 class Place:
     """Where the cells and the configuration are."""
 
-    root: Annotated[Path | None, Parameter(help="Directory of the mission cells.")] = None
-    config: Annotated[Path | None, Parameter(help="Configuration file.")] = None
+    root: Annotated[
+        Path | None, Parameter(help="Directory of the mission cells; `lazarus doctor` says which.")
+    ] = None
+    config: Annotated[
+        Path | None, Parameter(help="Configuration file; by itself config/lazarus-pit.toml.")
+    ] = None
 
     def settings(self) -> Config:
         """Read the configuration; ``--root`` wins over it.

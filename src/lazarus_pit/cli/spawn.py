@@ -52,10 +52,11 @@ def spawn(
     ],
     /,
     *argv: Annotated[str, Parameter(help="The program and its arguments, after --.")],
-    role: Annotated[RoleWord | None, Parameter(help="What it may do.")] = None,
+    role: Annotated[RoleWord | None, Parameter(help="What it may do; developer by itself.")] = None,
     policy: PolicyWord = None,
     network: Annotated[
-        Literal["none", "host", "allow"] | None, Parameter(help="Which network it sees.")
+        Literal["none", "host", "allow"] | None,
+        Parameter(help="Which network it sees; none by itself."),
     ] = None,
     allow: Annotated[
         tuple[str, ...], Several, Parameter(help="HOST[:PORT] that --network allow lets it reach.")

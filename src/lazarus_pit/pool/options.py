@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--config", type=Path, metavar="PATH", help="configuration file (JSON)")
+    add("--config", type=Path, metavar="PATH", help="JSON file, or the daemon's TOML")
     add("--root", type=Path, metavar="PATH", help="where lazarus approvals looks; its own --root")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--once", action="store_true", help="one sweep; exit 0 if all are healthy")

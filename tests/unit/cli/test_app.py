@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lazarus_pit.cli import app
-from lazarus_pit.cli.app import VERBS, hoist
+from lazarus_pit.cli.app import GROUPS, VERBS, hoist
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,13 @@ def test_the_list_of_verbs_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for words in VERBS:
         assert f"  {words.split()[0]}: " in shown
+    said = {word for words in GROUPS.values() for word in words.split()}
+    assert said == {words.split()[0] for words in VERBS}
+
+
+def test_what_a_verb_does_is_said_on_one_line_of_a_terminal() -> None:
+    for words, verb in VERBS.items():
+        assert len(f"  {words.split()[-1]}: {verb.what}") <= 80, words
 
 
 @pytest.mark.parametrize(
