@@ -88,6 +88,8 @@ def test_shells_learn_every_verb(shell: str, capsys: pytest.CaptureFixture[str])
     script = capsys.readouterr().out
     for words in VERBS:
         assert words.split()[-1] in script
+    if shell == "zsh":  # What is autoloaded as `_lazarus` must do something.
+        assert '\n  _cyclopts_lazarus "$@"\n' in script
 
 
 def test_a_beat_loads_nothing_heavy() -> None:
