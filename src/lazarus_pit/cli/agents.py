@@ -15,16 +15,12 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.names import FoundAgent, find_agent
 from lazarus_pit.cli.place import HERE, AgentName, Place, who
-from lazarus_pit.cli.waiting import DOWN, UP, WAIT, NoWait, Wait, await_daemon
+from lazarus_pit.cli.waiting import BEGINS, DOWN, ENDS, UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.core.model import CellStatus, Desired, Phase
 from lazarus_pit.daemon import teaming
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.manifest import Manifest, Member, with_member
 from lazarus_pit.formats.state import Health
-
-BEGINS = frozenset({"agent_started", "agent_adopted"})
-ENDS = frozenset({"agent_stopped", "agent_died", "agent_exited", "agent_left_waiting"})
-"""The journal's words for a process that is there from then on, or is no more."""
 
 
 def stop(

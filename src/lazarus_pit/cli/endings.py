@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from lazarus_pit.cells import graves, provision
 from lazarus_pit.cells.layout import CellPaths, PitPaths
-from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.losing import Losses, agree, find_losses
@@ -19,7 +18,7 @@ from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.progress import counting, shown
 from lazarus_pit.cli.pulse import feel
-from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon
+from lazarus_pit.cli.waiting import DOWN, WAIT, NoWait, Wait, await_daemon, with_lives
 from lazarus_pit.config import Config
 from lazarus_pit.core.model import CellStatus, Life, Seconds
 from lazarus_pit.daemon import saving
@@ -44,7 +43,7 @@ def archive(
     config = place.settings()
     paths, _ = find_cell(place.pit(), cell)
     offset = journal_end(paths.events)
-    agents = _with_lives(paths)
+    agents = with_lives(paths)
     provision.move_cell(paths, CellStatus.ARCHIVED, by=who())
     say.line(f"cell {cell} is archived")
     if no_wait:
@@ -77,14 +76,6 @@ def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
         else:
             say.line(f"last checkpoint {saved.name}, {say.size(saved.size)}")
             return
-
-
-def _with_lives(paths: CellPaths) -> list[str]:
-    return [
-        agent.name
-        for agent in see_cell(paths).agents
-        if agent.health is not None and agent.health.pid is not None
-    ]
 
 
 def destroy(

@@ -24,6 +24,7 @@ from lazarus_pit.cli.waiting import (
     NoWait,
     Wait,
     await_daemon,
+    with_lives,
 )
 from lazarus_pit.core.model import CellStatus
 from lazarus_pit.errors import LazarusError, UsageError
@@ -104,11 +105,7 @@ def _want_all(pit: PitPaths, to: CellStatus) -> Iterator[_Moved | None]:
 
 def _want(paths: CellPaths, label: str, to: CellStatus) -> _Moved:
     offset = journal_end(paths.events)
-    agents = [
-        agent.name
-        for agent in see_cell(paths).agents
-        if agent.health is not None and agent.health.pid is not None
-    ]
+    agents = with_lives(paths)
     if to is CellStatus.ACTIVE and see_cell(paths).asleep:
         store.update_manifest(paths, lambda old: replace(old, woken=old.woken + 1))
     else:

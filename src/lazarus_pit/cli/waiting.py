@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from lazarus_pit.cells import journal
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cells.view import see_cell
 from lazarus_pit.cli import follow, say
 from lazarus_pit.cli.pulse import feel
 from lazarus_pit.cli.sentences import sentence
 from lazarus_pit.core.model import Seconds
+from lazarus_pit.errors import StoreError
 
 GOOD, FAILED, LATE = 0, 1, 75
 """Exit codes: done, done badly, not done yet."""
@@ -32,6 +36,24 @@ MOVING: Mapping[str, int] = {"agent_thawed": GOOD, **DOWN}
 Wait = Annotated[Seconds, Parameter(help="Seconds to wait for the daemon to have done it.")]
 NoWait = Annotated[bool, Parameter(negative="", help="Write the wish down and return at once.")]
 WAIT: Seconds = 15.0
+
+
+BEGINS = frozenset({"agent_started", "agent_adopted"})
+ENDS = frozenset({"agent_stopped", "agent_died", "agent_exited", "agent_left_waiting"})
+"""The journal's words for a process that is there from then on, or is no more."""
+RECENT = 200
+"""Lines of a journal that may be younger than the state: that is a second behind at most."""
+
+
+def with_lives(paths: CellPaths) -> list[str]:
+    """Return who has a life: by the end of the journal, else by the state."""
+    views = see_cell(paths).agents
+    alive = {one.name: one.health is not None and one.health.pid is not None for one in views}
+    with contextlib.suppress(StoreError):  # Without a journal the state is all there is.
+        for event in journal.read_back(paths.events, RECENT).events:
+            if event.agent in alive and event.event in BEGINS | ENDS:
+                alive[event.agent] = event.event in BEGINS
+    return [name for name, lives in alive.items() if lives]
 
 
 def await_daemon(

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 STATE_SECONDS = 1.0
 """How long ``state.json`` may be behind."""
-PROMPT_CELLS, PROMPT_ROUNDS = 16, 4.0
-"""Cells of one turn that are shown at once; how often in a row, and then once a second."""
+PROMPT_CELLS, PROMPT_ROUNDS = 16, 5.0
+"""Cells of one turn that are shown at once; how often in a second, and in a row."""
 PENDING_LIMIT = 1000
 """Journal lines a cell that are kept in memory while its disk refuses them; the ledger has all."""
 LOUD = frozenset(
@@ -122,7 +122,8 @@ class Recorder:
     def _hasten(self, cells: set[str]) -> None:
         """Have these cells shown at once, unless that were too many or too often."""
         now = time.monotonic()
-        self._rounds = min(PROMPT_ROUNDS, self._rounds + now - self._counted)
+        self._rounds += (now - self._counted) * PROMPT_ROUNDS
+        self._rounds = min(PROMPT_ROUNDS, self._rounds)
         self._counted = now
         if 0 < len(cells) <= PROMPT_CELLS and self._rounds >= 1.0:
             self._rounds -= 1.0
