@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, NamedTuple, Self
 
 import nostr_sdk as sdk  # type: ignore[import-untyped]
+import websockets.asyncio.server as ws
 
 PATIENCE = 20.0
 """Seconds after which a test gives up; never how long something should take."""
@@ -44,6 +46,49 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         self._relay.shutdown()
         sdk.uniffi_set_event_loop(None)
+
+
+class Rubbish:
+    """What listens where a relay should: it answers all with the same words, or hangs up."""
+
+    def __init__(self, says: str | None) -> None:
+        """``None`` hangs up; empty says nothing; ``ID`` in it is the id of what was asked."""
+        self._says = says
+
+    async def __aenter__(self) -> Self:
+        self._server = await ws.serve(self._talk, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _talk(self, peer: ws.ServerConnection) -> None:
+        if self._says is None:
+            return
+        async for asked in peer:
+            if self._says:
+                await peer.send(self._says.replace("ID", json.dumps(json.loads(asked)[1])))
+
+
+class Forgetful(Rubbish):
+    """A relay that takes every event, and says so from the second time on."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.taken: list[str] = []
+        """The ids of the private messages that came."""
+
+    async def _talk(self, peer: ws.ServerConnection) -> None:
+        async for said in peer:
+            what, *about = json.loads(said)
+            if what == "REQ":
+                await peer.send(json.dumps(["EOSE", about[0]]))
+            elif what == "EVENT" and about[0]["kind"] == 1059:
+                self.taken.append(about[0]["id"])
+                if len(self.taken) > 1:
+                    await peer.send(json.dumps(["OK", about[0]["id"], True, ""]))
 
 
 class Person:

@@ -21,6 +21,7 @@ from lazarus_pit.channels.desk import Desk
 from lazarus_pit.channels.nostr_api import (
     BACKDATED_SECONDS,
     Key,
+    Message,
     Relays,
     Said,
     new_secret,
@@ -40,6 +41,8 @@ NOTE_SECONDS: Seconds = 3_600.0
 """How often it is noted that the relays were heard until now."""
 STRANGER_SECONDS: Seconds = 60.0
 """How often somebody who may not answer is told so, whoever they are."""
+SAME_SECONDS: Seconds = 60.0
+"""How long a question that may have been sent is tried again in the same words."""
 _NOT_YOU = "You may not answer here. Nothing was changed."
 _SEEN, _SINCE = "seen", "since"
 _KEY_BYTES = 1024
@@ -97,6 +100,8 @@ class Nostr:
         self._relays = Relays(key, [url for url in urls if url], wrapped=settings.dm == "nip17")
         self._desk = desk
         self._refused_at = -STRANGER_SECONDS
+        self._tried: dict[str, Message] = {}
+        """Questions that no relay is known to have taken."""
 
     async def __aenter__(self) -> Self:
         await self._relays.__aenter__()
@@ -109,30 +114,38 @@ class Nostr:
 
     async def carry(self, question: Question) -> Receipt:
         """Ask."""
-        asked_at = time.time()
-        id_ = await self._relays.send(ask(question, asked_at), self._person)
-        return Receipt(id_, asked_at)
+        return await self._ask(question.id, ask(question, time.time()))
 
     async def settle(self, question: Question, ending: Ending, receipt: str) -> None:
         """Say below the question how it ended."""
-        text = ended(question, ending, time.time())
-        await self._relays.send(text, self._person, about=receipt)
+        await self._say(ended(question, ending, time.time()), self._person, receipt)
 
     async def carry_all(self, digest: Digest) -> Receipt:
         """Ask about many."""
-        asked_at = time.time()
-        id_ = await self._relays.send(ask_all(digest, asked_at), self._person)
-        return Receipt(id_, asked_at)
+        return await self._ask(digest.id, ask_all(digest, time.time()))
 
     async def settle_all(self, digest: Digest, endings: Sequence[Ending], receipt: str) -> None:
         """Say below the question about many how they ended."""
-        await self._relays.send(all_ended(digest, endings), self._person, about=receipt)
+        await self._say(all_ended(digest, endings), self._person, receipt)
 
     async def answer(self, heard: Heard, outcome: Outcome) -> None:
         """Tell who wrote what became of it; what counts is told by ``settle``, whatever happens."""
         to: Said = heard.handle
         if not outcome.counts and (to.by == self._person or self._may_refuse()):
-            await self._relays.send(one_line(outcome.words, 2000), to.by, about=to.id)
+            await self._say(one_line(outcome.words, 2000), to.by, to.id)
+
+    async def _ask(self, about: str, text: str) -> Receipt:
+        """Send a question; tried again soon, the very same one: a relay may have it already."""
+        now = time.time()
+        tried = {one: it for one, it in self._tried.items() if abs(now - it.at) < SAME_SECONDS}
+        message = tried.get(about) or self._relays.made(text, self._person)
+        self._tried = {**tried, about: message}
+        await self._relays.send(message)
+        del self._tried[about]
+        return Receipt(message.id, message.at)
+
+    async def _say(self, text: str, to: str, about: str) -> None:
+        await self._relays.send(self._relays.made(text, to, about=about))
 
     def _may_refuse(self) -> bool:
         now = time.monotonic()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, NamedTuple, Self
 
@@ -20,6 +20,7 @@ import nostr_sdk as sdk  # type: ignore[import-untyped]
 from lazarus_pit.channels.base import ChannelError
 from lazarus_pit.core.model import Seconds
 from lazarus_pit.errors import ConfigError
+from lazarus_pit.formats.text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ BACKDATED_SECONDS: Seconds = 2 * 86_400.0 + 3_600.0
 """A gift wrap hides when it was sent by a date up to two days before; and clocks differ."""
 SEND_SECONDS: Seconds = 10.0
 """How long a relay may take to accept a message."""
+ANSWER_SECONDS: Seconds = 5.0
+"""How long a relay may take to be there, and then to bring what it has kept."""
 QUIET_SECONDS: Seconds = 15.0
 """How often we make sure that a relay is there while nobody speaks."""
 AGAIN_SECONDS: Seconds = 300.0
@@ -36,6 +39,9 @@ RETRY_SECONDS: Seconds = 5.0
 """How often a relay that is gone is tried."""
 LONGEST = 65_536
 """Characters of a message that are looked into, encrypted."""
+_LOOK_SECONDS: Seconds = 0.1
+_SHOWN = 200
+"""Characters of what a relay says."""
 _QUEUE = 8_192
 _REMEMBERED = 50_000
 _FIELD = 2**256 - 2**32 - 977
@@ -107,6 +113,16 @@ class Said(NamedTuple):
     """The ids of messages that it answers, the last one last."""
 
 
+class Message(NamedTuple):
+    """A private message of ours, as relays take it; sent again, it is the same one."""
+
+    event: Any
+    id: str
+    """By which an answer names it."""
+    at: float
+    """When it was made, Unix seconds."""
+
+
 class Relays:
     """Our connections, for as long as a block runs. Relays that go are tried again for ever."""
 
@@ -119,6 +135,8 @@ class Relays:
         self._keys = key.keys
         self._wrapped = wrapped
         self._sending: set[asyncio.Task[Any]] = set()
+        self._ill: set[str] = set()
+        """The relays that do not answer, and why, as it was said."""
         try:
             self._urls = [sdk.RelayUrl.parse(url) for url in urls]
         except sdk.NostrSdkError as error:
@@ -147,27 +165,24 @@ class Relays:
 
     # ------------------------------------------------------------ to people
 
-    async def send(self, text: str, to: str, *, about: str = "") -> str:
-        """Send a message to a public key and return its id; it is sent once one relay has it.
-
-        ``about`` is the id of the message that it answers.
+    async def send(self, message: Message) -> None:
+        """Send a message; it is sent once one relay has it.
 
         Raises:
-            ChannelError: no relay has taken it; says why.
+            ChannelError: no relay has said that it took it; says why. One may have it all the same.
         """
-        event, id_ = self._made(text, to, about)
         refusals: list[str] = []
-        for done in asyncio.as_completed(self._begin_to_send(event)):
+        for done in asyncio.as_completed(self._begin_to_send(message.event)):
             try:
                 await done
-            except sdk.NostrSdkError as error:
+            except (sdk.NostrSdkError, ChannelError) as error:
                 refusals.append(str(error))
             else:
-                return id_
+                return
         raise ChannelError(f"no relay takes a message: {'; '.join(sorted(set(refusals)))}")
 
-    def _made(self, text: str, to: str, about: str) -> tuple[Any, str]:
-        """Return the event that carries a message, and the id by which an answer names it."""
+    def made(self, text: str, to: str, *, about: str = "") -> Message:
+        """Return a message to a public key; ``about`` is the id of the one that it answers."""
         person_ = sdk.PublicKey.parse(to)
         tags = [sdk.Tag.public_key(person_)]
         if about:
@@ -175,10 +190,11 @@ class Relays:
         if not self._wrapped:
             hidden = sdk.nip04_encrypt(self._keys.secret_key(), person_, text)
             event = sdk.EventBuilder(sdk.Kind(_OLD), hidden).tags(tags).finalize(self._keys)
-            return event, event.id().to_hex()
+            return Message(event, event.id().to_hex(), time.time())
         rumor = sdk.EventBuilder(sdk.Kind(_PRIVATE), text).tags(tags)
         rumor = rumor.finalize_unsigned(self._keys.public_key()).ensure_id()
-        return sdk.nip59_make_gift_wrap(self._keys, person_, rumor), rumor.id().to_hex()
+        wrap = sdk.nip59_make_gift_wrap(self._keys, person_, rumor)
+        return Message(wrap, rumor.id().to_hex(), time.time())
 
     def _where_to_write(self) -> Any:
         """Say to everybody which relays we read: some programs write nowhere else (NIP-17)."""
@@ -195,6 +211,8 @@ class Relays:
 
     async def _to_one(self, event: Any, url: Any) -> None:
         relay = await self._client.relay(url)
+        # What the library is given while a relay is away it may bring much later, unasked.
+        await _until(ANSWER_SECONDS, lambda: _is_there(relay), f"{url} is not there")
         await relay.send_event(event, ok_timeout=timedelta(seconds=SEND_SECONDS))
 
     def _sent(self, task: asyncio.Task[Any]) -> None:
@@ -210,7 +228,7 @@ class Relays:
         ``None`` says that a relay is there and nobody has spoken. Ends by an exception alone.
 
         Raises:
-            ChannelError: no relay is there.
+            ChannelError: no relay is there, or none of them answers as one does.
         """
         wanted = sdk.Filter().kind(sdk.Kind(_WRAP if self._wrapped else _OLD))
         wanted = wanted.pubkey(self._keys.public_key())
@@ -223,14 +241,13 @@ class Relays:
         where = self._where_to_write()
         try:
             asked = -AGAIN_SECONDS
+            await _until(ANSWER_SECONDS, self._is_anybody_there, "no relay is there")
             while True:
                 if time.monotonic() - asked >= AGAIN_SECONDS and await self._is_anybody_there():
                     asked = time.monotonic()
                     if self._wrapped:
                         self._begin_to_send(where)
-                    found = await self._client.fetch_events(
-                        target, timeout=timedelta(seconds=SEND_SECONDS)
-                    )
+                    found = await self._kept(wanted)
                 else:
                     # Never cancelled: what had just arrived would be lost.
                     await asyncio.wait({coming}, timeout=QUIET_SECONDS)
@@ -250,6 +267,28 @@ class Relays:
             coming.cancel()
             with contextlib.suppress(sdk.NostrSdkError):
                 await self._client.unsubscribe(following.id)
+
+    async def _kept(self, wanted: Any) -> list[Any]:
+        """Return what the relays have kept; who does not bring it is named.
+
+        Raises:
+            ChannelError: none does, so that nobody would be heard.
+        """
+        relays = [(str(url), await self._client.relay(url)) for url in self._urls]
+        there = [one for one in relays if one[1].status() is sdk.RelayStatus.CONNECTED]
+        brought = await asyncio.gather(*(_kept_by(relay, wanted) for _, relay in there))
+        good = [found for found in brought if not isinstance(found, str)]
+        ill = {
+            f"{url} {why}"
+            for (url, _), why in zip(there, brought, strict=True)
+            if isinstance(why, str)
+        }
+        for one in sorted(ill - self._ill):
+            log.warning("nostr: %s", one)
+        self._ill = ill
+        if not good:
+            raise ChannelError("; ".join(sorted(ill)) or "no relay is there")
+        return list({event.id().to_hex(): event for found in good for event in found}.values())
 
     async def _is_anybody_there(self) -> bool:
         relays = await self._client.relays()
@@ -273,6 +312,32 @@ class Relays:
         except sdk.NostrSdkError as error:
             log.debug("a message that cannot be read: %s", error)
             return None
+
+
+async def _is_there(relay: Any) -> bool:
+    return relay.status() is sdk.RelayStatus.CONNECTED
+
+
+async def _until(patience: Seconds, holds: Callable[[], Awaitable[bool]], why: str) -> None:
+    """Wait until it holds; raises ChannelError, which says why, where it does not."""
+    end = time.monotonic() + patience
+    while not await holds():
+        if time.monotonic() >= end:
+            raise ChannelError(why)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _kept_by(relay: Any, wanted: Any) -> list[Any] | str:
+    """Return what one relay has kept, or why it does not say."""
+    began = time.monotonic()
+    try:
+        found = list(await relay.fetch_events(wanted, timeout=timedelta(seconds=ANSWER_SECONDS)))
+    except sdk.NostrSdkError as error:
+        return f"refuses: {one_line(str(error), _SHOWN)}"
+    # The library tells no difference between a relay that has nothing and one that says nothing.
+    if not found and time.monotonic() - began >= ANSWER_SECONDS:
+        return "takes connections, and does not answer as a relay does"
+    return found
 
 
 def _arrived(coming: asyncio.Future[Any], stream: Any) -> tuple[list[Any], asyncio.Future[Any]]:

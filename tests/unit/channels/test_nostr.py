@@ -23,13 +23,14 @@ from lazarus_pit.errors import ConfigError, FormatError
 from lazarus_pit.formats.channel_settings import Nostr as Settings
 from lazarus_pit.records import approvals
 from lazarus_pit.records.database import opened_records
-from nostr_person import PATIENCE, Person, Relay
+from nostr_person import PATIENCE, Forgetful, Person, Relay, Rubbish
 from postbox import in_loop
 
 
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PitPaths:
     monkeypatch.setattr(serve_file, "FIRST_SECONDS", 0.02)
+    monkeypatch.setattr(nostr_api, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(nostr_api, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(nostr_api, "RETRY_SECONDS", 0.2)
     return PitPaths(tmp_path)
@@ -51,6 +52,11 @@ def stands(pit: PitPaths, request: str) -> tuple[str, str]:
     return found.outcome, found.by
 
 
+def receipts(pit: PitPaths, request: str) -> dict[str, str]:
+    with opened_records(pit.records) as db:
+        return approvals.receipts(db, request)
+
+
 async def until_stands(pit: PitPaths, request: str, outcome: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while stands(pit, request)[0] != outcome:  # noqa: ASYNC110 - it lies on the disk
@@ -59,6 +65,12 @@ async def until_stands(pit: PitPaths, request: str, outcome: str) -> None:
 
 async def how_it_hears(pit: PitPaths) -> str:
     return (await Desk(pit, "nostr").recall()).get("hearing", "")
+
+
+async def until_hears(pit: PitPaths, words: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while words not in await how_it_hears(pit):  # noqa: ASYNC110 - it lies on the disk
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -169,14 +181,51 @@ async def test_a_relay_that_comes_back_is_heard(pit: PitPaths) -> None:
             port = relay.port
     async with served(pit, ada, f"ws://127.0.0.1:{port}") as us:
         request = open_one(pit, "bob")
-        async with asyncio.timeout(PATIENCE):
-            while "no relay" not in await how_it_hears(pit):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until_hears(pit, "no relay")
         async with Relay(port) as relay, Person(relay.url) as other:
             other.keys, other.npub = ada.keys, ada.npub
             assert "bob" in (await other.read()).text
             await other.say(us, "revive bob")
             await until_stands(pit, request, "approved")
+
+
+@in_loop
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (None, "no relay is there"),
+        ("", "does not answer as a relay does"),
+        ("not json {", "does not answer as a relay does"),
+        ('["EOSE"]', "does not answer as a relay does"),
+        ('["CLOSED", ID, "restricted: go away"]', "refuses: 'restricted: go away'"),
+    ],
+)
+async def test_what_is_no_relay_is_told_though_nobody_is_asked(
+    pit: PitPaths, says: str | None, told: str
+) -> None:
+    async with Rubbish(says) as rubbish, Relay() as relay, Person(relay.url) as ada:
+        async with served(pit, ada, rubbish.url):
+            await until_hears(pit, told)
+        request = open_one(pit)
+        async with served(pit, ada, rubbish.url, relay.url) as us:  # It harms no other relay.
+            await ada.read()
+            await ada.say(us, "revive timmy")
+            await until_stands(pit, request, "approved")
+            assert await how_it_hears(pit) == ""
+
+
+@in_loop
+async def test_what_a_relay_took_and_did_not_say_so_is_sent_again_as_the_same(
+    pit: PitPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nostr_api, "SEND_SECONDS", 0.2)
+    request = open_one(pit)
+    async with Forgetful() as relay, Relay() as elsewhere, Person(elsewhere.url) as ada:
+        async with served(pit, ada, relay.url), asyncio.timeout(PATIENCE):
+            while not receipts(pit, request):  # noqa: ASYNC110 - it lies on the disk
+                await asyncio.sleep(0.01)
+        first, second = relay.taken
+        assert first == second
 
 
 @in_loop
