@@ -283,8 +283,9 @@ MUTANTS = [
     Mutant(
         "people are asked again after a crash",
         "records/approvals.py",
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id, outcome = 'open'",
+        "        if known := select(db, which, (subject, generation)):\n"
+        "            return known[0]\n",
+        "        retire(db, subject, now, deaths_alone=True)\n",
     ),
     Mutant(
         "an answer without a bell is not heard",

@@ -14,6 +14,7 @@ from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Decided
 from lazarus_pit.core.model import Instant, Key, Phase, Seconds
 from lazarus_pit.records import approvals
+from lazarus_pit.records.database import transaction
 
 EARLY_SECONDS = 1.0
 """A request closes this long before the loop gives up: an answer in time arrives in time."""
@@ -92,15 +93,23 @@ class Requests:
     ) -> list[tuple[Key, Decided]]:
         """Bring the records up to date, and return the answers that somebody waits for.
 
+        In one transaction: each costs a write that waits for the disk, and many may have died.
         ``now`` is Unix time. This may run beside the loop: whether an agent is known is one
         look-up in its table.
         """
+        with transaction(db):
+            found = self._compared(db, round_, now)
+        self._remembered = None
+        return found
+
+    def _compared(
+        self, db: sqlite3.Connection, round_: Round, now: Instant
+    ) -> list[tuple[Key, Decided]]:
         gone = {one for one in approvals.subjects(db) if self._is_gone(one)}
         for key in sorted(round_.left | gone):
             # Of one who is here, and was not when we began, the questions are new (``questions``).
             is_new = key in self._agents and key not in round_.left
             approvals.retire(db, key, now, deaths_alone=is_new)
-        self._remembered = None
         approvals.expire(db, now)
         found = [answer for one in round_.awaiting if (answer := _answer(db, one, now))]
         waiting = {(one.key, one.generation) for one in round_.awaiting}

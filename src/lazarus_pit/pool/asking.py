@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from lazarus_pit.core.events import Decided
 from lazarus_pit.records import approvals
-from lazarus_pit.records.database import opened_records
+from lazarus_pit.records.database import opened_records, transaction
 
 SUBJECTS = "pool/"
 EARLY_SECONDS = 1.0
@@ -42,7 +42,7 @@ def compare(records: Path, awaiting: Iterable[Awaiting]) -> list[tuple[str, Deci
     if not waiting and not records.exists():
         return []
     now = time.time()
-    with opened_records(records) as db:
+    with opened_records(records) as db, transaction(db):
         approvals.expire(db, now)
         for request in approvals.pending(db, now):
             if request.subject.startswith(SUBJECTS):
@@ -64,7 +64,7 @@ def forget(records: Path, remembered: Iterable[str]) -> None:
     if not records.exists():
         return
     kept = {f"{SUBJECTS}{name}" for name in remembered}
-    with opened_records(records) as db:
+    with opened_records(records) as db, transaction(db):
         for subject in approvals.subjects(db) - kept:
             if subject.startswith(SUBJECTS):
                 approvals.retire(db, subject, time.time())

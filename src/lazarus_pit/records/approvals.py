@@ -90,20 +90,17 @@ def open_request(  # noqa: PLR0913 - a request is these facts
     Open requests of the same subject about earlier deaths are superseded by it. What was closed
     long ago is let go of.
     """
+    which = "subject = ? AND generation = ? AND NOT retired AND asked_in IS NULL"
     with transaction(db):
+        if known := select(db, which, (subject, generation)):
+            return known[0]
+        supersede(db, subject, now, upto=generation - 1)
         db.execute(
-            "UPDATE approvals SET outcome = 'superseded', closed = ?"
-            " WHERE subject = ? AND generation < ? AND outcome = 'open' AND asked_in IS NULL",
-            (now, subject, generation),
-        )
-        new = db.execute(
             "INSERT INTO approvals (id, subject, generation, facts, asked, expires)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (secrets.token_hex(8), subject, generation, json.dumps(dict(facts)), now, expires),
-        ).rowcount
-        if new:
-            let_go(db, now)
-        which = "subject = ? AND generation = ? AND NOT retired AND asked_in IS NULL"
+        )
+        let_go(db, now)
         return select(db, which, (subject, generation))[0]
 
 

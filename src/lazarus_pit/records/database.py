@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from lazarus_pit.errors import StoreError
 
-VERSION = 5
+VERSION = 6
 """Of the tables below; a file of a higher one was made by a later release."""
 BUSY_SECONDS = 5.0
 """How long a change waits for somebody else's."""
@@ -32,6 +32,7 @@ ALTER TABLE approvals ADD COLUMN comment TEXT NOT NULL DEFAULT '';
 ALTER TABLE approvals ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
 DROP INDEX IF EXISTS one_a_death;
 """,
+    6: "DROP INDEX IF EXISTS still_open;",
 }
 """What a file of an older version needs before the tables below are made, by the new version."""
 _TABLES = f"""
@@ -56,7 +57,8 @@ CREATE TABLE IF NOT EXISTS approvals (
 CREATE UNIQUE INDEX IF NOT EXISTS one_a_life ON approvals (subject, generation)
     WHERE NOT retired AND asked_in IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS one_a_mail ON approvals (asked_in) WHERE NOT retired;
-CREATE INDEX IF NOT EXISTS still_open ON approvals (asked) WHERE outcome = 'open';
+CREATE INDEX IF NOT EXISTS open_until ON approvals (expires) WHERE outcome = 'open';
+CREATE INDEX IF NOT EXISTS by_subject ON approvals (subject);
 CREATE TABLE IF NOT EXISTS deliveries (
     approval TEXT NOT NULL REFERENCES approvals (id),
     channel TEXT NOT NULL,
@@ -167,7 +169,13 @@ def in_memory(kind: type[_Connection]) -> _Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Do all of a block or nothing of it; nobody else writes meanwhile."""
+    """Do all of a block or nothing of it; nobody else writes meanwhile.
+
+    Inside another it is a part of that one.
+    """
+    if db.in_transaction:
+        yield
+        return
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from msgspec.structs import replace
 
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.events import Decided
@@ -86,3 +87,33 @@ def test_who_was_dismissed_is_let_go_of_even_if_the_records_refuse_at_first(
     before = approvals.pending(db, 2.0)[0].id
     compare(requests, db)
     assert [one.id for one in approvals.pending(db, 2.0)] != [before]
+
+
+def test_many_are_asked_about_in_one_write(db: sqlite3.Connection) -> None:
+    agents = {f"{ADA}-{number}": awaiting() for number in range(50)}
+    agents = {key: replace(agent, key=key) for key, agent in agents.items()}
+    requests = Requests(agents)
+    said: list[str] = []
+    db.set_trace_callback(said.append)
+    for round_ in (1, 2):
+        assert requests.ask_everybody()
+        assert compare(requests, db) == []
+        assert said.count("COMMIT") == round_
+        assert sum(one.startswith("INSERT") for one in said) == 50
+    assert len(approvals.pending(db, 2.0)) == 50
+
+
+def test_what_the_records_refuse_in_the_middle_is_not_done_at_all(db: sqlite3.Connection) -> None:
+    agents = {ADA: awaiting(), f"{ADA}-2": replace(awaiting(), key=f"{ADA}-2")}
+    requests = Requests(agents)
+    assert requests.ask_everybody()
+    db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON approvals WHEN (SELECT count(*) FROM approvals) = 1"
+        " BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="full"):
+        compare(requests, db)
+    assert approvals.pending(db, 2.0) == []
+    db.execute("DROP TRIGGER full")
+    compare(requests, db)
+    assert len(approvals.pending(db, 2.0)) == 2
