@@ -43,10 +43,17 @@ def mail(cell: CellPaths) -> str:
 def test_an_answer_given_while_the_daemon_is_dead_reaches_the_next_life(pit: Pit) -> None:
     pit.start()
     cell, request = asked(pit)
-    assert "“May I push?”" in lazarus(pit, "approvals").stdout
+    assert "  pond/scribe  " in (listed := lazarus(pit, "approvals").stdout)
+    assert "“May I push?”" in listed
+    answers = f"`lazarus approve {request['id'][:8]}` or `lazarus deny {request['id'][:8]}`"
+    needs = f"needs you: pond/scribe asks “May I push?”: {answers}"
+    assert needs in lazarus(pit, "status").stdout
+    assert "it asks people: “May I push?”" in (why := lazarus(pit, "why", "scribe").stdout)
+    assert f"lazarus approve {request['id'][:8]}   yes to its question" in why
     pit.kill9()
     done = lazarus(pit, "deny", request["id"][:6], "--as", "ada", "--comment", "not\ntoday")
-    assert (done.returncode, done.stdout) == (0, f"{cell.uuid}/scribe: denied, the agent is told\n")
+    assert (done.returncode, done.stdout) == (0, "pond/scribe: denied, the agent is told\n")
+    assert "needs you" not in lazarus(pit, "status").stdout
     assert "denied before, by ada" in lazarus(pit, "approve", request["id"][:6]).stderr
     pit.start()
     told = pit.wait_event(cell, "question_answered", "scribe", outcome="denied", by="ada")

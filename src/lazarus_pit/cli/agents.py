@@ -30,7 +30,7 @@ def stop(
     found = find_agent(place.pit(), agent)
     health = _health(found)
     ended = health is not None and health.phase in (Phase.STOPPED, Phase.EXITED)
-    idle = ended and not _lives(found)
+    idle = (ended or _is_stopping(found)) and not _lives(found)
     offset = journal_end(found.paths.events)
     _want(found, lambda member: replace(member, desired=Desired.STOP))
     if idle:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
-from lazarus_pit.cli.names import find_agent
+from lazarus_pit.cli.names import find_agent, label_of
 from lazarus_pit.cli.place import HERE, Json, Place, who
 from lazarus_pit.errors import LazarusError, UsageError
 from lazarus_pit.formats.question import CURBS
@@ -51,10 +51,31 @@ def approvals(
         say.as_json([{**one._asdict(), "carried": carried} for one, carried in found])
         return 0
     for one, carried in found:
-        say.line(_words(one, carried))
+        say.line(_words(pit, one, carried))
     if not found:
         say.line("nothing was ever asked" if all_ else "nobody waits for a word")
     return 0
+
+
+def questions(pit: PitPaths) -> dict[str, Request]:
+    """Return the oldest open question of each agent that asks, by ``UUID/AGENT``."""
+    found: dict[str, Request] = {}
+    if pit.records.exists():
+        with suppress(LazarusError), opened_records(pit.records) as db:  # `approvals` says why.
+            for one in records.pending(db, time.time()):
+                if one.is_question:
+                    found.setdefault(one.subject, one)
+    return found
+
+
+def question_words(one: Request) -> str:
+    """Say what an agent asks people."""
+    return f"“{say.clean(str(one.facts.get('question')), 1200)}”"
+
+
+def answers(one: Request) -> tuple[str, str]:
+    """Return the commands that say yes and no to a question."""
+    return f"lazarus approve {one.id[:_SHOWN]}", f"lazarus deny {one.id[:_SHOWN]}"
 
 
 def approve(
@@ -108,11 +129,12 @@ def _answer(pit: PitPaths, text: str, given: _Given) -> int:
             comment=one_line(" ".join(given.comment.split()), records.COMMENT_MAX),
         )
     if answered.reply != "decided":
-        say.complain(_refusal(meant, answered))
+        say.complain(_refusal(pit, meant, answered))
         return 1
     records.ring(pit.bell)
     told = ", the agent is told" if meant.is_question else ""
-    say.line(f"{say.clean(meant.subject)}: {'approved' if given.approved else 'denied'}{told}")
+    word = "approved" if given.approved else "denied"
+    say.line(f"{label_of(pit, meant.subject)}: {word}{told}")
     return 0
 
 
@@ -132,7 +154,9 @@ def _meant(db: sqlite3.Connection, pit: PitPaths, text: str, now: float) -> Requ
         if len(found) == 1:
             return found[0]
         if found and among and any(one.outcome == "open" for one in found):
-            choices = ", ".join(f"{one.id[:_SHOWN]} {say.clean(one.subject)}" for one in found[:8])
+            choices = ", ".join(
+                f"{one.id[:_SHOWN]} {label_of(pit, one.subject)}" for one in found[:8]
+            )
             raise UsageError(f"{say.clean(text, 80)!r} means {len(found)} requests: {choices}")
         if found:
             return found[-1]  # All are closed: the latest has the reply.
@@ -145,7 +169,7 @@ def _is_meant(one: Request, text: str, subjects: set[str]) -> bool:
     return len(text) >= SHORTEST and one.id.startswith(text.lower())
 
 
-def _refusal(meant: Request, answered: Answered) -> str:
+def _refusal(pit: PitPaths, meant: Request, answered: Answered) -> str:
     now = answered.request or meant
     why = {
         "already decided": f"{now.outcome} before, by {say.clean(now.by, 80)} ({now.via})",
@@ -154,10 +178,10 @@ def _refusal(meant: Request, answered: Answered) -> str:
     }
     if now.is_question:
         why |= {"expired": "its time is over, the agent was told so", "superseded": "it has left"}
-    return f"{say.clean(meant.subject)}: {why.get(answered.reply, answered.reply)}"
+    return f"{label_of(pit, meant.subject)}: {why.get(answered.reply, answered.reply)}"
 
 
-def _words(one: Request, carried: dict[str, str]) -> str:
+def _words(pit: PitPaths, one: Request, carried: dict[str, str]) -> str:
     left = one.expires - time.time()
     state = f"open for {say.span(left)}" if one.outcome == "open" and left > 0 else one.outcome
     by = f" by {say.clean(one.by, 80)} ({say.clean(one.via, 40)})" if one.by else ""
@@ -166,7 +190,7 @@ def _words(one: Request, carried: dict[str, str]) -> str:
     why = str(one.facts.get("why") or "")
     held = f"  stands still: {CURBS.get(why, say.clean(why, 80))}" if why else ""
     if one.is_question:
-        held = f"  asks (nobody is revived): “{say.clean(str(one.facts.get('question')), 1200)}”"
+        held = f"  asks (nobody is revived): {question_words(one)}"
         held += f"  comment: {say.clean(one.comment, 500)}" if one.comment else ""
     life = f"life {one.generation}"
-    return f"{one.id[:_SHOWN]}  {say.clean(one.subject)}  {life}  {state}{by}{on}{held}"
+    return f"{one.id[:_SHOWN]}  {label_of(pit, one.subject)}  {life}  {state}{by}{on}{held}"

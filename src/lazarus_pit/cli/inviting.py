@@ -11,7 +11,7 @@ from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.kit import PLAIN, Kit
-from lazarus_pit.cli.names import find_cell
+from lazarus_pit.cli.names import find_cell, label_of
 from lazarus_pit.cli.place import HERE, CellName, Json, Place, owner_of, who
 from lazarus_pit.cli.spawn import RoleWord, Several, check_name, environment_of, network_of
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
@@ -184,7 +184,7 @@ def invitations(
         say.as_json([as_object(one) for one in found])
         return 0
     for one in found:
-        say.line(_words(one, now))
+        say.line(_words(pit, one, now))
     if not found:
         say.line("nobody was ever invited" if all_ else "no invitation is open")
     return 0
@@ -195,7 +195,9 @@ def _stored(pit: PitPaths, now: float, *, all_: bool) -> list[Invitation]:
         return []
     with opened_records(pit.records) as db:
         records.expire(db, now)
-        return records.everything(db) if all_ else records.pending(db, now)
+        if all_:
+            return records.everything(db)
+        return [one for one in records.pending(db, now) if pit.cell(one.cell).cell.exists()]
 
 
 def _revoke(pit: PitPaths, among: list[Invitation], text: str, now: float) -> int:
@@ -233,10 +235,10 @@ def as_object(one: Invitation) -> dict[str, Any]:
     }
 
 
-def _words(one: Invitation, now: float) -> str:
+def _words(pit: PitPaths, one: Invitation, now: float) -> str:
     state = f"open for {say.span(one.expires - now)}" if one.state == "open" else one.state
     kind = "a person" if one.human else "an agent"
     return (
-        f"{one.id}  {one.cell[:8]}/{say.clean(one.name)}  {one.role}, {kind}, "
+        f"{one.id}  {label_of(pit, f'{one.cell}/{one.name}')}  {one.role}, {kind}, "
         f"by {say.clean(one.by, 80)}  {state}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.cells.store import read_manifest
 from lazarus_pit.cells.view import CellView, see_cell, see_cells
 from lazarus_pit.cli.say import clean
-from lazarus_pit.errors import UsageError
+from lazarus_pit.errors import LazarusError, UsageError
 from lazarus_pit.formats.manifest import Manifest
 from lazarus_pit.formats.names import is_cell_uuid
 
@@ -97,6 +98,17 @@ def _has(cell: CellView, name: str) -> bool:
 def _agent_in(pit: PitPaths, uuid: str, name: str) -> FoundAgent:
     paths = pit.cell(uuid)
     return FoundAgent(paths, read_manifest(paths), name)
+
+
+def label_of(pit: PitPaths, subject: str) -> str:
+    """Return ``CELL/AGENT`` as people type it, of an agent that is named by its cell's UUID."""
+    uuid, slash, agent = subject.partition("/")
+    if not is_cell_uuid(uuid):
+        return clean(subject)  # A gateway of the pool.
+    name = None
+    with suppress(LazarusError):  # Gone, or unreadable: the beginning of its UUID must do.
+        name = read_manifest(pit.cell(uuid)).name
+    return f"{name or uuid[:8]}{slash}{clean(agent)}"
 
 
 def see_found(found: Found | FoundAgent) -> CellView:

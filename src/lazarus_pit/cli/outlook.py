@@ -265,7 +265,11 @@ def _awaiting(case: Case) -> tuple[str, ...]:
 
 def _escalated(case: Case) -> tuple[str, ...]:
     reason = ESCALATIONS.get(case.health.reason, case.health.reason)
-    return (f"Nothing until a person acts: {clean(reason, 120)}.",)
+    lives = case.health.generation > 0
+    return (
+        f"Nothing until a person acts: {clean(reason, 120)}.",
+        *(["`lazarus logs` shows what it printed."] if lives else []),
+    )
 
 
 def _stopped(_case: Case) -> tuple[str, ...]:

@@ -81,7 +81,8 @@ def _settings(data: Data) -> str:
 
 
 def _times(data: Data) -> str:
-    return f"{clean(data.get('times', '?'), 20)} times"
+    times = data.get("times", "?")
+    return "once" if times == 1 else f"{clean(times, 20)} times"
 
 
 def _why(data: Data) -> str:
@@ -274,6 +275,20 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
 }
 
 
+ASIDE = frozenset(
+    {
+        "settings_changed",
+        "agent_saved",
+        "revive_requested",
+        "approval_requested",
+        "approval_granted",
+        "approval_denied",
+        "approval_expired",
+    }
+)
+"""Events of which an agent is not the subject of the sentence."""
+
+
 def _ending(data: Data) -> str:
     return f" ({clean(data['exit'], 80)})" if "exit" in data else ""
 
@@ -282,7 +297,8 @@ def sentence(event: Event) -> str:
     """Say one event: who, and what happened."""
     say = SENTENCES.get(event.event)
     what = say(event.data) if say else _plain(event.event, event.data)
-    return f"{clean(event.agent, 80)} {what}" if event.agent else what
+    who = f"{clean(event.agent, 80)}{':' if event.event in ASIDE else ''} " if event.agent else ""
+    return who + what
 
 
 def timed(event: Event) -> str:

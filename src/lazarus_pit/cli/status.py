@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.view import AgentView, CellView, see_cells
-from lazarus_pit.cli import gateways, say
+from lazarus_pit.cli import approvals, gateways, say
 from lazarus_pit.cli.place import HERE, Json, Place
 from lazarus_pit.cli.pulse import Pulse, feel, headline
 from lazarus_pit.cli.sentences import NEEDS
 from lazarus_pit.core.model import Phase
 from lazarus_pit.formats.isolation import words
 from lazarus_pit.formats.limits import NO_ROOM
+from lazarus_pit.records.approvals import Request
 
 HEAD = ("AGENT", "STATE", "VERDICT", "BEAT", "GEN", "ATTEMPTS LEFT", "PID", "MAIL", "SAYS")
 REASONED = (Phase.ESCALATED, Phase.HELD)
@@ -36,7 +38,8 @@ def status(*, json: Json = False, place: Place = HERE) -> int:
     for cell in cells:
         for text in cell_lines(cell):
             say.line(text)
-    for text in (*gateways.lines(pit), *_wide(cells), *_calls_for_people(cells)):
+    calls = _calls_for_people(cells, approvals.questions(pit))
+    for text in (*gateways.lines(pit), *_wide(cells), *calls):
         say.line(text)
     return 0
 
@@ -102,15 +105,19 @@ def _wide(cells: list[CellView]) -> list[str]:
     ]
 
 
-def _calls_for_people(cells: list[CellView]) -> list[str]:
+def _calls_for_people(cells: list[CellView], asking: Mapping[str, Request]) -> list[str]:
     """Name what waits for somebody, with the command that answers it."""
-    needy = [
-        f"{cell.label}/{agent.name}"
-        for cell in cells
-        for agent in cell.agents
-        if needs_a_person(agent)
-    ]
-    return ["", *(f"needs you: `lazarus why {name}`" for name in needy)] if needy else []
+    calls = []
+    for cell in cells:
+        for agent in cell.agents:
+            name = f"{cell.label}/{agent.name}"
+            if needs_a_person(agent):
+                calls.append(f"needs you: `lazarus why {name}`")
+            if asked := asking.get(f"{cell.uuid}/{agent.name}"):
+                yes, no = approvals.answers(asked)
+                words = approvals.question_words(asked)
+                calls.append(f"needs you: {name} asks {words}: `{yes}` or `{no}`")
+    return ["", *calls] if calls else []
 
 
 def needs_a_person(agent: AgentView) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from lazarus_pit.cells.journal import latest
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cells.view import see_cell
-from lazarus_pit.cli import outlook, say
+from lazarus_pit.cli import approvals, outlook, say
 from lazarus_pit.cli.names import FoundAgent, find_agent
 from lazarus_pit.cli.place import HERE, AgentName, Json, Place
 from lazarus_pit.cli.pulse import feel, headline
@@ -68,12 +68,18 @@ def explain(config: Config, agent: str) -> Explained:
     decisions = _decisions(pit, found)
     label = f"{found.manifest.name or found.paths.uuid[:8]}/{found.name}"
     told = outlook.foretell(label, seen, rules, time.time(), up=pulse.up)
+    asked = approvals.questions(pit).get(f"{found.paths.uuid}/{found.name}")
+    if asked is not None:
+        yes, no = approvals.answers(asked)
+        more = (f"{yes}   yes to its question", f"{no}   no to it; nobody is ended by that")
+        told = told._replace(commands=(*more, *told.commands))
     whole = {"cell": found.paths.uuid, "daemon_up": pulse.up, "agent": agent_object(seen)}
     lines = [
         headline(pit, pulse),
         "",
         f"{label} is {outlook.standing(seen, time.time())}",
         *(f"  {line}" for line in outlook.readings(seen, time.time())),
+        *([f"  it asks people: {approvals.question_words(asked)}"] if asked else []),
         "",
         "How it came to this:",
         *(f"  {timed(event)}" for event in decisions or []),
