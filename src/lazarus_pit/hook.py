@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lazarus_pit.session import Memory
 
 USAGE = """\
-Usage: lazarus hook [--mail] [EVENT]
+Usage: lazarus hook [--mail | --ask] [EVENT]
 
 Tell the pit what an agent program's hook has told. The hook's JSON is read from standard input;
 without EVENT its hook_event_name is meant. Give it to the program as the command of these hooks:
@@ -34,6 +34,11 @@ without EVENT its hook_event_name is meant. Give it to the program as the comman
 
 It beats with what the agent does, shows new mail to the model where the hook allows it, and always
 exits 0. With --mail it shows mail and does not beat. Outside a cell it does nothing.
+
+With --ask, for PermissionRequest, PreToolUse and BeforeTool, it asks people whether the call may go
+on, waits for their answer and gives it to the program. LAZARUS_PERMISSION_SECONDS says how long
+(3600), LAZARUS_PERMISSION_FALLBACK what is said if nobody has answered: deny, or ask (the program
+does as it would without this hook). Exit code 2, which blocks the call, if it could not ask.
 """
 
 SECONDS = 5.0

@@ -112,12 +112,12 @@ def send(at: Seat, to: str, body: str, **more: str | None) -> str:
         at: whose outbox.
         to: a member's name, a role, or ``*``.
         body: the text.
-        more: ``subject``, ``kind``, ``reply_to``, ``expires``; see docs/guides/mail.md.
+        more: ``subject``, ``kind``, ``reply_to``, ``expires``, ``id``; see docs/guides/mail.md.
 
     Raises:
         OSError: it was not sent.
     """
-    mail_id = secrets.token_hex(12)
+    mail_id = more.get("id") or secrets.token_hex(12)
     said = {"id": mail_id, "to": to, "body": body, "sent_at": _rfc3339(time.time())}
     _drop(at, said | {name: value for name, value in more.items() if value is not None})
     return mail_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -32,6 +32,10 @@ class Kit:
         tuple[str, ...],
         Parameter(negative="", allow_leading_hyphen=True, help="One more argument for it."),
     ] = ()
+    permissions: Annotated[
+        Literal["skip", "ask"] | None,
+        Parameter(help="ask: people's word is waited for before a tool does more than look."),
+    ] = None
 
     def member(self, argv: tuple[str, ...], typed: str) -> dict[str, Any]:
         """Return what the manifest says of the program.
@@ -57,7 +61,16 @@ class Kit:
         if not argv:
             raise UsageError(f"--preset: expected its task, `{typed} --preset {self.preset} -- …`")
         recipe: dict[str, object] = {"name": self.preset, "task": " ".join(argv)}
-        more = {"model": self.model, "arguments": list(self.argument)}
+        if self.permissions == "ask" and not preset(self.preset).asks:
+            able = ", ".join(one for one in PRESETS if preset(one).asks)
+            raise UsageError(
+                f"--permissions ask: {self.preset} cannot wait, expected one of {able}"
+            )
+        more = {
+            "model": self.model,
+            "arguments": list(self.argument),
+            "permissions": self.permissions,
+        }
         recipe |= {key: value for key, value in more.items() if value}
         try:
             check_recipe(recipe)
@@ -66,7 +79,12 @@ class Kit:
         return {"command": (self.program or preset(self.preset).program,), "preset": recipe}
 
     def _told(self) -> dict[str, object]:
-        return {"--model": self.model, "--program": self.program, "--argument": self.argument}
+        return {
+            "--model": self.model,
+            "--program": self.program,
+            "--argument": self.argument,
+            "--permissions": self.permissions,
+        }
 
 
 PLAIN = Kit()

@@ -26,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         from lazarus_pit.mail import main as mail  # noqa: PLC0415 - see above
 
         sys.exit(mail(words[1:]))
+    if words[:1] == ["hook"] and "--ask" in words:
+        from lazarus_pit.permission import main as ask  # noqa: PLC0415 - see above
+
+        sys.exit(ask(words[1:]))
     if words[:1] == ["hook"]:
         from lazarus_pit.hook import main as hook  # noqa: PLC0415 - see above
 

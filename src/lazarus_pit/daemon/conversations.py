@@ -90,7 +90,13 @@ def _planned(launch: Launch, member: Member, past: Past) -> Plan | None:
         raise SpawnError(
             f"{launch.key}: preset: found {recipe.name}, expected one of {known}", fatal=True
         ) from None
-    wanted = Wanted(member.command, recipe.task, recipe.model, recipe.arguments)
+    asks = recipe.permissions == "ask"
+    if asks and not program.asks:
+        raise SpawnError(
+            f"{launch.key}: preset: permissions: found ask, which {recipe.name} cannot do",
+            fatal=True,
+        )
+    wanted = Wanted(member.command, recipe.task, recipe.model, recipe.arguments, asks)
     return plan(program, wanted, past)
 
 

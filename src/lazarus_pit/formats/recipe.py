@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -24,6 +24,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     model: str = ""
     arguments: tuple[str, ...] = ()
     """More arguments, the program's own."""
+    permissions: str = "skip"
+    """``ask``: people are asked before its tools do more than look and edit; ``skip``: nobody."""
 
 
 _FIELDS: Mapping[str, tuple[Any, str]] = {
@@ -31,6 +33,7 @@ _FIELDS: Mapping[str, tuple[Any, str]] = {
     "task": (str, "a text"),
     "model": (str, "a text"),
     "arguments": (tuple[str, ...], "a list of texts"),
+    "permissions": (Literal["skip", "ask"], "skip or ask"),
 }
 
 

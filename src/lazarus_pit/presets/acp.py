@@ -28,6 +28,7 @@ class Acp:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = True
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; the last word is what the client says, and no argument of the program's."""

@@ -24,6 +24,7 @@ class Aider:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = False
+    asks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; the history has no id."""

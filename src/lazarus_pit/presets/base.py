@@ -44,6 +44,8 @@ class Wanted(NamedTuple):
     model: str = ""
     arguments: tuple[str, ...] = ()
     """More arguments, the program's own; they come before the task."""
+    asks: bool = False
+    """Whether people are asked before its tools do more than look and edit."""
 
 
 class Sort(StrEnum):
@@ -79,6 +81,8 @@ class Where(NamedTuple):
 
     home: str
     workspace: str
+    asks: bool = False
+    """As in ``Wanted``."""
 
 
 class Preset(Protocol):
@@ -100,6 +104,8 @@ class Preset(Protocol):
     talks: bool
     """Whether it is spoken to by the Agent Client Protocol; then its command line ends with what
     is to be said."""
+    asks: bool
+    """Whether it can be made to wait for people's word before it uses a tool."""
 
     def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
         """Return the command line of a new conversation that begins with ``words``."""

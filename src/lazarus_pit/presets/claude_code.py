@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.permission import HOOK_SECONDS
 from lazarus_pit.presets.base import (
     HOOKED,
     Preset,
@@ -46,6 +47,7 @@ class ClaudeCode:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = True
     talks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, session: str) -> tuple[str, ...]:
         """Begin under an id of our choice."""
@@ -61,8 +63,8 @@ class ClaudeCode:
             *wanted.program,
             *("-p", words, *session),
             *("--output-format", "stream-json", "--verbose"),
-            "--dangerously-skip-permissions",  # The cell is the wall; nobody is there to answer.
-            *("--settings", _SETTINGS, "--mcp-config", _SERVER),
+            *(_ASKING if wanted.asks else _FREE),
+            *("--mcp-config", _SERVER),
             *model,
             *wanted.arguments,
         )
@@ -121,11 +123,32 @@ def _ended(line: Mapping[str, Any]) -> Iterator[Said]:
     yield from [Said(Sort.FAILED, text[:300]), Said(sort)] if sort else failed(text)
 
 
-def _command(event: str) -> list[dict[str, Any]]:
-    return [{"hooks": [{"type": "command", "command": f"lazarus hook {event}", "timeout": 15}]}]
+def _settings(asking: tuple[str, ...] = ()) -> str:
+    """Hooks; those of ``asking`` wait for people, and without their word it goes by its own mode.
+
+    Headless, it fires ``PreToolUse`` alone.
+    """
+    hooks = {
+        event: {"command": f"lazarus hook --ask {event}", "timeout": HOOK_SECONDS}
+        if event in asking
+        else {"command": f"lazarus hook {event}", "timeout": 15}
+        for event in _HOOKS
+    }
+    return json.dumps(
+        {
+            "hooks": {
+                event: [{"hooks": [{"type": "command", **one}]}] for event, one in hooks.items()
+            }
+        }
+    )
 
 
-_SETTINGS = json.dumps({"hooks": {event: _command(event) for event in _HOOKS}})
+_FREE = ("--dangerously-skip-permissions", "--settings", _settings())
+"""The cell is the wall; nobody is there to answer."""
+_ASKING = (
+    *("--permission-mode", "acceptEdits", "--allowedTools", "mcp__lazarus"),
+    *("--settings", _settings(("PreToolUse", "PermissionRequest"))),
+)
 _SERVER = json.dumps({"mcpServers": {"lazarus": {"command": "lazarus", "args": ["mcp"]}}})
 
 PRESET: Preset = ClaudeCode()

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.permission import HOOK_SECONDS
 from lazarus_pit.presets.base import (
     PASSED,
     Preset,
@@ -28,6 +29,10 @@ _TOOLS = ("command_execution", "mcp_tool_call", "file_change", "web_search")
 _HOOK = 'hooks.%s=[{hooks=[{type="command",command="lazarus hook --mail %s",timeout=15}]}]'
 _HOOKS = tuple(_HOOK % (event, event) for event in ("SessionStart", "PostToolUse", "Stop"))
 """It shows mail at its hooks; the rest its lines say as well, and would be counted twice."""
+_ASKING = (
+    'hooks.PreToolUse=[{hooks=[{type="command",command="lazarus hook --ask --mail PreToolUse",'
+    f"timeout={HOOK_SECONDS}}}]}}]"
+)
 _TIMES = ("id", "status", "duration_ms")
 """What differs between two calls that are the same."""
 
@@ -43,6 +48,7 @@ class Codex:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; it says which id it chose."""
@@ -101,11 +107,12 @@ def _options(wanted: Wanted) -> tuple[str, ...]:
     }
     pairs = (f"{name}={json.dumps(value)}" for name, value in settings.items())
     model = ("-m", wanted.model) if wanted.model else ()
+    hooks = (*_HOOKS, _ASKING) if wanted.asks else _HOOKS
     return (
         *("--json", "--skip-git-repo-check"),
         "--dangerously-bypass-approvals-and-sandbox",  # The cell is the wall.
         "--dangerously-bypass-hook-trust",  # The hooks are ours; nobody is there to review them.
-        *(word for pair in (*pairs, *_HOOKS) for word in ("-c", pair)),
+        *(word for pair in (*pairs, *hooks) for word in ("-c", pair)),
         *model,
         *wanted.arguments,
     )

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lazarus_pit import hook, session
+from lazarus_pit import hook, permission, session
 from lazarus_pit.presets.base import Preset, Said, Sort, Where
 from lazarus_pit.presets.choose import preset as preset_of
 from lazarus_pit.presets.meaning import MEANS, Heard
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lazarus_pit.session import Memory
 
 USAGE = """\
-Usage: lazarus drive PRESET --begin ID | --resume ID -- PROGRAM...
+Usage: lazarus drive PRESET --begin ID | --resume ID [--ask] -- PROGRAM...
 
 The daemon starts agents with a preset so: PROGRAM is run, and what it says becomes beats.
 """
@@ -53,6 +53,8 @@ class Asked(NamedTuple):
     """The conversation to begin or to go on with; empty where the program chooses."""
     resumes: bool
     program: list[str]
+    asks: bool = False
+    """Whether people are asked before its tools are used."""
 
 
 def parse(words: Sequence[str]) -> Asked:
@@ -61,13 +63,15 @@ def parse(words: Sequence[str]) -> Asked:
     Raises:
         ValueError: it is none of the daemon's.
     """
-    if len(words) < 5 or words[1] not in ("--begin", "--resume") or words[3] != "--":
-        raise ValueError("expected PRESET --begin ID | --resume ID -- PROGRAM...")
+    asks = words[3:4] == ["--ask"]
+    program = words[5:] if asks else words[4:]
+    if not program or words[1] not in ("--begin", "--resume") or words[3 + asks] != "--":
+        raise ValueError("expected PRESET --begin ID | --resume ID [--ask] -- PROGRAM...")
     try:
         preset = preset_of(words[0])
     except KeyError:
         raise ValueError(f"found the preset {words[0]!r}, which is none") from None
-    return Asked(preset, words[2], words[1] == "--resume", list(words[4:]))
+    return Asked(preset, words[2], words[1] == "--resume", list(program), asks)
 
 
 def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -85,10 +89,12 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
 def run(asked: Asked, environ: Mapping[str, str]) -> int:
     """Run the program to its end, and return the exit code that says what the end was."""
-    where = Where(environ.get("HOME", "."), f"{environ.get('LAZARUS_CELL', '')}/workspace")
+    workspace = f"{environ.get('LAZARUS_CELL', '')}/workspace"
+    where = Where(environ.get("HOME", "."), workspace, asked.asks)
     for name, said in asked.preset.files(where).items():
         settle(f"{where.home}/{name}", said)
     passed = {**asked.preset.environment(where), **environ}
+    passed[permission.MODE] = "ask" if asked.asks else "skip"
     if asked.resumes:
         passed[session.ASKED] = asked.session
     driver = Driver(asked, passed)
@@ -122,7 +128,9 @@ def _talked(
     assert child.stdout is not None  # noqa: S101
     known = asked.session if asked.resumes else ""
     unseen = functools.partial(hook.unseen_mail, environ)
-    talk = Talk(child.stdin, asked.program[-1], known, where, asked.preset.heard, unseen)
+    decide = functools.partial(permission.decide, environ=environ) if asked.asks else None
+    heard = asked.preset.heard
+    talk = Talk(child.stdin, asked.program[-1], known, where, heard, unseen, decide)
     patience = threading.Timer(END_SECONDS, child.kill)
     patience.daemon = True
 

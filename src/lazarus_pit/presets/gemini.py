@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.permission import HOOK_SECONDS
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where, failed, inside, number
 
 
@@ -25,6 +26,7 @@ class Gemini:
     codes: Mapping[int, Sort] = MappingProxyType({41: Sort.LOGIN})
     hooked = False
     talks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""
@@ -42,8 +44,11 @@ class Gemini:
         """Trust the workspace, offer the MCP server."""
         server = {"command": "lazarus", "args": ["mcp"], "trust": True}
         updates = {"disableAutoUpdate": True, "disableUpdateNag": True}
+        settings: dict[str, Any] = {"mcpServers": {"lazarus": server}, "general": updates}
+        if where.asks:
+            settings["hooks"] = {"BeforeTool": [{"hooks": [_ASKING]}]}
         return {
-            ".gemini/settings.json": {"mcpServers": {"lazarus": server}, "general": updates},
+            ".gemini/settings.json": settings,
             ".gemini/trustedFolders.json": {where.workspace: "TRUST_FOLDER"},
         }
 
@@ -73,6 +78,14 @@ class Gemini:
                 yield from failed(str(inside(line, "error", "message") or ""))
             else:
                 yield Said(Sort.TURN)
+
+
+_ASKING = {
+    "type": "command",
+    "command": "lazarus hook --ask --mail BeforeTool",
+    "timeout": HOOK_SECONDS * 1000,
+}
+"""Its milliseconds; its lines tell of the tools themselves."""
 
 
 def _options(wanted: Wanted) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class MiniSweAgent:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = False
+    asks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin."""

@@ -33,6 +33,7 @@ class Opencode:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = False
+    asks = False
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; each of its lines says which id it chose."""

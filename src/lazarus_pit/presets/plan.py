@@ -54,11 +54,11 @@ def plan(preset: Preset, wanted: Wanted, past: Past) -> Plan:
     if past.lived and past.session and preset.resumes and not forgets:
         words = f"{briefing(past)}\n\n{ON}\n\n{wanted.task}"
         line = preset.resume(wanted, words, past.session)
-        return Plan(_driven(preset, past.session, True, line), past.session)
+        return Plan(_driven(preset, wanted, ("--resume", past.session), line), past.session)
     words = f"{wanted.task}\n\n{briefing(past)} {AFRESH}" if past.lived else wanted.task
     chosen = past.fresh if preset.chooses else ""
     line = preset.begin(wanted, words, chosen)
-    return Plan(_driven(preset, chosen, False, line), "", forgets)
+    return Plan(_driven(preset, wanted, ("--begin", chosen), line), "", forgets)
 
 
 def _forgets(preset: Preset, past: Past) -> str:
@@ -71,9 +71,11 @@ def _forgets(preset: Preset, past: Past) -> str:
     return "" if past.known else "none_known"
 
 
-def _driven(preset: Preset, session: str, resumes: bool, line: tuple[str, ...]) -> tuple[str, ...]:  # noqa: FBT001
-    asked = ("--resume", session) if resumes else ("--begin", session)
-    return ("lazarus", "drive", preset.name, *asked, "--", *line)
+def _driven(
+    preset: Preset, wanted: Wanted, session: tuple[str, str], line: tuple[str, ...]
+) -> tuple[str, ...]:
+    asks = ("--ask",) if wanted.asks else ()
+    return ("lazarus", "drive", preset.name, *session, *asks, "--", *line)
 
 
 ON = "Go on with your task where it stands. The task was:"

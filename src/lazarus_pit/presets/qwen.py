@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.permission import HOOK_SECONDS
 from lazarus_pit.presets.base import (
     Preset,
     Said,
@@ -38,6 +39,7 @@ class Qwen:
     codes: Mapping[int, Sort] = MappingProxyType({})
     hooked = False
     talks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""
@@ -54,11 +56,12 @@ class Qwen:
     def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
         """Trust the workspace, offer the MCP server."""
         server = {"command": "lazarus", "args": ["mcp"], "trust": True}
+        updates = {"disableAutoUpdate": True}
+        settings: dict[str, Any] = {"mcpServers": {"lazarus": server}, "general": updates}
+        if where.asks:
+            settings["hooks"] = {"PreToolUse": [{"hooks": [_ASKING]}]}
         return {
-            ".qwen/settings.json": {
-                "mcpServers": {"lazarus": server},
-                "general": {"disableAutoUpdate": True},
-            },
+            ".qwen/settings.json": settings,
             ".qwen/trustedFolders.json": {where.workspace: "TRUST_FOLDER"},
         }
 
@@ -100,6 +103,14 @@ def _call(block: Mapping[str, Any], key: str) -> dict[str, Any]:
         "tool_use_id": str(block.get(key) or ""),
         "tool_input": block.get("input"),
     }
+
+
+_ASKING = {
+    "type": "command",
+    "command": "lazarus hook --ask --mail PreToolUse",
+    "timeout": HOOK_SECONDS * 1000,
+}
+"""Its milliseconds; its lines tell of the tools themselves."""
 
 
 def _options(wanted: Wanted) -> tuple[str, ...]:

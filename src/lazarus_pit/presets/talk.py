@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from lazarus_pit.permission import Answer
 from lazarus_pit.presets.base import Said, Sort, Where, failed, inside, objects
 
 VERSION = 1
@@ -16,6 +18,9 @@ _NO_SUCH = -32601
 """JSON-RPC's code for a method that we have not."""
 _TOLD = ("session/update", "session/request_permission")
 _ALLOWING = ("allow_once", "allow_always")
+_REFUSING = ("reject_once", "reject_always")
+_FREE = ("read", "search", "think", "edit")
+"""Kinds of tools that only look, or edit what the cell bounds."""
 
 
 class Talk:
@@ -29,11 +34,13 @@ class Talk:
         where: Where,
         heard: Callable[[Mapping[str, Any]], Any],
         mail: Callable[[], str],
+        decide: Callable[[str, object], Answer] | None = None,
     ) -> None:
         """Say ``words`` in the conversation ``session``, or in a new one where that is empty.
 
         ``heard`` reads what the program tells meanwhile; ``mail`` returns what is new, for a
-        further turn.
+        further turn. ``decide`` asks people about a call of a tool, however long that takes;
+        without it everything is allowed.
         """
         self._pipe = pipe
         self._words = words
@@ -41,6 +48,8 @@ class Talk:
         self._where = where
         self._heard = heard
         self._mail = mail
+        self._decide = decide
+        self._speaks = threading.Lock()
         self._asked: dict[int, Callable[[Any], list[Said]]] = {}
         self._replays = False
         self.over = False
@@ -113,13 +122,31 @@ class Talk:
     # ------------------------------------------------------------ what the program asks of us
 
     def _serve(self, number: object, line: Mapping[str, Any]) -> None:
-        """Allow what it asks leave for: the cell is the wall. We have nothing else to offer."""
+        """Answer what it asks leave for. We have nothing else to offer."""
         if line["method"] != "session/request_permission":
             self._send({"id": number, "error": {"code": _NO_SUCH, "message": "not offered"}})
             return
         options = objects(inside(line, "params", "options"))
-        chosen = next((one for kind in _ALLOWING for one in options if one.get("kind") == kind), {})
-        outcome = {"outcome": "selected", "optionId": chosen.get("optionId")}
+        call = inside(line, "params", "toolCall")
+        decide = self._decide
+        if decide is None or inside(call, "kind") in _FREE:  # The cell is the wall.
+            self._choose(number, options, allowed=True)
+            return
+
+        def wait() -> None:
+            answer = decide(*_called(call))
+            self._choose(number, options, allowed=bool(answer.allowed))
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def _choose(self, number: object, options: list[Mapping[str, Any]], *, allowed: bool) -> None:
+        kinds = _ALLOWING if allowed else _REFUSING
+        chosen = next((one for kind in kinds for one in options if one.get("kind") == kind), None)
+        outcome = (
+            {"outcome": "cancelled"}
+            if chosen is None
+            else {"outcome": "selected", "optionId": chosen.get("optionId")}
+        )
         self._send({"id": number, "result": {"outcome": outcome}})
 
     def _ask(self, method: str, params: Mapping[str, Any], then: Callable[[Any], Any]) -> None:
@@ -128,6 +155,18 @@ class Talk:
         self._send({"id": number, "method": method, "params": params})
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        with suppress(OSError):  # A program that hears no more is about to end.
+        with (
+            self._speaks,
+            suppress(OSError, ValueError),
+        ):  # A program that hears no more is about to end.
             self._pipe.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
             self._pipe.flush()
+
+
+def _called(call: object) -> tuple[str, object]:
+    """Return a call in the words of people: the kind of tool, and what it would do."""
+    title, given = str(inside(call, "title") or ""), inside(call, "rawInput")
+    tool = str(inside(call, "kind") or title or "a tool")[:120]
+    if not given:
+        return tool, title
+    return tool, {"title": title, **given} if isinstance(given, Mapping) else given

@@ -51,7 +51,10 @@ case "${{1-}}" in
         ;;
     mail | hook | drive)
         module=lazarus_pit.$1
-        [ "$1" != drive ] || module=lazarus_pit.presets.drive
+        case "$* " in
+            drive*) module=lazarus_pit.presets.drive ;;
+            hook*" --ask "*) module=lazarus_pit.permission ;;
+        esac
         shift
         exec {python} -I -S -c "import sys; sys.path.insert(0, '{library}')
 from $module import main; sys.exit(main(sys.argv[1:]))" "$@"

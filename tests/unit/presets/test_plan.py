@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lazarus_pit.errors import FormatError
 from lazarus_pit.formats import conversation
 from lazarus_pit.formats.conversation import Conversation
 from lazarus_pit.formats.recipe import MAX_TASK, check_recipe
-from lazarus_pit.presets.base import Wanted
+from lazarus_pit.presets.base import Wanted, Where
 from lazarus_pit.presets.choose import PRESETS, preset
 from lazarus_pit.presets.plan import Past, Plan, plan
 
@@ -115,3 +117,23 @@ def test_a_recipe_says_what_is_wrong_with_it(found: dict[str, object], says: str
 
 def test_no_recipe_is_no_preset() -> None:
     assert not check_recipe({}).name
+
+
+def test_people_are_asked_where_a_program_can_wait_for_them() -> None:
+    able = [name for name in PRESETS if preset(name).asks]
+    assert able == ["claude_code", "codex", "gemini", "qwen", "acp"]
+    for name in able:
+        asking = plan(preset(name), wanted(name)._replace(asks=True), FIRST)
+        assert asking.argv[5] == "--ask"
+        assert "--ask" not in begun(name, FIRST).argv
+        settings = json.dumps(preset(name).files(Where("/home", "/workspace", asks=True)))
+        told = " ".join(asking.argv) + settings
+        assert name == "acp" or "lazarus hook --ask" in told
+    claude = plan(preset("claude_code"), wanted("claude_code")._replace(asks=True), FIRST)
+    assert "--dangerously-skip-permissions" not in claude.argv
+
+
+@pytest.mark.parametrize("found", ["always", 1])
+def test_permissions_are_skip_or_ask(found: object) -> None:
+    with pytest.raises(FormatError, match=r"permissions: .*expected skip or ask"):
+        check_recipe({"name": "codex", "task": TASK, "permissions": found})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from launching import until
 from lazarus_pit.core.model import HoldKind
 from lazarus_pit.formats.heartbeat import Heartbeat
 from unit.presets.test_drive import Cell, Run
@@ -50,7 +51,8 @@ for line in sys.stdin:
         asked = {"toolCall": call, "options": options}
         say(id=91, method="session/request_permission", params=asked)
     elif number == 91:
-        assert said["result"]["outcome"] == {"outcome": "selected", "optionId": "go"}
+        expected = "no" if MODE == "refused" else "go"
+        assert said["result"]["outcome"] == {"outcome": "selected", "optionId": expected}
         if MODE != "open":
             over = {"toolCallId": "c-1", "status": "completed", "rawOutput": 1}
             update(sessionUpdate="tool_call_update", **over)
@@ -115,3 +117,26 @@ def test_new_mail_is_a_further_turn(cell: Cell, tmp_path: Path) -> None:
     (tmp_path / "inbox" / f"{1:020}.json").write_text(json.dumps(mail))
     assert told(talked(cell)).turns == 2
     assert "and the sea wall" in heard("session/prompt")[1]["prompt"][0]["text"]
+
+
+@pytest.mark.parametrize(("state", "mode"), [("approved", ""), ("denied", "refused")])
+def test_where_people_are_asked_their_word_is_what_the_program_hears(
+    cell: Cell, tmp_path: Path, state: str, mode: str
+) -> None:
+    cell.environ |= {"NOTIFY_SOCKET": str(tmp_path / "pub" / "notify.sock")}
+    (tmp_path / "pub").mkdir()
+    program = [sys.executable, "-c", f"MODE = {mode!r}\n{AGENT}"]
+    with cell.begin("acp", "--begin", "", "--ask", "--", *program, "chart the ponds") as process:
+        outbox = tmp_path / "outbox"
+        until(lambda: any(outbox.glob("[0-9]*")))
+        mail = json.loads(next(outbox.glob("[0-9]*")).read_text())
+        assert mail["body"].startswith("May I use execute?")
+        assert "make" in mail["body"]
+        questions = [{"id": mail["id"], "state": state, "by": "ada"}]
+        part = tmp_path / "pub" / "part"
+        part.write_text(json.dumps({"questions": questions}))
+        part.rename(tmp_path / "pub" / "questions.json")
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, out
+    chosen = [json.loads(line) for line in Path("heard").read_text().splitlines()]
+    assert any(one.get("id") == 91 for one in chosen), "it was answered"
