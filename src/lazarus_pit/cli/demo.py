@@ -244,4 +244,4 @@ def _farewell(stage: Stage, paths: CellPaths, results: list[str], took: Seconds)
         f"less {stage.top / 'lazarus-pit.log'}",
     ):
         say.line(f"  {words}")
-    say.line(f"  rm -r {stage.top}   when you have seen enough")
+    say.line(f"  rm -r {stage.top}   # when you have seen enough")

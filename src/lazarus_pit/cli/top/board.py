@@ -153,8 +153,8 @@ class Board:
         )
         _move(
             self._needy,
-            (worst_first(old), old.key) if old and old.needs else None,
-            (worst_first(row), row.key) if row.needs else None,
+            (worst_first(old), old.key) if old and old.calls else None,
+            (worst_first(row), row.key) if row.calls else None,
         )
 
     def _remove(self, key: Key) -> None:
@@ -162,7 +162,7 @@ class Board:
         self.tally[old.state] -= _counts(old)
         if matches(old, self.needle):
             _move(self._shown, (ORDERS[self.order](old), key), None)
-        if old.needs:
+        if old.calls:
             _move(self._needy, (worst_first(old), key), None)
 
 

@@ -74,7 +74,7 @@ class Row(NamedTuple):
     needs: bool
     """Whether it goes on only when a person acts."""
     request: Request | None = None
-    """The open question whether it may be revived."""
+    """What people are asked about it, or what it asks them."""
 
     @property
     def key(self) -> Key:
@@ -90,6 +90,17 @@ class Row(NamedTuple):
     def look(self) -> Look:
         """How it is drawn."""
         return LOOKS[self.state]
+
+    @property
+    def calls(self) -> bool:
+        """Whether somebody should look: it goes on only then, or waits for an answer."""
+        return self.needs or self.request is not None
+
+    @property
+    def rank(self) -> int:
+        """How soon somebody should look; whoever waits for an answer is no less urgent."""
+        asks = LOOKS[Phase.AWAITING].rank if self.request is not None else self.look.rank
+        return min(asks, self.look.rank)
 
     @property
     def beat(self) -> float | None:
@@ -143,7 +154,7 @@ def state_of(agent: AgentView) -> str:
 def worst_first(row: Row) -> Order:
     """Order by urgency, then by name."""
     uuid, name = row.key
-    return (row.look.rank, row.cell.label, name, uuid)
+    return (row.rank, row.cell.label, name, uuid)
 
 
 def by_name(row: Row) -> Order:

@@ -33,10 +33,12 @@ def needs(board: Board, rules: Rules, *, up: bool) -> Text:
     rows = board.first_needy(NEEDS if board.needy <= NEEDS else NEEDS - 1)
     said = []
     for row in rows:
-        why = reason_of(row, rules, up=up)
-        state = say.clean(row.words.partition(":")[0], 60)
-        words = f"{row.look.glyph} {say.clean(row.label, 60)} {state}: {why}"
-        said.append((words, row.look.tone))
+        why, label = reason_of(row, rules, up=up), say.clean(row.label, 60)
+        if row.request is not None and row.request.is_question:
+            said.append((f"? {label} {why}", "ask"))
+        else:
+            state = say.clean(row.words.partition(":")[0], 60)
+            said.append((f"{row.look.glyph} {label} {state}: {why}", row.look.tone))
     if board.needy > len(rows):
         said.append((f"? and {board.needy - len(rows)} more, first in the table", "ask"))
     if not said:
