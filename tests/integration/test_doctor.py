@@ -53,6 +53,17 @@ def test_a_place_where_no_cell_can_be_is_found(lazarus: Typist, tmp_path: Path) 
     assert f"failed    root                {tmp_path}/file is not writable" in said.out
 
 
+def test_records_that_cannot_be_read_are_a_finding_among_others(
+    lazarus: Typist, tmp_path: Path
+) -> None:
+    (tmp_path / "m" / ".lazarus-pit" / "records.db").mkdir(parents=True)
+    said = lazarus("doctor")
+    assert said.code == 1
+    (line,) = [line for line in said.out.splitlines() if "records.db" in line]
+    assert line.startswith("failed    people")
+    assert "ok        forge" in said.out, "what comes after it is looked at as well"
+
+
 def test_a_kernel_without_means_is_degraded_and_says_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -87,6 +87,9 @@ class Issue(Struct, frozen=True):
     state: str = "open"
     user: User | None = None
     labels: list[Label] | None = None
+    is_locked: bool | None = None
+    """So Gitea says that nobody but maintainers may comment; GitHub says ``locked``."""
+    locked: bool | None = None
     pull_request: Any = None
     """GitHub lists pull requests among the issues, Gitea says null."""
 
@@ -333,6 +336,9 @@ def _fault(what: str, answer: httpx2.Response, data: bytes) -> LazarusError:
     text = f"{what}: status {answer.status_code}: {said}"
     status = answer.status_code
     limited = answer.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in answer.headers
+    if 300 <= status < 400:
+        place = one_line(answer.headers.get("Location", "another place"), 200)
+        return ForgeDownError(f"{what}: status {status}, the repository has moved to {place}")
     if status in (401, 408, 425, 429) or status >= 500 or (status == 403 and limited):
         return ForgeDownError(text, after=_seconds(answer.headers.get("Retry-After", "")))
     return ForgeRefusedError(text, status)

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,12 @@ T = TypeVar("T")
 
 MOST_REFUSALS = 5
 """After so many a post is given up: it must not keep back what comes after it."""
+
+
+class _BarredError(ForgeRefusedError):
+    """Our account may not write there, and it is no matter of this post: it is kept."""
+
+
 COLOUR = "8a2be2"
 SIGN = "<!-- lazarus:"
 """The beginning of all that a pit writes at a forge; nobody sees it there."""
@@ -44,6 +51,8 @@ class Outbox:
         self._label: Label | None = None
         self._open: list[Issue] | None = None
         self._refused: set[int] = set()
+        self._barred: set[str] = set()
+        """Subjects in whose issue our account may not write, as it was said."""
 
     @property
     def is_waiting(self) -> bool:
@@ -85,6 +94,12 @@ class Outbox:
             await self.keep(lambda db: outbox.trying(db, post.id))
         try:
             number = await self._do(post, incidents.from_object(post.action))
+        except _BarredError as error:
+            self._refused.add(post.id)
+            if post.subject not in self._barred:
+                self._barred.add(post.subject)
+                log.warning("what is said about %s is kept: %s", post.subject, error)
+            return
         except ForgeRefusedError as error:
             self._refused.add(post.id)
             log.warning("the forge refuses what is said about %s: %s", post.subject, error)
@@ -94,6 +109,7 @@ class Outbox:
                 log.warning("it is given up: %s", _summary(post.action))
                 await self.keep(lambda db: outbox.done(db, post.id))
             return
+        self._barred.discard(post.subject)
         await self.keep(lambda db: self._delivered(db, post, number))
 
     def _delivered(self, db: sqlite3.Connection, post: Post, number: int | None) -> None:
@@ -107,8 +123,15 @@ class Outbox:
             case Open():
                 return await self._see_open(post, action, thread.number)
             case Say(text=text) | Close(text=text) if thread.number is not None:
-                if not await self._say(thread.number, post, text):
-                    return None
+                try:
+                    if not await self._say(thread.number, post, text):
+                        return None
+                except _BarredError:
+                    raise
+                except ForgeRefusedError:
+                    # Where the last word is never taken, a locked issue is closed without it.
+                    if isinstance(action, Say) or post.refusals + 1 < MOST_REFUSALS:
+                        raise
                 if isinstance(action, Close) and action.close:
                     await self._forge.set_state(thread.number, "closed")
                 return thread.number
@@ -163,6 +186,10 @@ class Outbox:
             if error.status in (404, 410):
                 log.warning("issue %d was removed; what was to be said in it is dropped", number)
                 return False
+            if error.status == HTTPStatus.FORBIDDEN:
+                issue = await self._forge.issue(number)
+                if issue is not None and not (issue.is_locked or issue.locked):
+                    raise _BarredError(str(error), error.status) from None
             raise
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -12,7 +13,8 @@ from lazarus_pit.cli.checks import KERNEL, PLACE, Check, Verdict, failed
 from lazarus_pit.cli.packages import install, may_install
 from lazarus_pit.cli.place import HERE, Json, Place, owner_of
 from lazarus_pit.cli.walls import try_walls
-from lazarus_pit.errors import ConfigError
+from lazarus_pit.config import Config
+from lazarus_pit.errors import ConfigError, LazarusError
 from lazarus_pit.sandboxes.bwrap import find_bwrap
 
 FixBubblewrap = Annotated[
@@ -42,7 +44,7 @@ def doctor(
         checks.append(failed("configuration", str(error), "the daemon does not start"))
     else:
         checks += try_walls(owner_of(config), unsafe_no_sandbox=unsafe_no_sandbox)
-        checks += [check(config) for check in PLACE]
+        checks += [_looked(check, config) for check in PLACE]
     healthy = all(check.verdict is not Verdict.FAILED for check in checks)
     if json:
         say.as_json({"healthy": healthy, "checks": msgspec.to_builtins(checks)})
@@ -51,6 +53,14 @@ def doctor(
             for text in _lines(check):
                 say.line(text)
     return 0 if healthy else 1
+
+
+def _looked(check: Callable[[Config], Check], config: Config) -> Check:
+    """Return what a check found; what it may not look at is a finding, and ends no other."""
+    try:
+        return check(config)
+    except (LazarusError, OSError) as error:
+        return failed(check.__name__, str(error), "whoever runs the pit must be able to use it")
 
 
 def _lines(check: Check) -> list[str]:

@@ -120,7 +120,7 @@ _EXPECTED: Mapping[Any, str] = {
     Literal["nip17", "nip04"]: "nip17 or nip04",
 }
 _SECRET = ("bot_token", "secret_key", "urls")
-_LINKS = {"api_url": ("http", "https"), "relays": ("ws", "wss")}
+_LINKS = {"api_url": ("http", "https"), "relays": ("ws", "wss"), "relay_url": ("ws", "wss")}
 
 T = TypeVar("T", bound=Struct)
 
@@ -164,7 +164,8 @@ def _check_text(key: str, found: str) -> None:
     if found and key in _LINKS:
         try:
             parts = urlsplit(found)
-            fit = parts.scheme in _LINKS[key] and parts.hostname and not parts.username
+            plain = parts.hostname and not parts.username and parts.port != 0
+            fit = parts.scheme in _LINKS[key] and plain
         except ValueError:
             fit = False
         if not fit:

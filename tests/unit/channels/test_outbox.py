@@ -153,12 +153,45 @@ def test_what_was_removed_or_is_refused_keeps_nothing_back(records: Path, forge:
     assert deliver(records, forge)
     assert (len(forge.issues), forge.texts(2)) == (2, [])
     forge.trouble = refusing(403, "/issues/2/comments")
-    queue(records, Say("locked"))
+    forge.issues[1]["is_locked"] = True
+    queue(records, Say("locked"), Close("back", close=True))
     queue(records, DIED, subject="pool/other")
-    for _ in range(MOST_REFUSALS):
+    for _ in range(2 * MOST_REFUSALS):
         assert deliver(records, forge)
     assert left(records) == 0
     assert len(forge.issues) == 3
+    assert forge.issues[1]["state"] == "closed"
+
+
+def test_what_our_account_may_not_write_is_kept_until_it_may(records: Path, forge: Forge) -> None:
+    queue(records, DIED)
+    assert deliver(records, forge)
+    forge.trouble = refusing(403, "/issues/1/comments")
+    queue(records, Say("failed"), Close("back", close=True))
+    queue(records, DIED, subject="pool/other")
+    for _ in range(2 * MOST_REFUSALS):
+        assert deliver(records, forge)
+    assert left(records) == 2
+    assert len(forge.issues) == 2
+    forge.trouble = lambda *_: None
+    assert deliver(records, forge)
+    assert forge.texts(1) == ["failed", "back"]
+    assert forge.issues[0]["state"] == "closed"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_repository_that_has_moved_loses_nothing(
+    records: Path, forge: Forge, status: int
+) -> None:
+    queue(records, DIED)
+    assert deliver(records, forge)
+    queue(records, *LIFE[1:])
+    forge.trouble = lambda *_: status
+    for _ in range(MOST_REFUSALS + 1):
+        assert not deliver(records, forge)
+    forge.trouble = lambda *_: None
+    assert deliver(records, forge)
+    assert forge.texts(1) == ["failed", "back", "again", "b"]
 
 
 def test_what_strangers_write_at_length_keeps_nothing_back(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lazarus_pit.config import parse as parse_toml
 from lazarus_pit.core.model import RevivePolicy
 from lazarus_pit.errors import ConfigError, FormatError
-from lazarus_pit.formats import pool_config
+from lazarus_pit.formats import channel_settings, pool_config
 from lazarus_pit.formats.pool_config import PoolConfig
 from lazarus_pit.pool.sources import find
 
@@ -86,7 +90,7 @@ def test_3_7_the_first_mission_that_lists_it_decides() -> None:
         (', "ask_without_channel": "hold"', False),
         (', "telegram": {"bot_token": "a", "chat_id": "b"}', False),
         (', "telegram": {"bot_token": "a"}', True),
-        (', "nostr": {"relay_url": "a", "recipient_pubkey": "b"}', False),
+        (', "nostr": {"relay_url": "ws://a", "recipient_pubkey": "b"}', False),
     ],
 )
 def test_3_9_ask_falls_back_only_where_nobody_can_be_asked(more: str, falls: bool) -> None:  # noqa: FBT001
@@ -114,6 +118,72 @@ def test_a_wrong_value_is_named(text: str, named: str) -> None:
     with pytest.raises(FormatError) as error:
         pool_config.parse(text.encode())
     assert str(error.value).startswith(f"{named}:")
+
+
+ALL: dict[str, Any] = {
+    "poll_interval": 60, "dead_threshold": 300, "approval_timeout": 300, "probe_timeout": 3,
+    "start_timeout": 30, "max_revive_attempts": 3, "ask_without_channel": "revive",
+    "gateways": [{
+        "name": "timmy", "host": "h", "port": 1, "heartbeat_path": "h", "process_pattern": "p",
+        "revive_cmd": ["x"], "health_url": "http://h", "probe_cmd": ["x"],
+    }],
+    "missions": {"m": {"label": "l", "agents": ["timmy"]}},
+    "telegram": {
+        "bot_token": "1:a", "bot_token_file": "f", "chat_id": 1, "allowed_users": [1],
+        "api_url": "http://h",
+    },
+    "nostr": {
+        "relays": ["ws://h"], "relay_url": "ws://h", "recipient_pubkey": "npub1", "dm": "nip17",
+        "secret_key": "k", "secret_key_file": "f",
+    },
+    "apprise": {"urls": ["json://h"], "urls_file": "f"},
+    "gitea": {
+        "url": "http://h", "repo": "a/b", "token": "t", "approvers": ["a"], "poll_interval": 15,
+        "reopen_within": 9, "provision_approved": False, "webhook_port": 0, "webhook_secret": "s",
+    },
+    "notifications": {"open_issue_on_death": True, "close_issue_on_revive": True},
+}  # fmt: skip
+"""Every key but the policy, of which a wrong word is only warned of."""
+
+
+def places_in(found: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    for key, value in found.items() if isinstance(found, dict) else enumerate(found):
+        yield (*above, key)
+        if isinstance(value, dict | list):
+            yield from places_in(value, (*above, key))
+
+
+@pytest.mark.parametrize("wrong", [None, [[]], {"a": {}}, 2**70 + 0.5, "\0\n"], ids=repr)
+def test_each_value_that_is_wrong_names_file_and_field(
+    places: dict[str, Path], wrong: object
+) -> None:
+    missed: list[object] = []
+    for place in places_in(ALL):
+        config = copy.deepcopy(ALL)
+        at: Any = config
+        for key in place[:-1]:
+            at = at[key]
+        at[place[-1]] = wrong
+        places["flag"].write_text(json.dumps(config))
+        field = [key for key in place if isinstance(key, str)][-1]
+        try:
+            find(places["flag"], {})
+        except ConfigError as error:
+            missed += [] if field in str(error).removeprefix(f"{places['flag']}: ") else [place]
+        else:
+            missed.append(field)
+    # A table may hold keys that we do not know, and most texts may hold anything.
+    allowed = {"m", "missions", *channel_settings.TABLES, "gitea", "notifications"}
+    texts = {"label", "agents", "process_pattern", "health_url"}
+    assert set(missed) <= (allowed if isinstance(wrong, dict) else texts)
+
+
+@pytest.mark.parametrize("link", ["ws://h:abc", "ws://h:99999", "ws://a@h", "http://h", "h"])
+def test_an_address_that_is_none_is_named(places: dict[str, Path], link: str) -> None:
+    for nostr in ({"relay_url": link}, {"relays": [link]}):
+        places["flag"].write_text(json.dumps({"nostr": nostr}))
+        with pytest.raises(ConfigError, match=rf"nostr\.{next(iter(nostr))}: expected an address"):
+            find(places["flag"], {})
 
 
 def test_a_file_that_can_be_read_but_is_wrong_is_an_error(places: dict[str, Path]) -> None:
