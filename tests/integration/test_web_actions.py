@@ -173,9 +173,13 @@ def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> Non
         assert made.status_code == 202, made.text
         base = f"/api/v1/cells/{made.json()['said']}"
         argv = ["sh", "-c", 'echo "$1"; exec sleep 600', "sh", "--root=/nowhere"]
-        begun = client.post(
-            f"{base}/agents", json={"name": "diver", "argv": argv, "on_revive": "fresh"}
-        )
+        wish = {
+            "name": "diver", "argv": argv, "on_revive": "fresh", "network": "allow",
+            "allow": ["pypi.org", "--rw=/etc"], "limit": ["pids=64"],
+        }  # fmt: skip
+        flag = client.post(f"{base}/agents", json=wish)
+        wish["allow"] = ["pypi.org", "files.pythonhosted.org:443"]
+        begun = client.post(f"{base}/agents", json=wish)
         assert begun.status_code == 202, begun.text
         cell = PitPaths(site.pit.root).cell(made.json()["said"])
         site.pit.wait_event(cell, "agent_started", "diver")
@@ -183,9 +187,15 @@ def test_a_cell_and_its_agent_are_made(living: tuple[Website, CellPaths]) -> Non
         printed = client.get(f"{base}/agents/diver/log").text
         posed = client.post(f"{base}/agents", json={"name": "--rw=/etc", "argv": ["true"]})
         empty = client.post(f"{base}/agents", json={"name": "other", "argv": []})
+        text = client.post(f"{base}/agents", json={"name": "x", "argv": ["true"], "env": "A=B"})
         archived = client.post(f"{base}/archive")
     assert printed == "--root=/nowhere\n"
-    assert store.read_manifest(cell).agents[0].rules["on_revive"] == "fresh"
+    diver = store.read_manifest(cell).agents[0]
+    assert (diver.rules["on_revive"], diver.limits) == ("fresh", {"pids": 64})
+    assert (diver.network, diver.allow) == ("allow", tuple(wish["allow"]))
+    assert (flag.status_code, "--rw=/etc" in flag.json()["error"]) == (400, True)
+    assert text.json()["error"].startswith("env: expected a list of at most 100 texts")
+    assert site.pit.events(cell, "agent_joined", "diver")[0].data["by"] == "ada"
     assert site.pit.events(cell, "cell_created")[0].data["by"] == "ada"
     assert (posed.status_code, empty.status_code, archived.status_code) == (400, 400, 202)
 

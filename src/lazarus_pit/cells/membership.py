@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 
 def accept(
-    paths: CellPaths, member: Member, owner: Owner, check: Callable[[], object] = lambda: None
+    paths: CellPaths,
+    member: Member,
+    owner: Owner,
+    check: Callable[[], object] = lambda: None,
+    by: str = "",
 ) -> bool:
     """Let somebody join who was invited; ``False``: this invitation has brought it in before.
 
     ``member`` names the invitation and says how an agent starts. What the manifest says already of
     one who was only named in it stays. Repeated after a crash, what is missing is made good.
     ``check`` raises where the invitation was closed meanwhile: who is kicked is let in no more.
+    ``by`` says who has accepted it.
 
     Raises:
         RefusedError: the name is taken, the cell has ended, or ``check`` refuses.
@@ -62,13 +67,18 @@ def accept(
 
     update_manifest(paths, join)
     if not (before and _is_told(paths, "agent_joined", member.invitation)):
-        line = provision.joined(member, invitation=member.invitation)
+        data = {"invitation": member.invitation, **({"by": by} if by else {})}
+        line = provision.joined(member, **data)
         append_events(paths.events, [line], durable=True)
     return not before
 
 
-def instruct_member(paths: CellPaths, name: str, change: Callable[[Manifest], Manifest]) -> None:
+def instruct_member(
+    paths: CellPaths, name: str, change: Callable[[Manifest], Manifest], by: str
+) -> None:
     """Change the manifest so that a member that was only named in it can start; it joins so.
+
+    ``by`` says who told it how.
 
     Raises:
         RefusedError: ``change`` refuses.
@@ -86,7 +96,8 @@ def instruct_member(paths: CellPaths, name: str, change: Callable[[Manifest], Ma
         return manifest.with_member(new, joins[-1])
 
     update_manifest(paths, instruct)
-    append_events(paths.events, [provision.joined(member) for member in joins], durable=True)
+    told = [provision.joined(member, by=by) for member in joins]
+    append_events(paths.events, told, durable=True)
 
 
 def has_joined(member: Member) -> bool:
@@ -120,6 +131,18 @@ def _is_told(paths: CellPaths, event: str, invitation: str) -> bool:
         and line.event.data.get("invitation") == invitation
         for line in read_events(paths.events)
     )
+
+
+def note_revoked(paths: CellPaths, invitation: str, name: str, by: str) -> None:
+    """Write down who has closed an invitation.
+
+    Raises:
+        StoreError: the journal refuses.
+    """
+    now = to_rfc3339(time.time(), 3)
+    data = {"by": by, "invitation": invitation}
+    line = Event(ts=now, event="invitation_revoked", agent=name, data=data)
+    append_events(paths.events, [line], durable=True)
 
 
 def note_invitation(paths: CellPaths, invitation: str, name: str, role: Role, by: str) -> None:

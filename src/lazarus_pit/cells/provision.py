@@ -125,7 +125,10 @@ def new_uuid() -> str:
 
 def _birth(born: Manifest) -> list[Event]:
     created = _event("cell_created", by=born.created_by, uuid=born.uuid)
-    return [created, *(joined(member) for member in born.agents if member.joined_at)]
+    return [
+        created,
+        *(joined(member, **_signed(born.created_by)) for member in born.agents if member.joined_at),
+    ]
 
 
 def _make_cell(paths: CellPaths, owner: Owner) -> None:
@@ -188,8 +191,10 @@ def _make_directory(path: Path, mode: int, owner: Owner | None = None) -> None:
         os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
 
 
-def add_member(paths: CellPaths, member: Member, owner: Owner) -> Manifest:
+def add_member(paths: CellPaths, member: Member, owner: Owner, by: str = "") -> Manifest:
     """Let a member join; the daemon sees the manifest change and starts what is to be started.
+
+    ``by`` says who let it in.
 
     Raises:
         RefusedError: the name is taken, or the cell has ended.
@@ -208,7 +213,7 @@ def add_member(paths: CellPaths, member: Member, owner: Owner) -> Manifest:
         return manifest.with_member(old, member)
 
     written = update_manifest(paths, join)
-    append_events(paths.events, [joined(member)], durable=True)
+    append_events(paths.events, [joined(member, **_signed(by))], durable=True)
     return written
 
 
@@ -230,8 +235,7 @@ def remove_member(paths: CellPaths, name: str, by: str = "") -> Manifest:
         return manifest.without_member(old, name)
 
     written = update_manifest(paths, leave)
-    line = _event("agent_left", name, **({"by": by} if by else {}))
-    append_events(paths.events, [line], durable=True)
+    append_events(paths.events, [_event("agent_left", name, **_signed(by))], durable=True)
     return written
 
 
@@ -273,12 +277,16 @@ def move_cell(paths: CellPaths, to: CellStatus, by: str = "") -> Manifest:
         return replace(old, status=to)
 
     written = update_manifest(paths, move)
-    append_events(paths.events, [_event(EVENTS[to], **({"by": by} if by else {}))], durable=True)
+    append_events(paths.events, [_event(EVENTS[to], **_signed(by))], durable=True)
     return written
 
 
 def destroy_cell(
-    paths: CellPaths, *, force: bool = False, removed: Callable[[int], None] = lambda _: None
+    paths: CellPaths,
+    *,
+    force: bool = False,
+    removed: Callable[[int], None] = lambda _: None,
+    by: str = "",
 ) -> None:
     """Remove a cell for good. Its agents must have ended.
 
@@ -289,6 +297,7 @@ def destroy_cell(
         paths: the cell.
         force: also from ``active`` or ``frozen``, by way of ``archived``.
         removed: called now and then with how many more names have gone.
+        by: who wants it.
 
     Raises:
         RefusedError: the cell is not archived.
@@ -297,9 +306,9 @@ def destroy_cell(
     """
     status = read_manifest(paths).status
     if force and status in (CellStatus.ACTIVE, CellStatus.FROZEN):
-        status = move_cell(paths, CellStatus.ARCHIVED).status
+        status = move_cell(paths, CellStatus.ARCHIVED, by).status
     if status is not CellStatus.DESTROYED:
-        move_cell(paths, CellStatus.DESTROYED)
+        move_cell(paths, CellStatus.DESTROYED, by)
     with durably("cannot be removed", paths.cell):
         empty_tree(paths.cell, MANIFEST, removed)
         # It goes with its last word in one step: without a manifest nobody could ask again.
@@ -326,6 +335,20 @@ def tidy(root: Path, older_than: float = LEFT_OVER) -> None:
 def joined(member: Member, **data: Any) -> Event:
     """Return the event that a member has joined."""
     return _event("agent_joined", member.name, role=member.role.value, **data)
+
+
+def note_order(paths: CellPaths, name: str, order: str, by: str) -> None:
+    """Write down who wants an agent stopped, started or revived.
+
+    Raises:
+        StoreError: the journal refuses.
+    """
+    line = _event("agent_ordered", name, order=order, **_signed(by))
+    append_events(paths.events, [line], durable=True)
+
+
+def _signed(by: str) -> dict[str, str]:
+    return {"by": by} if by else {}
 
 
 def _event(name: str, agent: str | None = None, /, **data: Any) -> Event:

@@ -32,7 +32,7 @@ def stop(
     ended = health is not None and health.phase in (Phase.STOPPED, Phase.EXITED)
     idle = (ended or _is_stopping(found)) and not _lives(found)
     offset = journal_end(found.paths.events)
-    _want(found, lambda member: replace(member, desired=Desired.STOP))
+    _want(found, "stop", lambda member: replace(member, desired=Desired.STOP))
     if idle:
         say.line(f"{found.name} was not running; it stays stopped")
         return 0
@@ -51,14 +51,14 @@ def start(
         return 0
     # Who has finished or was given up comes back by a person's word alone: a revive by hand.
     by_hand = 1 if phase in (Phase.EXITED, Phase.ESCALATED, Phase.AWAITING) else 0
-    return _run(found, by_hand, wait=wait, no_wait=no_wait)
+    return _run(found, "start", by_hand, wait=wait, no_wait=no_wait)
 
 
 def revive(
     agent: AgentName, /, *, wait: Wait = WAIT, no_wait: NoWait = False, place: Place = HERE
 ) -> int:
     """Give an agent a new life now: attempts and holds are cleared, a living one is replaced."""
-    return _run(find_agent(place.pit(), agent), 1, wait=wait, no_wait=no_wait)
+    return _run(find_agent(place.pit(), agent), "revive", 1, wait=wait, no_wait=no_wait)
 
 
 def kick(
@@ -76,7 +76,7 @@ def kick(
     return await_daemon(found.paths, offset, [found.name], DOWN, wait)
 
 
-def _run(found: FoundAgent, by_hand: int, *, wait: float, no_wait: bool) -> int:
+def _run(found: FoundAgent, order: str, by_hand: int, *, wait: float, no_wait: bool) -> int:
     if found.manifest.status is CellStatus.FROZEN:
         raise RefusedError(
             f"the cell of {found.name} is frozen: `lazarus thaw {found.paths.uuid[:8]}` first"
@@ -84,13 +84,14 @@ def _run(found: FoundAgent, by_hand: int, *, wait: float, no_wait: bool) -> int:
     offset = journal_end(found.paths.events)
     _want(
         found,
+        order,
         lambda member: replace(member, desired=Desired.RUN, request=member.request + by_hand),
     )
     return 0 if no_wait else await_daemon(found.paths, offset, [found.name], UP, wait)
 
 
-def _want(found: FoundAgent, change: Callable[[Member], Member]) -> None:
-    """Write down what people want of an agent that can be started at all."""
+def _want(found: FoundAgent, order: str, change: Callable[[Member], Member]) -> None:
+    """Write down what people want of an agent that can be started at all, and who wants it."""
 
     def changed(old: Manifest) -> Manifest:
         provision.refuse_ended(old)
@@ -103,6 +104,7 @@ def _want(found: FoundAgent, change: Callable[[Member], Member]) -> None:
         return with_member(old, change(member))
 
     update_manifest(found.paths, changed)
+    provision.note_order(found.paths, found.name, order, who())
 
 
 def _health(found: FoundAgent) -> Health | None:

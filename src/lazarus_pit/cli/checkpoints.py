@@ -26,7 +26,7 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.endings import lives_of
 from lazarus_pit.cli.names import find_cell
 from lazarus_pit.cli.pausing import stopped
-from lazarus_pit.cli.place import HERE, CellName, Json, Place
+from lazarus_pit.cli.place import HERE, CellName, Json, Place, who
 from lazarus_pit.cli.progress import progress, shown
 from lazarus_pit.cli.waiting import WAIT, Wait
 from lazarus_pit.daemon import saving
@@ -46,7 +46,7 @@ def checkpoint(
     config = place.settings()
     paths, _ = find_cell(place.pit(), cell)
     stillness = saving.Stillness(paths, partial(lives_of, config, paths))
-    saved = _work(saving.save(paths, stillness, note, progress))
+    saved = _work(saving.save(paths, stillness, note, progress, by=who()))
     if json:
         say.as_json(saved)
         return 0
@@ -158,7 +158,8 @@ def restore(
     with stopped(place.settings(), paths, wait):
         saving.make_way(paths)
         done: Restored = _work(_ask(request))
-        saving.note_event(paths, "cell_restored", checkpoint=_name(archive), replaced=done.replaced)
+        facts = {"checkpoint": _name(archive), "replaced": done.replaced, "by": who()}
+        saving.note_event(paths, "cell_restored", **facts)
     if json:
         say.as_json(done)
         return 0
@@ -183,7 +184,7 @@ def undo(
         saving.make_way(paths)
         done: Undone = _work(_ask(request))
         counts = {"restored": done.restored, "removed": done.removed}
-        saving.note_event(paths, "cell_undone", checkpoint=_name(archive), **counts)
+        saving.note_event(paths, "cell_undone", checkpoint=_name(archive), **counts, by=who())
     if json:
         say.as_json(done)
         return 0

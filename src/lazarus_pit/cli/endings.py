@@ -66,7 +66,7 @@ def _save_last(config: Config, paths: CellPaths, seconds: Seconds) -> None:
         stillness = saving.Stillness(paths, partial(lives_of, config, paths))
         try:
             with shown() as bar:
-                saved = asyncio.run(saving.save(paths, stillness, LAST, bar))
+                saved = asyncio.run(saving.save(paths, stillness, LAST, bar, by=who()))
         except RefusedError:  # The daemon is taking one, which may be older than the last change.
             if time.monotonic() >= deadline:
                 raise
@@ -113,7 +113,7 @@ def destroy(
         grave = graves.bury(paths, last, config.cells.graves_kept)
         kept = f"; its last checkpoint is kept: {grave}" if grave else "; nothing of it is kept"
     with shown("removing"):
-        provision.destroy_cell(paths, removed=counting("removed"))
+        provision.destroy_cell(paths, removed=counting("removed"), by=who())
     say.line(f"cell {cell} is destroyed{kept}")
     return 0
 
@@ -128,7 +128,7 @@ def _save_losses(config: Config, paths: CellPaths, losses: Losses) -> str:
     stillness = saving.Stillness(paths, partial(lives_of, config, paths))
     try:
         with shown() as bar:
-            return asyncio.run(saving.save(paths, stillness, BEFORE_THE_END, bar)).name
+            return asyncio.run(saving.save(paths, stillness, BEFORE_THE_END, bar, by=who())).name
     except (WorldError, RefusedError) as error:
         say.complain(f"not saved once more: {say.clean(error, 300)}")
         return ""

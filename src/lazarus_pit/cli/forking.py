@@ -61,7 +61,7 @@ def fork(
         found={k: v for k, v in manifest.found.items() if k not in ("uuid", "name", "created_at")},
     )
     stopped = replace(wanted, agents=tuple(replace(m, desired=Desired.STOP) for m in wanted.agents))
-    facts = {"source": manifest.uuid, "checkpoint": archive.name}
+    facts = {"source": manifest.uuid, "checkpoint": archive.name, "by": wanted.created_by}
 
     def fill(unborn: CellPaths) -> list[Event]:
         _fill(unborn, archive)
@@ -69,7 +69,7 @@ def fork(
         now = to_rfc3339(time.time(), 3)
         return [
             Event(ts=now, event="cell_created", data=created),
-            *map(provision.joined, stopped.agents),
+            *(provision.joined(member, by=wanted.created_by) for member in stopped.agents),
             Event(ts=now, event="cell_forked", data=facts),
         ]
 

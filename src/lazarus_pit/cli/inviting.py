@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from lazarus_pit.cells import membership
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
@@ -113,7 +114,7 @@ def join(
     launch = Member(name="guest", role=Role.OBSERVER, **given) if argv else None
     pit = place.pit()
     offset = journal_end(pit.cell(teaming.invited(pit, token).cell).events)
-    joined = teaming.join(pit, token, launch, owner_of(config))
+    joined = teaming.join(pit, token, launch, owner_of(config), who())
     one, label = joined.invitation, joined.manifest.name or joined.paths.uuid[:8]
     if json:
         say.as_json(as_object(one) | {"new": joined.new})
@@ -154,7 +155,8 @@ def leave(
         raise UsageError(f"--as: found {name!r}, expected a person of this cell ({people or '-'})")
     if member.kind is not Kind.HUMAN:
         raise RefusedError(f"{name} is an agent: `lazarus kick {cell}/{name}` takes it out")
-    teaming.remove(pit, paths, name)
+    typist = who()
+    teaming.remove(pit, paths, name, by="" if typist == name else typist)
     say.line(f"{name} has left the cell")
     return 0
 
@@ -216,6 +218,9 @@ def _revoke(pit: PitPaths, among: list[Invitation], text: str, now: float) -> in
     with opened_records(pit.records) as db:
         if not records.close(db, meant[0].id, "revoked", now):
             raise RefusedError(f"the invitation of {meant[0].name} is {meant[0].state} already")
+    paths = pit.cell(meant[0].cell)
+    if paths.events.exists():  # Else its cell is gone.
+        membership.note_revoked(paths, meant[0].id, meant[0].name, who())
     say.line(f"the invitation of {meant[0].name} is revoked")
     return 0
 

@@ -85,6 +85,15 @@ def _times(data: Data) -> str:
     return "once" if times == 1 else f"{clean(times, 20)} times"
 
 
+def _by(data: Data, before: str = "") -> str:
+    """Say who did it, where the journal names somebody."""
+    return f"{before} by {clean(data['by'], 80)}" if data.get("by") else ""
+
+
+def _people(data: Data) -> str:
+    return clean(data.get("by") or "people", 80)
+
+
 def _why(data: Data) -> str:
     return clean(data.get("why", "no reason given"), 300)
 
@@ -95,17 +104,17 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "cell_frozen": lambda d: (
         f"the cell froze by itself: it was idle for {_seconds(d, 'idle_for')}"
         if d.get("reason") == "idle"
-        else "people froze the cell"
+        else f"{_people(d)} froze the cell"
     ),
     "cell_thawed": lambda d: (
         "mail arrived: the cell moves again"
         if d.get("reason") == "mail"
-        else "people thawed the cell"
+        else f"{_people(d)} thawed the cell"
     ),
-    "cell_archived": lambda _: "the cell was archived",
-    "cell_destroyed": lambda _: "the cell is being removed",
+    "cell_archived": lambda d: f"the cell was archived{_by(d)}",
+    "cell_destroyed": lambda d: f"the cell is being removed{_by(d)}",
     "checkpoint_taken": lambda d: (
-        f"checkpoint {clean(d.get('checkpoint', '?'), 80)} was taken "
+        f"checkpoint {clean(d.get('checkpoint', '?'), 80)} was taken{_by(d)} "
         f"({clean(d.get('entries', '?'), 20)} entries, agents paused {_seconds(d, 'pause')})"
     ),
     "checkpoint_failed": lambda d: f"a checkpoint that was due could not be taken: {_why(d)}",
@@ -113,9 +122,11 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
         f"checkpoint {clean(d.get('checkpoint', '?'), 80)} is too old"
     ),
     "cell_restored": lambda d: (
-        f"the cell is as in checkpoint {clean(d.get('checkpoint', '?'), 80)}"
+        f"the cell is as in checkpoint {clean(d.get('checkpoint', '?'), 80)}{_by(d, ', restored')}"
     ),
-    "cell_undone": lambda d: f"the cell went back to {clean(d.get('checkpoint', '?'), 80)}",
+    "cell_undone": lambda d: (
+        f"the cell went back to {clean(d.get('checkpoint', '?'), 80)}{_by(d, ', undone')}"
+    ),
     "cell_forked": lambda d: (
         f"the cell was made of checkpoint {clean(d.get('checkpoint', '?'), 80)} "
         f"of {clean(d.get('source', '?'), 80)}"
@@ -125,10 +136,14 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     ),
     "cell_exported": lambda d: f"the cell was exported by {clean(d.get('by', '?'), 80)}",
     "cell_imported": lambda d: (
-        f"the cell came from elsewhere, as it was at {clean(d.get('taken', '?'), 40)}"
+        f"the cell came from elsewhere{_by(d, ', brought')}, as it was at "
+        f"{clean(d.get('taken', '?'), 40)}"
     ),
-    "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}",
-    "agent_joined": lambda d: f"joined as {clean(d.get('role', 'a member'), 40)}",
+    "agent_invited": lambda d: f"was invited as {clean(d.get('role', 'a member'), 40)}{_by(d)}",
+    "invitation_revoked": lambda d: f"is no longer invited{_by(d, ': revoked')}",
+    "agent_joined": lambda d: (
+        f"joined as {clean(d.get('role', 'a member'), 40)}{_by(d, ', let in')}"
+    ),
     "agent_left": lambda d: (
         f"was taken out of the cell by {clean(d['by'], 80)}" if d.get("by") else "left the cell"
     ),
@@ -167,7 +182,8 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "agent_resumed": lambda d: f"goes on from where the last life ended: {_why(d)}",
     "agent_stable": lambda _: "has been stable; its attempts are whole again",
     "agent_fence_stuck": lambda _: "will not end though killed; it is killed again",
-    "revive_requested": lambda _: "a person asked for a revive",
+    "agent_ordered": lambda d: f"{_people(d)} asked for a {clean(d.get('order', '?'), 40)}",
+    "revive_requested": lambda _: "it is to be revived, its attempts are whole again",
     "isolation_widened": lambda d: (
         "may write outside its cell: "
         + ", ".join(clean(path, 200) for path in d.get("rw") or ("?",))
@@ -279,6 +295,7 @@ ASIDE = frozenset(
     {
         "settings_changed",
         "agent_saved",
+        "agent_ordered",
         "revive_requested",
         "approval_requested",
         "approval_granted",

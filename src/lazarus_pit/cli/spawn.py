@@ -14,7 +14,7 @@ from lazarus_pit.cli import say
 from lazarus_pit.cli.follow import journal_end
 from lazarus_pit.cli.kit import PLAIN, Kit
 from lazarus_pit.cli.names import find_cell
-from lazarus_pit.cli.place import HERE, CellName, Place, owner_of
+from lazarus_pit.cli.place import HERE, CellName, Place, owner_of, who
 from lazarus_pit.cli.waiting import UP, WAIT, NoWait, Wait, await_daemon
 from lazarus_pit.cli.widening import (
     Credential,
@@ -109,7 +109,7 @@ def spawn(
     offset = journal_end(paths.events)
     if manifest.member(name) is None:
         member = Member(name=name, **{"role": Role.DEVELOPER, **given})
-        provision.add_member(paths, member, owner_of(config))
+        provision.add_member(paths, member, owner_of(config), who())
     else:
         _instruct(paths, name, given)
     teaming.close(place.pit(), paths.uuid, name, "accepted")
@@ -143,7 +143,7 @@ def _instruct(paths: CellPaths, name: str, given: dict[str, Any]) -> None:
         rules = {**member.rules, **given["rules"]}
         return with_member(old, replace(member, **{**given, "rules": rules}, desired=Desired.RUN))
 
-    membership.instruct_member(paths, name, change)
+    membership.instruct_member(paths, name, change, who())
 
 
 def _pairs(flag: str, words: tuple[str, ...]) -> list[tuple[str, str]]:

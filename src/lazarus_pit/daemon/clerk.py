@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lazarus_pit.cells import store
+from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.death import ANSWERS
@@ -126,24 +126,17 @@ class Clerk:
 
     def _revive(self, desk: Desk, said: Envelope, asked: Request) -> str:
         key = f"{desk.paths.uuid}/{asked.name}"
-        agent = self._agents.get(key)
-        if agent is None or asked.name not in desk.members:
-            raise RefusedError(f"{asked.name} is no agent of this cell that the daemon runs")
-        if asked.name == desk.sender:
-            raise RefusedError("you live; exit if you want another life")
-        if agent.rules.revive_policy is not RevivePolicy.AUTO:
-            raise RefusedError(
-                f"the policy of {asked.name} is {agent.rules.revive_policy}: a person decides"
-            )
-        if agent.curb is not None or (agent.phase is Phase.ESCALATED and agent.reason in ANSWERS):
-            raise RefusedError(f"people are asked about {asked.name}, or have said no: they decide")
+        _refuse_revive(desk, asked.name, self._agents.get(key))
         mail_name = f"{desk.sender}:{said.id}"
+        heard_before = False
 
         def change(old: Manifest) -> Manifest:
+            nonlocal heard_before
             member = old.member(asked.name)
             if member is None:
                 raise RefusedError(f"{asked.name} has left")
-            if member.asked_in == mail_name:  # Heard before the daemon was killed.
+            heard_before = member.asked_in == mail_name
+            if heard_before:  # And the daemon was killed.
                 return old
             if old.status is not CellStatus.ACTIVE or member.desired is Desired.STOP:
                 raise RefusedError(f"people want {asked.name} to stand still or be stopped")
@@ -153,6 +146,8 @@ class Clerk:
             return with_member(old, revived)
 
         store.update_manifest(desk.paths, change, LOCK_SECONDS)
+        if not heard_before:
+            provision.note_order(desk.paths, asked.name, "revive", desk.sender)
         return f"{asked.name} gets a new life"
 
     def _checkpoint(self, desk: Desk, said: Envelope, asked: Request) -> str | None:
@@ -185,6 +180,22 @@ class Clerk:
     def _leave(self, desk: Desk, _said: Envelope, _asked: Request) -> str:
         teaming.remove(self._pit, desk.paths, desk.sender)
         return "you have left the cell"
+
+
+def _refuse_revive(desk: Desk, name: str, agent: Agent | None) -> None:
+    """Pass an agent about which no person has a word to say.
+
+    Raises:
+        RefusedError: it is another's to revive it, or nobody's.
+    """
+    if agent is None or name not in desk.members:
+        raise RefusedError(f"{name} is no agent of this cell that the daemon runs")
+    if name == desk.sender:
+        raise RefusedError("you live; exit if you want another life")
+    if agent.rules.revive_policy is not RevivePolicy.AUTO:
+        raise RefusedError(f"the policy of {name} is {agent.rules.revive_policy}: a person decides")
+    if agent.curb is not None or (agent.phase is Phase.ESCALATED and agent.reason in ANSWERS):
+        raise RefusedError(f"people are asked about {name}, or have said no: they decide")
 
 
 def _has_room(taken: dict[str, deque[float]], who: str, most: int, window: Seconds) -> bool:

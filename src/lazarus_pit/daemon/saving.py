@@ -95,12 +95,19 @@ def thaw_files(found: Iterable[Life]) -> tuple[str, ...]:
     )
 
 
-async def save(
-    paths: CellPaths, stillness: Stillness, note: str, tell: Tell, *, rescue: bool = False
+async def save(  # noqa: PLR0913 - a checkpoint is these facts
+    paths: CellPaths,
+    stillness: Stillness,
+    note: str,
+    tell: Tell,
+    *,
+    rescue: bool = False,
+    by: str = "",
 ) -> Saved:
     """Take a checkpoint of a cell, living or not, then discard what retention no longer keeps.
 
     ``rescue``: the cell is about to be killed or replaced, so nobody goes back to it unasked.
+    ``by``: who wants it, where that is a person.
 
     Raises:
         WorldError: it could not be taken; nothing has changed.
@@ -126,6 +133,7 @@ async def save(
         pause=round(saved.pause_seconds, 6),
         left_out=len(saved.left_out),
         note=note,
+        **({"by": by} if by else {}),
     )
     _discard(paths, manifest, saved.name)
     return saved

@@ -81,8 +81,8 @@ def invite(
     return given
 
 
-def join(pit: PitPaths, token: str, launch: Member | None, owner: Owner) -> Joined:
-    """Let in whoever holds this token.
+def join(pit: PitPaths, token: str, launch: Member | None, owner: Owner, by: str = "") -> Joined:
+    """Let in whoever holds this token; ``by`` is who does.
 
     ``launch`` says how an agent starts; its name and role are the invitation's.
 
@@ -95,7 +95,8 @@ def join(pit: PitPaths, token: str, launch: Member | None, owner: Owner) -> Join
     found = invited(pit, token)
     with opened_records(pit.records) as db:
         paths = pit.cell(found.cell)
-        new = membership.accept(paths, _member(found, launch), owner, lambda: invited(pit, token))
+        guest = _member(found, launch)
+        new = membership.accept(paths, guest, owner, lambda: invited(pit, token), by)
         records.close(db, found.id, "accepted", time.time())
     manifest = read_manifest(paths)
     member = manifest.member(found.name)

@@ -19,7 +19,7 @@ def listen(path: str, backlog: int) -> socket.socket:
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _near(path) as short:
+        with near(path) as short:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(short)
             listener.bind(short)
@@ -40,7 +40,7 @@ def connect(path: str, timeout: float) -> socket.socket:
     speaker = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         speaker.settimeout(timeout)
-        with _near(path) as short:
+        with near(path) as short:
             speaker.connect(short)
     except OSError:
         speaker.close()
@@ -57,7 +57,12 @@ def peer(connection: socket.socket) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _near(path: str) -> Iterator[str]:
+def near(path: str) -> Iterator[str]:
+    """Yield another name of a socket's path, short enough for the kernel.
+
+    Raises:
+        OSError: its directory is not there.
+    """
     folder, name = os.path.split(path)
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:

@@ -80,8 +80,8 @@ def answer(server: Server, request: Request) -> Response:
     subject = _subject(server.pit, wanted)
     if not subject:
         return refuse(404, "there is no such request")
-    who = request.scope.get("who", "")
-    if who and "by" in request.scope["lazarus.body"]:
+    if request.scope["named"] and "by" in request.scope["lazarus.body"]:
+        who = request.scope["who"]
         return refuse(403, f"by: the token says who decides, and that is {who}")
     return actions.act(server, request, verbs.OF_APPROVALS[word], [word, wanted], subject)
 

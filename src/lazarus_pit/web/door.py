@@ -36,7 +36,8 @@ class Door:
         """Guard an application.
 
         Args:
-            app: what is behind the door; it reads ``scope["role"]`` and ``scope["who"]``.
+            app: what is behind the door; it reads ``scope["role"]``, ``scope["who"]`` and, whether
+                that name was given with a token, ``scope["named"]``.
             bearer: the key that a token is.
             hosts: names (without port) by which we may be called; ``None`` on the unix socket.
         """
@@ -63,7 +64,12 @@ class Door:
             answer = JSONResponse({"error": refusal}, 421 if "Host" in refusal else 403)
             await answer(scope, receive, sealed)
             return
-        scope["role"], scope["who"] = self._found(headers)
+        if self._hosts is None:  # The kernel has said who connects.
+            scope["role"], scope["who"], scope["named"] = "approver", scope["client"][0], False
+        else:
+            key = self._key(headers)
+            scope["role"], scope["who"] = (key.role, key.who) if key else (None, "")
+            scope["named"] = bool(scope["who"])
         await self._app(scope, receive, sealed)
 
     def _refusal(self, headers: Headers) -> str:
@@ -78,10 +84,6 @@ class Door:
             return f"Origin: found {origin[:80]!r}, expected http://{host}"
         return ""
 
-    def _found(self, headers: Headers) -> tuple[str | None, str]:
-        """Return role and name; no name is known of whoever may open the socket."""
-        if self._hosts is None:
-            return "approver", ""
+    def _key(self, headers: Headers) -> Key | None:
         kind, _, token = headers.get("authorization", "").partition(" ")
-        key = self._bearer(token.strip()) if kind.lower() == "bearer" and token else None
-        return (key.role, key.who) if key else (None, "")
+        return self._bearer(token.strip()) if kind.lower() == "bearer" and token else None

@@ -18,6 +18,7 @@ import uvicorn
 from lazarus_pit.cells.files import replace_file
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.errors import LazarusError, UsageError, WorldError
+from lazarus_pit.linux import unix_sockets
 from lazarus_pit.linux.listeners import holder_of
 from lazarus_pit.web import keys, transit
 from lazarus_pit.web.door import LOOPBACK, Door
@@ -135,7 +136,8 @@ def _tcp(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             holder = holder_of(port) or "somebody who is not to be seen from here"
             raise LazarusError(
-                f"port {port} on {host}: {error.strerror}; it is held by {holder}"
+                f"port {port} on {host}: {error.strerror}; it is held by {holder}; "
+                "choose another: --port, or [web] in the configuration"
             ) from None
         yield sock
 
@@ -151,7 +153,8 @@ def _unix(pit: PitPaths) -> Iterator[socket.socket]:
                 os.unlink(path)
             before = os.umask(0o177)  # From its first moment nobody else may connect.
             try:
-                sock.bind(path)
+                with unix_sockets.near(path) as short:
+                    sock.bind(short)
             finally:
                 os.umask(before)
             sock.listen()

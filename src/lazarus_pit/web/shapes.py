@@ -193,7 +193,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     verb: str
     subject: str
     by: str
-    """Whose wish it was; empty for whoever may open the socket."""
+    """Whose wish it was; empty where its token was made for nobody by name."""
     state: Literal["running", "done", "failed", "unknown"]
     code: int | None
     """The command's exit code."""

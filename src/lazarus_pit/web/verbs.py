@@ -23,6 +23,8 @@ PATIENCE = 10.0
 _OUTPUT = 16 * 1024
 MOST_WORDS = 200
 """Words of a program and its arguments."""
+MOST_LISTED = 100
+"""Texts of any other list."""
 LONG, LONGEST = 1000, 16_000
 """Characters of a field, and of the one that may be long."""
 
@@ -42,6 +44,8 @@ class Verb(NamedTuple):
     """The field, a list of texts, that stands after ``--``: a program and its arguments."""
     switches: Mapping[str, str] = {}
     """Fields that are true or false: by the name in the body, the flag for true."""
+    lists: Mapping[str, str] = {}
+    """Fields that are lists of texts: by the name in the body, the flag that stands before each."""
     words: tuple[str, ...] = ()
     """The command's words, where they are not the verb's own."""
     tells_secrets: bool = False
@@ -160,6 +164,7 @@ JOIN = Verb(
     "Accept an invitation: an agent is started, a person gets a seat.",
     ("--no-wait",),
     fields={"token": "", "policy": "--policy", "network": "--network"},
+    lists={"allow": "--allow", "env": "--env"},
     needs=("token",),
     last="argv",
 )
@@ -184,6 +189,7 @@ SPAWN = Verb(
         "on_revive": "--on-revive",
         "liveness": "--liveness",
     },
+    lists={"allow": "--allow", "env": "--env", "rule": "--rule", "limit": "--limit"},
     needs=("name", "argv"),
     last="argv",
 )
@@ -203,23 +209,12 @@ def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
         FormatError: a field that this verb does not take or that is missing, or that cannot be.
     """
     more = [name for name in (verb.given, verb.last) if name]
-    known = [*verb.fields, *verb.switches, *more]
+    known = [*verb.fields, *verb.lists, *verb.switches, *more]
     for name, value in body.items():
         if name not in known:
             expected = ", ".join(known) or "nothing"
             raise FormatError(f"body: found {one_line(name, 40)!r}, expected {expected}")
-        if name == verb.last:
-            _check_last(name, value)
-            continue
-        if name in verb.switches:
-            if not isinstance(value, bool):
-                raise FormatError(f"{name}: expected true or false")
-            continue
-        most = LONGEST if name == verb.given else LONG
-        if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
-            raise FormatError(f"{name}: expected a text of 1 to {most} characters")
-        if verb.fields.get(name) == "" and value.startswith("-"):  # It would be read as a flag.
-            raise FormatError(f"{name}: expected a text that does not begin with -")
+        _check_field(verb, name, value)
     for name in verb.needs:
         if name not in body:
             raise FormatError(f"{name}: missing")
@@ -228,8 +223,35 @@ def flags_of(verb: Verb, body: Mapping[str, Any]) -> list[str]:
         for name, flag in verb.fields.items()
         if name in body
     ]
+    flags += [f"{flag}={text}" for name, flag in verb.lists.items() for text in body.get(name, ())]
     flags += [flag for name, flag in verb.switches.items() if body.get(name)]
     return [*verb.flags, *flags, *(["-"] if verb.given else [])]
+
+
+def _check_field(verb: Verb, name: str, value: object) -> None:
+    if name == verb.last:
+        _check_last(name, value)
+    elif name in verb.lists:
+        _check_list(name, value)
+    elif name in verb.switches:
+        if not isinstance(value, bool):
+            raise FormatError(f"{name}: expected true or false")
+    else:
+        most = LONGEST if name == verb.given else LONG
+        if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
+            raise FormatError(f"{name}: expected a text of 1 to {most} characters")
+        if verb.fields.get(name) == "" and value.startswith("-"):  # It would be read as a flag.
+            raise FormatError(f"{name}: expected a text that does not begin with -")
+
+
+def _check_list(name: str, value: object) -> None:
+    texts = value if isinstance(value, list) else [None]
+    if len(texts) > MOST_LISTED or not all(
+        isinstance(text, str) and 1 <= len(text) <= LONG and "\0" not in text for text in texts
+    ):
+        raise FormatError(
+            f"{name}: expected a list of at most {MOST_LISTED} texts of 1 to {LONG} characters"
+        )
 
 
 def _check_last(name: str, value: object) -> None:
@@ -258,6 +280,10 @@ def schema_of(verb: Verb) -> dict[str, Any]:
     fields: dict[str, Any] = {
         key: {**text, "maxLength": LONG, **({} if flag else _ARGUMENT)}
         for key, flag in verb.fields.items()
+    }
+    fields |= {
+        key: {"type": "array", "maxItems": MOST_LISTED, "items": {**text, "maxLength": LONG}}
+        for key in verb.lists
     }
     fields |= {key: {"type": "boolean"} for key in verb.switches}
     if verb.given:

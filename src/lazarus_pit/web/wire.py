@@ -1,4 +1,4 @@
-"""The limits of one connection: how long a head may take, and a reader who does not read.
+"""One connection: how long a head may take, a reader who does not read, and who is on a socket.
 
 uvicorn has none of these: whoever sends a head a byte at a time keeps a connection for ever.
 """
@@ -6,8 +6,12 @@ uvicorn has none of these: whoever sends a head a byte at a time keeps a connect
 from __future__ import annotations
 
 import asyncio
+import pwd
+import socket
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lazarus_pit.linux import unix_sockets
 
 HEAD_SECONDS = 10.0
 """From when a connection is made, or its last answer has ended, until the next head is whole."""
@@ -26,6 +30,9 @@ class Bounded(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        line = transport.get_extra_info("socket")
+        if line is not None and line.family == socket.AF_UNIX:
+            self.client = (_user(unix_sockets.peer(line)[1]), 0)
         if len(self.connections) > MOST:
             transport.abort()
         else:
@@ -62,6 +69,14 @@ class Bounded(H11Protocol):
 
     def _after(self, seconds: float) -> asyncio.TimerHandle:
         return self.loop.call_later(seconds, self.transport.abort)
+
+
+def _user(uid: int) -> str:
+    """Return the name of a user as the journal has it; of one without a name its number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -53,7 +53,7 @@ def test_the_agent_is_the_subject_of_a_sentence_or_stands_aside() -> None:
     def said(event: str, **data: object) -> str:
         return sentence(Event(ts="2026-04-06T00:00:00Z", event=event, agent="ada", data=data))
 
-    assert said("revive_requested") == "ada: a person asked for a revive"
+    assert said("agent_ordered", order="stop", by="eve") == "ada: eve asked for a stop"
     assert said("agent_thawed") == "ada moves again"
     assert said("messages_delivered", times=1) == "ada sent mail that arrived (once)"
     assert said("messages_delivered", times=2) == "ada sent mail that arrived (2 times)"

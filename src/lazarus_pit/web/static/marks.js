@@ -19,6 +19,7 @@ const TABLE = {
   cell_forked: NEW,
   checkpoint_taken: DONE,
   checkpoint_failed: DEATH,
+  agent_invited: NEW,
   agent_joined: NEW,
   agent_left: ['–', 'quiet'],
   agent_started: ['↑', 'move'],
@@ -43,6 +44,7 @@ const TABLE = {
   approval_granted: WELL,
   approval_denied: DEATH,
   approval_expired: DOUBT,
+  agent_ordered: MOVE,
   revive_requested: MOVE,
   limit_reached: DOUBT,
   network_denied: DOUBT,
@@ -59,6 +61,6 @@ export function markOf(event) {
 /** Return what the API says of an event, without the agent's name where that stands before it. */
 export function wordsOf(event) {
   const said = String(event.sentence ?? event.event);
-  const who = `${event.agent ?? ''} `;
-  return event.agent && said.startsWith(who) ? said.slice(who.length) : said;
+  const who = [`${event.agent}: `, `${event.agent} `].find((start) => said.startsWith(start));
+  return event.agent && who ? said.slice(who.length) : said;
 }
