@@ -53,7 +53,7 @@ def listen(flag: str, host: str, port: int, send_buffer: int = 0) -> list[socket
                 continue
             for other in sockets:
                 other.close()
-            raise LazarusError(_why_not(str(address[0]), port, error)) from None
+            raise LazarusError(_why_not(flag, str(address[0]), port, error)) from None
         port = sock.getsockname()[1]
         sockets.append(sock)
     if not sockets:
@@ -61,10 +61,11 @@ def listen(flag: str, host: str, port: int, send_buffer: int = 0) -> list[socket
     return sockets
 
 
-def _why_not(address: str, port: int, error: OSError) -> str:
+def _why_not(flag: str, address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(port) or "somebody who is not to be seen from here"
-        return f"port {port} on {address} is taken by {holder}; choose another one"
+        choice = f"{flag.replace('host', 'port')}, or [gateway] in the configuration"
+        return f"port {port} on {address} is taken by {holder}; choose another: {choice}"
     return f"cannot listen on port {port} of {address}: {error.strerror}"
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lazarus_pit.core.model import Phase, Verdict
 from lazarus_pit.formats.prometheus import Family, Sample
 from lazarus_pit.web.shapes import Cell, Gateway
+
+UNWELL = (Verdict.DEGRADED, Verdict.DEAD)
+AT_REST = (Phase.STOPPED, Phase.EXITED)
+"""Phases in which nothing is wrong, whatever the last life ended with."""
 
 
 def families(
@@ -29,10 +34,15 @@ def families(
     open_ = [] if asked is None else [Sample(asked)]
     return [
         Family("lazarus_up", "gauge", "Whether the daemon is up.", [Sample(int(up))]),
-        Family("lazarus_approvals_open", "gauge", "Who waits for a word.", open_),
+        Family("lazarus_approvals_open", "gauge", "Requests that wait for a person.", open_),
         Family("lazarus_cells", "gauge", "Cells, by status.", _statuses(cells)),
         Family("lazarus_agents", "gauge", "Agents of a cell, by phase.", _phases(cells)),
-        Family("lazarus_agents_unhealthy", "gauge", "Agents that are not well.", _unhealthy(cells)),
+        Family(
+            "lazarus_agents_unhealthy",
+            "gauge",
+            "Agents that are silent, stuck or dead.",
+            _unhealthy(cells),
+        ),
         Family("lazarus_gateways", "gauge", "Agents outside the cells.", _far(gateways)),
         Family("lazarus_revives_total", "counter", "Revives, ever.", _revives(cells)),
         Family(
@@ -61,7 +71,7 @@ def _phases(cells: Sequence[Cell]) -> Iterator[Sample]:
 
 def _unhealthy(cells: Sequence[Cell]) -> Iterator[Sample]:
     for cell in cells:
-        bad = sum(agent.healthy is False for agent in cell.agents)
+        bad = sum(agent.verdict in UNWELL and agent.phase not in AT_REST for agent in cell.agents)
         yield Sample(bad, _names(cell))
 
 
