@@ -40,6 +40,7 @@ class World:
         """Let a program join, with the files that it must find in its home."""
         known = self.programs[program]
         said = known.member(self.port, f"Do the job.\nSCRIPT {json.dumps(script)}")
+        said["preset"]["permissions"] = more.pop("permissions", "skip")
         said |= {"role": Role.DEVELOPER, "network": Network(said["network"])} | more
         said["env"] = known.env | more.get("env", {})
         owner = provision.agent_owner()

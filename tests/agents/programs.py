@@ -14,6 +14,10 @@ FOLDER = Path(os.environ.get("LAZARUS_AGENTS", ""))
 MODULES = FOLDER / "node_modules"
 
 
+NO_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
+"""For programs that send even what is for loopback to the proxy."""
+
+
 class Program(NamedTuple):
     """One program as a member of a cell has it."""
 
@@ -73,6 +77,22 @@ def programs(url: str) -> dict[str, Program]:
             "fake/m1",
             {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"},
             files={".config/opencode/opencode.json": {"provider": {"fake": opencode}}},
+        ),
+        "gemini": Program(
+            "gemini",
+            "gemini",
+            "gemini-2.5-flash",
+            {"GEMINI_API_KEY": "fake", "GOOGLE_GEMINI_BASE_URL": url},
+            files={
+                ".gemini/settings.json": {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+            },
+        ),
+        "qwen": Program(
+            "qwen",
+            "qwen",
+            "m1",
+            {"OPENAI_API_KEY": "fake", "OPENAI_BASE_URL": f"{url}/v1", **NO_PROXY},
+            ("--auth-type", "openai"),
         ),
         "pi": Program(
             "pi",

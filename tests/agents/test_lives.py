@@ -14,7 +14,7 @@ from lazarus_pit.cells import provision
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.core.model import CellStatus
 
-EVERY = ("claude_code", "codex", "opencode", "pi")
+EVERY = ("claude_code", "codex", "opencode", "pi", "gemini", "qwen")
 LATE_TELLERS = ("opencode",)
 """Who tells of a call only when it has ended."""
 SLOW = "echo two > two.txt; sleep 300 # slow-step"

@@ -41,10 +41,14 @@ class Gemini:
         return {"GEMINI_CLI_HOME": where.home, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
 
     def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
-        """Trust the workspace, offer the MCP server."""
+        """Trust the workspace, offer the MCP server, keep it from calling home."""
         server = {"command": "lazarus", "args": ["mcp"], "trust": True}
         updates = {"disableAutoUpdate": True, "disableUpdateNag": True}
-        settings: dict[str, Any] = {"mcpServers": {"lazarus": server}, "general": updates}
+        settings: dict[str, Any] = {
+            "mcpServers": {"lazarus": server},
+            "general": updates,
+            "privacy": {"usageStatisticsEnabled": False},
+        }
         if where.asks:
             settings["hooks"] = {"BeforeTool": [{"hooks": [_ASKING]}]}
         return {

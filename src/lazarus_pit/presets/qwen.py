@@ -54,10 +54,14 @@ class Qwen:
         return {"QWEN_HOME": f"{where.home}/.qwen"}
 
     def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
-        """Trust the workspace, offer the MCP server."""
+        """Trust the workspace, offer the MCP server, keep it from calling home."""
         server = {"command": "lazarus", "args": ["mcp"], "trust": True}
         updates = {"disableAutoUpdate": True}
-        settings: dict[str, Any] = {"mcpServers": {"lazarus": server}, "general": updates}
+        settings: dict[str, Any] = {
+            "mcpServers": {"lazarus": server},
+            "general": updates,
+            "privacy": {"usageStatisticsEnabled": False},
+        }
         if where.asks:
             settings["hooks"] = {"PreToolUse": [{"hooks": [_ASKING]}]}
         return {
