@@ -13,6 +13,7 @@ import pytest
 
 import far
 from integration.pools import FarPool
+from lazarus_pit.pool.memory import recall
 
 
 def test_3_1_once_says_by_its_exit_code_whether_all_are_healthy(tmp_path: Path) -> None:
@@ -252,6 +253,19 @@ def test_nothing_is_done_that_cannot_be_remembered(tmp_path: Path) -> None:
         assert "nothing is done until this can be remembered" in done.stderr
         assert (pool.lives(), pool.told(), pool.pit.pool.read_bytes()) == ([], [], before)
         pool.once_until(pool.lives)
+
+
+def test_who_left_the_configuration_is_forgotten(tmp_path: Path) -> None:
+    with FarPool(tmp_path, ask_without_channel="hold", dead_threshold=0.001) as pool:
+        pool.add("timmy", "ask")
+        pool.add("gone", "ask")
+        pool.once_until(lambda: len(pool.requests()) == 2)
+        pool.settings["gateways"].pop()
+        pool.run("--once")
+        assert list(recall(pool.pit.pool)) == ["timmy"]
+        pool.settings["gateways"].clear()
+        assert pool.run("--once").returncode == 0
+        assert recall(pool.pit.pool) == {}
 
 
 HOSTILE = ["a\nb\r\x1b[31m", "*bold* [x](http://y) `code`", "n" * 10_000, "../../etc", "\u202ex"]

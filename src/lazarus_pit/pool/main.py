@@ -120,7 +120,8 @@ async def _watch(config: PoolConfig, pit: PitPaths) -> int:
         loop.add_signal_handler(number, stop.set)
     pool = Pool(config, pit, handed_on(os.environ))
     bell = _hear(pit.bell, pool.answered)
-    log.info("resurrection-pool %d watches %d gateways", os.getpid(), len(config.gateways))
+    watched = f"{len(config.gateways)} gateway{'s' * (len(config.gateways) != 1)}"
+    log.info("resurrection-pool %d watches %s", os.getpid(), watched)
     try:
         async with (
             telling(pit, config.gitea, config.notifications, "far"),

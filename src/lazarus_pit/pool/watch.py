@@ -64,6 +64,8 @@ class Pool:
         remembered = memory.recall_or_set_aside(pit.pool)
         self._remembered: set[Key] | None = remembered.keys() & self._gateways.keys()
         """Who is remembered, until the records have let go of everybody else."""
+        self._left = bool(remembered.keys() - self._gateways.keys())
+        """Whether somebody is written down who has left the configuration."""
         now = self.clock.now()
         self.fars = {
             name: resumed(
@@ -164,7 +166,8 @@ class Pool:
             fars[key], lines, wanted = step(fars[key], self._rules[key], fact, now)
             told += lines
             orders += wanted
-        if memory.is_news(self.fars, fars) and not self._remember(fars):
+        news = memory.is_news(self.fars, fars) or (self._left and self._remembered is None)
+        if news and not self._remember(fars):
             return
         self.fars = fars
         for line in told:
@@ -182,7 +185,7 @@ class Pool:
             return False
         if self._refused:
             log.info("%s is written again", self._pit.pool)
-        self._refused = ""
+        self._refused, self._left = "", False
         return True
 
     def _act(self, order: Order) -> None:
