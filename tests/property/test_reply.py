@@ -43,7 +43,8 @@ def test_an_answer_means_one_open_request_or_changes_none(
     if isinstance(found, str):
         assert "\n" not in found
         return
-    assert found.at <= at
+    is_id = word.whom is not None and len(word.whom) >= 8 and found.id.startswith(word.whom)
+    assert found.at <= at or is_id, "who knows the id has seen it, whatever the clocks say"
     rivals = [one for one in some if one.closed is None and one.at <= at and one is not found]
     if word.whom is None:
         assert not rivals

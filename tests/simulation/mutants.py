@@ -340,8 +340,8 @@ MUTANTS = [
     Mutant(
         "part of a name is a name",
         "formats/reply.py",
-        "    return name in names or (",
-        "    return any(name.startswith(one) for one in names) or (",
+        "    return name in names or _is_id_of(name, one)\n",
+        "    return any(name.startswith(each) for each in names) or _is_id_of(name, one)\n",
     ),
     Mutant(
         "owed forgets Kill",
@@ -465,8 +465,8 @@ MUTANTS = [
     Mutant(
         "an answer is good for every later hold of a life",
         "daemon/requests.py",
-        '    if request.facts.get("hold", 0) != one.hold:\n',
-        '    if request.facts.get("hold", 0) < 0:\n',
+        'is_other = request.facts.get("hold", 0) != one.hold\n',
+        'is_other = request.facts.get("hold", 0) < 0\n',
     ),
     Mutant(
         "a beat ends a hold of the pit's own",

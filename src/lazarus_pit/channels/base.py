@@ -60,6 +60,8 @@ class Heard(NamedTuple):
     """When: Unix seconds by the clock of ``Receipt.at``, as late as it can have been."""
     about: str = ""
     """The receipt of the message that it answers; whatever it answered if that was none of ours."""
+    proves: bool = False
+    """Whether nobody can name that receipt who has not seen the message."""
     request: str = ""
     """Of a button: the whole id of the request that it belongs to."""
     digest: str = ""

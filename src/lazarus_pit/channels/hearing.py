@@ -46,7 +46,7 @@ def hear(db: sqlite3.Connection, channel: str, heard: Heard, names: Names, now: 
         meant = _pressed(db, heard.request, names)
     else:
         asked = [names.asked(one.request, one) for one in carried.carried(db, channel)]
-        meant = reply.tie(heard.word, asked, at=heard.at, about=heard.about)
+        meant = reply.tie(heard.word, asked, at=heard.at, about=heard.about, proves=heard.proves)
         many = digests.named(db, channel, heard.word.whom or "", heard.about)
         if many and heard.word.question is not True:
             if not isinstance(meant, str):

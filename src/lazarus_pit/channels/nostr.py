@@ -8,7 +8,6 @@ bring all of the last days again.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
@@ -46,7 +45,6 @@ SAME_SECONDS: Seconds = 60.0
 _NOT_YOU = "You may not answer here. Nothing was changed."
 _SEEN, _SINCE = "seen", "since"
 _KEY_BYTES = 1024
-_ID = re.compile(rf"[0-9a-f]{{{reply.SHORT_ID},}}\Z")
 
 
 def own_key(settings: channel_settings.Nostr, pit: PitPaths) -> Key:
@@ -189,13 +187,12 @@ class Nostr:
         word = reply.read(said.text)
         if word is None:
             return None
-        # Who names a request has seen it, whatever their clock says.
-        proven = word.whom is not None and _ID.match(word.whom) is not None
         return Heard(
             word,
             npub(said.by),
-            now if proven else min(now, said.at + SKEW_SECONDS),
+            min(now, said.at + SKEW_SECONDS),
             said.about[-1] if said.about else "",
+            proves=True,  # It is a hash of what only the person can read.
             forbidden="" if said.by == self._person else _NOT_YOU,
             handle=said,
         )

@@ -52,6 +52,9 @@ class Requests:
         self._asked: set[Key] = set()
         """Whom the loop has ordered to ask for; who awaits no word any more leaves at a round."""
         self._left: set[Key] = set()
+        self._ahead: Seconds | None = None
+        self._was_set = False
+        """Whether the wall clock was set since we began, or stood still with the machine."""
         self._open = True  # Until the first round has looked: there may be old requests.
 
     def ask(self, key: Key) -> None:
@@ -81,6 +84,9 @@ class Requests:
     def begin(self, ahead: Seconds) -> Round:
         """Begin a round; Unix time is ``ahead`` of the loop's clock."""
         left, self._left = self._left, set()
+        before, self._ahead = self._ahead, ahead
+        if before is not None and ahead - before > approvals.SET_SECONDS:
+            self._was_set = True
         asked = [
             agent for key in sorted(self._asked) if (agent := self._agents.get(key)) is not None
         ]
@@ -111,7 +117,8 @@ class Requests:
             is_new = key in self._agents and key not in round_.left
             approvals.retire(db, key, now, deaths_alone=is_new)
         approvals.expire(db, now)
-        found = [answer for one in round_.awaiting if (answer := _answer(db, one, now))]
+        was_set = self._was_set
+        found = [answer for one in round_.awaiting if (answer := _answer(db, one, now, was_set))]
         waiting = {(one.key, one.generation) for one in round_.awaiting}
         asked = [one for one in approvals.pending(db, now) if not one.is_question]
         mine = [one for one in asked if not _is_far(one.subject)]
@@ -148,11 +155,17 @@ def _wants(agent: Agent, ahead: Seconds) -> _Awaiting:
     return _Awaiting(agent.key, agent.generation, expires, facts, hold)
 
 
-def _answer(db: sqlite3.Connection, one: _Awaiting, now: float) -> tuple[Key, Decided] | None:
+def _answer(
+    db: sqlite3.Connection,
+    one: _Awaiting,
+    now: float,
+    was_set: bool,  # noqa: FBT001
+) -> tuple[Key, Decided] | None:
     """Ask, unless it was asked before, and return the answer where there is one."""
     request = _opened(db, one, now)
-    if request.facts.get("hold", 0) != one.hold:
-        # The same life was asked about before, and that is over: its answer is not this one's.
+    # The same life was asked about before, and that is over: its answer is not this one's.
+    is_other = request.facts.get("hold", 0) != one.hold
+    if is_other or (was_set and approvals.ended_early(request, one.expires, now)):
         approvals.retire(db, one.key, now, deaths_alone=True)
         request = _opened(db, one, now)
     if request.outcome not in ("approved", "denied"):

@@ -92,7 +92,9 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> Asked | str:
+def tie(
+    word: Word, asked: Sequence[Asked], *, at: float, about: str = "", proves: bool = False
+) -> Asked | str:
     """Return the one request that is meant, open or closed; else why there is none.
 
     Args:
@@ -101,8 +103,15 @@ def tie(word: Word, asked: Sequence[Asked], *, at: float, about: str = "") -> As
         at: when it was said, by the clock of the place and as late as it can have been. A request
             that was asked later is not meant: who spoke had not seen it.
         about: the receipt of the message that it answers; empty if it answers none.
+        proves: whether nobody can name such a receipt who has not seen the message.
     """
-    shown = [one for one in asked if one.at <= at]
+    shown = [
+        one
+        for one in asked
+        if one.at <= at
+        or _is_id_of(word.whom or "", one)
+        or (proves and one.receipt == about != "")
+    ]
     here = [one for one in shown if one.receipt == about] if about else []
     if word.whom is None:
         if len(still := [one for one in here if one.closed is None]) > 1:
@@ -181,7 +190,12 @@ def _goes_by(name: str, one: Asked) -> bool:
     names = {folded(one.agent), folded(one.subject)}
     if one.cell:
         names.add(folded(f"{one.cell}/{one.agent}"))
-    return name in names or (len(name) >= SHORT_ID and one.id.startswith(name))
+    return name in names or _is_id_of(name, one)
+
+
+def _is_id_of(name: str, one: Asked) -> bool:
+    """Whether a name is a request's id: who knows it has seen the request, whatever clocks say."""
+    return len(name) >= SHORT_ID and one.id.startswith(name)
 
 
 def _newest(some: Sequence[Asked]) -> Asked:

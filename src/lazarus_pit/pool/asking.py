@@ -71,10 +71,17 @@ def forget(records: Path, remembered: Iterable[str]) -> None:
 
 
 def _answer(db: sqlite3.Connection, subject: str, one: Awaiting, now: float) -> Decided | None:
-    request = approvals.open_request(
-        db, subject, one.generation, one.facts, expires=one.expires - EARLY_SECONDS, now=now
-    )
+    request = _opened(db, subject, one, now)
+    if approvals.ended_early(request, one.expires, now):
+        approvals.retire(db, subject, now)
+        request = _opened(db, subject, one, now)
     if request.outcome not in ("approved", "denied"):
         return None
     approved = request.outcome == "approved"
     return Decided(generation=one.generation, approved=approved, by=request.by, via=request.via)
+
+
+def _opened(db: sqlite3.Connection, subject: str, one: Awaiting, now: float) -> approvals.Request:
+    return approvals.open_request(
+        db, subject, one.generation, one.facts, expires=one.expires - EARLY_SECONDS, now=now
+    )

@@ -34,6 +34,8 @@ COLUMNS = (
 )
 """What ``made`` makes a request of, in this order."""
 WIDTH = COLUMNS.count(",") + 1
+SET_SECONDS = 30.0
+"""By so much the wall clock must have been set forward to have ended a request too early."""
 COMMENT_MAX = 500
 """Characters of a comment that are kept."""
 
@@ -102,6 +104,15 @@ def open_request(  # noqa: PLR0913 - a request is these facts
         )
         let_go(db, now)
         return select(db, which, (subject, generation))[0]
+
+
+def ended_early(request: Request, expires: float, now: float) -> bool:
+    """Whether the wall clock has ended a request, being set, whose asker waits until ``expires``.
+
+    That is by the clock as it is now. Such a death is asked about anew.
+    """
+    late = request.expires + SET_SECONDS
+    return request.outcome == "expired" and expires > max(now, late)
 
 
 def let_go(db: sqlite3.Connection, now: float) -> None:

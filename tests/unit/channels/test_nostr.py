@@ -165,6 +165,17 @@ async def test_a_word_of_before_the_question_is_not_for_it(pit: PitPaths) -> Non
 
 
 @in_loop
+async def test_a_reply_to_the_question_counts_whatever_the_clocks_say(pit: PitPaths) -> None:
+    async with Relay() as relay, Person(relay.url) as ada:
+        first, second = open_one(pit), open_one(pit, "bob")
+        async with served(pit, ada, relay.url) as us:
+            questions = {"timmy" in one.text: one for one in (await ada.read(), await ada.read())}
+            await ada.say(us, "+1", questions[True].id, at=time.time() - 3_600.0)
+            await until_stands(pit, first, "approved")
+    assert stands(pit, second)[0] == "open"
+
+
+@in_loop
 async def test_a_relay_that_is_down_is_no_outage(pit: PitPaths) -> None:
     async with Relay() as relay, Person(relay.url) as ada:
         open_one(pit)

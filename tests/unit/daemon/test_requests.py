@@ -117,3 +117,43 @@ def test_what_the_records_refuse_in_the_middle_is_not_done_at_all(db: sqlite3.Co
     db.execute("DROP TRIGGER full")
     compare(requests, db)
     assert len(approvals.pending(db, 2.0)) == 2
+
+
+DAY = 86_400.0
+
+
+def test_a_clock_set_forward_takes_nobody_s_time_to_answer(db: sqlite3.Connection) -> None:
+    requests = asking({ADA: awaiting()})
+    assert compare(requests, db, 2.0) == []
+    (first,) = approvals.pending(db, 2.0)
+    assert approvals.expire(db, DAY + 3.0) == 1, "a channel has looked"
+    assert requests.compare(db, requests.begin(DAY), DAY + 3.0) == []
+    (second,) = approvals.pending(db, DAY + 3.0)
+    assert second.id != first.id, "what was shown as expired is asked anew"
+    assert second.expires == DAY + 100.0 - EARLY_SECONDS
+    assert requests.compare(db, requests.begin(DAY), DAY + 4.0) == []
+    assert approvals.pending(db, DAY + 4.0) == [second], "once"
+    approvals.decide(db, second.id, approved=True, by="ann", via="cli", now=DAY + 5.0)
+    ((_, answer),) = requests.compare(db, requests.begin(DAY), DAY + 6.0)
+    assert answer.approved
+
+
+def test_a_clock_set_back_leaves_no_request_open_that_nobody_waits_for(
+    db: sqlite3.Connection,
+) -> None:
+    agents = {ADA: awaiting()}
+    requests = asking(agents)
+    assert requests.compare(db, requests.begin(DAY), DAY + 2.0) == []
+    assert requests.compare(db, requests.begin(DAY - 3600.0), DAY - 3598.0) == []
+    assert len(approvals.pending(db, DAY - 3598.0)) == 1, "asked once"
+    agents[ADA] = Agent(key=ADA, rules=Rules(), generation=1, phase=Phase.ESCALATED)
+    assert requests.compare(db, requests.begin(DAY - 3600.0), DAY - 3500.0) == []
+    assert approvals.pending(db, DAY - 3500.0) == []
+
+
+def test_time_that_is_over_stays_over(db: sqlite3.Connection) -> None:
+    requests = asking({ADA: awaiting()})
+    assert compare(requests, db, 2.0) == []
+    assert requests.compare(db, requests.begin(0.4), 99.2) == []  # A clock that is slewed.
+    assert approvals.pending(db, 99.2) == []
+    assert len(approvals.everything(db)) == 1

@@ -157,3 +157,14 @@ def test_a_question_goes_by_its_id_alone_since_its_agent_may_ask_again() -> None
     assert name_for(one, [two]) == "aaaaaaaa"
     named_so = asked("c", "aaaaaaaa")._replace(question=True)
     assert name_for(one, [named_so]) == "a" * 16
+
+
+def test_who_knows_an_id_has_seen_the_request_whatever_the_clocks_say() -> None:
+    one = Asked("0123456789abcdef", "cell/timmy", "", "r1", 100.0, None)
+    short, too_short = (Word(approved=True, whom=one.id[:size]) for size in (8, 7))
+    assert tie(short, [one], at=50.0) == one
+    for word in (too_short, REVIVE_TIMMY):
+        assert isinstance(tie(word, [one], at=50.0), str)
+    assert tie(PLUS, [one], at=50.0, about="r1", proves=True) == one
+    for about, proves in (("r1", False), ("r2", True), ("", True)):
+        assert isinstance(tie(PLUS, [one], at=50.0, about=about, proves=proves), str)
