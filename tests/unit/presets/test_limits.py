@@ -1,4 +1,4 @@
-"""What vendors say when quota, login or room is lacking: their words, from where people met them."""
+"""What vendors say when quota, login or room is lacking, in the words that people have met."""
 
 from __future__ import annotations
 
