@@ -120,7 +120,7 @@ def test_a_preset_whose_program_is_missing_is_told_at_once(pit: Pit) -> None:
     assert "ready" not in spawned.out
     assert not pit.events(cell, "agent_started")
     assert missing in lazarus("why", "bare-shelf/ada").out
-    assert missing in lazarus("sandbox", "explain", "bare-shelf/ada").err
+    assert missing in lazarus.fails(1, "sandbox", "explain", "bare-shelf/ada")
 
 
 def test_what_holds_an_agent_is_told_with_the_command_that_is_really_started(pit: Pit) -> None:

@@ -251,3 +251,11 @@ def test_who_is_not_started_is_not_explained(root: Path) -> None:
     found["agents"].append({"name": "bob", "role": "developer"})
     paths.manifest.write_text(json.dumps(found))
     assert "nobody said how bob starts" in Typist(root).fails(1, "sandbox", "explain", "bob")
+
+
+def test_inside_the_command_says_what_there_is(root: Path) -> None:
+    said = shell(root, "pond", "-c", "lazarus --help && lazarus mail --help && lazarus status")
+    assert said.code == 2
+    assert "Usage: lazarus COMMAND, inside a cell one of" in said.out
+    assert "Usage: lazarus mail COMMAND" in said.out
+    assert "only beat, mail, hook and mcp, not 'status'" in said.out + said.err

@@ -16,7 +16,7 @@ from lazarus_pit.daemon.awaken import tree_name
 from lazarus_pit.daemon.conversations import foreseen
 from lazarus_pit.daemon.launching import launch_of
 from lazarus_pit.daemon.openings import open_up
-from lazarus_pit.errors import RefusedError
+from lazarus_pit.errors import RefusedError, SpawnError
 from lazarus_pit.formats.manifest import openings_of
 from lazarus_pit.linux import cgroup
 from lazarus_pit.sandboxes import choose, limits
@@ -36,12 +36,16 @@ def explain(agent: AgentName, /, *, json: Json = False, place: Place = HERE) -> 
     openings = openings_of(found.manifest, member, config.isolation.openings)
     generation = _generation(found.paths, found.name)
     launch = replace(launch_of(config, found.paths, found.manifest, member), generation=generation)
-    launch = foreseen(launch, found.paths, member)
-    launch = open_up(launch, openings, config, dict.fromkeys(openings.env, HIDDEN))
     tree, note = cgroup.find_tree(tree_name(config.root))
     unconfined = bool(pulse.up and pulse.report and pulse.report.unconfined)
-    chosen = choose.choose(tree, unsafe_no_sandbox=unconfined)
-    *layers, command = chosen.sandbox.explain(launch)
+    try:
+        launch = foreseen(launch, found.paths, member)
+        launch = open_up(launch, openings, config, dict.fromkeys(openings.env, HIDDEN))
+        chosen = choose.choose(tree, unsafe_no_sandbox=unconfined)
+        *layers, command = chosen.sandbox.explain(launch)
+    except SpawnError as error:
+        why = str(error).removeprefix(f"{launch.key}: ")
+        raise RefusedError(f"{found.name} cannot be started: {why}") from None
     layers += limits.enforced(launch, tree, namespace=chosen.sandbox.name == "bubblewrap")
     notes = [f"not in force: {note}"] * (tree is None) + [
         f"passed over: {reason}" for reason in chosen.notes

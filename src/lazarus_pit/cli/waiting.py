@@ -103,5 +103,8 @@ def await_daemon(
 
 def _not_yet(name: str, seconds: Seconds, *, started: bool) -> str:
     if started:
-        return f"{name} runs and has not shown yet that it works (no beat, no output)"
+        return (
+            f"{name} runs and has not shown yet that it works (no beat, no output); "
+            "one that never does is to be watched with liveness=process"
+        )
     return f"{name}: not done within {say.span(seconds)}; the daemon goes on (`lazarus status`)"

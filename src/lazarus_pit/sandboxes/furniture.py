@@ -64,6 +64,17 @@ from $module import main; sys.exit(main(sys.argv[1:]))" "$@"
         exec {python} -I -S -c "import sys; sys.path[:0] = ['{library}', '{packages}']
 from lazarus_pit.mcp.server import main; sys.exit(main(sys.argv[1:]))" "$@"
         ;;
+    "" | -h | --help | help)
+        cat <<END
+Usage: lazarus COMMAND, inside a cell one of
+
+  beat   tell the pit that this agent is alive (lazarus beat --help)
+  mail   write to the other members, and read what they wrote (lazarus mail --help)
+  hook   tell the pit what a program's hook says (lazarus hook --help)
+  mcp    offer the team's tools by MCP, on standard input and output
+END
+        exit 0
+        ;;
 esac
 echo "lazarus: inside a cell there is only beat, mail, hook and mcp, not '${{1-}}'" >&2
 exit 2
