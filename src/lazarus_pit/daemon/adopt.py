@@ -56,6 +56,10 @@ def adopt(
         if not may_live(agent):
             continue
         if here in living:
+            if agent.life is None:
+                # Known before any wish is heard: none of them may begin or restore what lives.
+                begun = {"life": living[here], "begin": OnRevive.RESUME, "started": now}
+                agents[-1] = replace(agent, **begun)
             facts.append((key, Adopted(generation=agent.generation, life=living[here])))
         elif agent.life is not None or here in ended:
             exit_ = ended.get(here, Exit(note="unseen"))

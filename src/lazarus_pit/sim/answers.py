@@ -34,6 +34,8 @@ class Answers:
         self._of: dict[tuple[Key, Matter], str] = {}
         """The request that people read about each matter."""
         self._granted: Counter[tuple[Key, Matter]] = Counter()
+        self._let_go: set[tuple[Key, Matter]] = set()
+        """Matters of those whom people removed since: the daemon may have heard it, and died."""
 
     def forget(self, key: Key) -> None:
         """It was removed: who comes back is asked about anew."""
@@ -42,10 +44,19 @@ class Answers:
         for death in [death for death in self._granted if death[0] == key]:
             del self._granted[death]
 
+    def removed(self, key: Key) -> None:
+        """People remove an agent; one of its name that is back at once may be asked about anew."""
+        self._let_go.update(death for death in self._of if death[0] == key)
+
     def read(self, request: Request, account: Account) -> None:
         """People read a request: one for each death, and only for somebody who died."""
         death = (request.subject, _matter(request))
-        if self._of.setdefault(death, request.id) != request.id:
+        if self._of.setdefault(death, request.id) == request.id:
+            return
+        if death in self._let_go:
+            self._let_go.discard(death)
+            self._of[death] = request.id
+        else:
             account.fail(f"people are asked twice about generation {request.generation}")
 
     def judge(self, answered: Answered, account: Account, *, approved: bool) -> None:

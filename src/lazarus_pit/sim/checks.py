@@ -249,6 +249,10 @@ class Checks:
         """Somebody asks for a revive by hand."""
         self.account(key).requests += 1
 
+    def dismissed(self, key: Key) -> None:
+        """People remove an agent."""
+        self.answers.removed(key)
+
     def mailed(self, key: Key) -> None:
         """Somebody writes to an agent."""
         self.account(key).mails += 1

@@ -55,6 +55,7 @@ class People:
         if want is None or want.desired is Desired.STOP:
             self.world.touched[key] = self.world.time
         if want is None:
+            self.checks.dismissed(key)
             del self.world.manifest[key]
         else:
             self.world.manifest[key] = want

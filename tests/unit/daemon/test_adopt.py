@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from lazarus_pit.core.events import Adopted, Exited
-from lazarus_pit.core.model import Exit, Phase
+from lazarus_pit.core.agent import owed
+from lazarus_pit.core.events import Adopted, Enlisted, Exited
+from lazarus_pit.core.lifecycle import step
+from lazarus_pit.core.model import Exit, OnRevive, Phase
 from lazarus_pit.daemon.adopt import adopt
 from unit.core.lives import BORN, KEY, LIFE, an_agent
 
@@ -41,6 +43,15 @@ def test_a_start_that_was_carried_out_but_not_recorded_is_found() -> None:
     assert adopt([starting], {}, {(KEY, 3): Exit(code=1)}, NOW).facts == [
         (KEY, Exited(generation=3, exit=Exit(code=1)))
     ]
+
+
+def test_who_lives_is_not_begun_or_restored_by_any_wish_that_is_heard_before_it() -> None:
+    """The records are behind a full disk: they say that its cell is to be restored for it."""
+    owing = replace(an_agent(Phase.STARTING, life=None), begin=OnRevive.RESTORE)
+    (agent,) = adopt([owing], {(KEY, 3): LIFE}, {}, NOW).agents
+    assert (agent.life, agent.begin) == (LIFE, OnRevive.RESUME)
+    assert owed(agent) == []
+    assert step(agent, Enlisted(rules=agent.rules, desired=agent.desired), NOW).orders == ()
 
 
 def test_remains_of_an_older_life_are_strays() -> None:
