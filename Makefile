@@ -28,11 +28,13 @@ test: setup      ## The quick suite, as this user and (for root, in part) as an 
 test-user: setup ## As root: what holds under root holds for an ordinary user too.
 	$(BIN)/python -m pytest -n $(JOBS) tests/ordinary $(ARGS)
 
-test-agents: setup ## Claude Code, Codex, opencode, pi, Gemini CLI and Qwen Code in real cells, against a model on loopback (installs a gigabyte from npm).
+test-agents: setup ## Eight agent programs in real cells, against a model on loopback (installs two gigabytes from npm and PyPI).
 	@command -v npm >/dev/null || { echo "test-agents: no npm here" >&2; exit 1; }
 	@folder=$${LAZARUS_AGENTS:-$$(mktemp -d)} && { [ -n "$$LAZARUS_AGENTS" ] || trap 'rm -rf "$$folder"' EXIT; } && \
 	npm install --loglevel=error --no-save --prefix "$$folder" @copilotkit/aimock@1.43.0 @anthropic-ai/claude-code@2.1.197 \
 	  @openai/codex@0.171.0 opencode-ai@1.18.33 @earendil-works/pi-coding-agent@0.74.2 @google/gemini-cli@0.61.0 @qwen-code/qwen-code@0.15.10 @modelcontextprotocol/inspector@0.15.0 >/dev/null && \
+	$(PYTHON) -m venv "$$folder/python" && "$$folder/python/bin/pip" install --quiet --disable-pip-version-check \
+	  aider-chat==0.86.2 mini-swe-agent==2.4.6 && \
 	LAZARUS_AGENTS=$$folder $(BIN)/python -m pytest -n $(JOBS) tests/agents $(ARGS)
 
 test-browser: setup ## The page in a real headless Chromium, and axe-core on it.

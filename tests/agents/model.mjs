@@ -4,6 +4,8 @@
 // that was brought back. A step is a command for the program's shell, or {"tool", "args"} for a tool by its name.
 // In a command, {remembered} is how many results of the time before the death stand in the conversation, and {mail}
 // whether the program has shown its model mail of other members.
+// {"say"} is an answer in words, in which {lives} is how many tasks stand in the conversation from before the death;
+// {"stall"} is none at all.
 // `fault`, of the script or of a step, has the model refuse: an HTTP status, and what it says.
 import { createRequire } from "node:module";
 
@@ -28,6 +30,9 @@ function answer(request) {
   const step = (revived ? script.after : script.before)?.[results(begun)];
   if (step === undefined) return { content: "The job is done." };
   if (step.fault) return refusal(step.fault);
+  if (step.stall) return new Promise(() => {});
+  const lives = told.filter((one) => one.at < begun && one.text.includes("SCRIPT {")).length;
+  if (step.say) return { content: step.say.replaceAll("{lives}", String(lives)) };
   const tools = (request.tools ?? []).map((one) => one.function?.name);
   if (step.tool) {
     const name = tools.find((one) => one?.endsWith(step.tool));

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 FOLDER = Path(os.environ.get("LAZARUS_AGENTS", ""))
 """Where ``make test-agents`` has installed them from npm."""
 MODULES = FOLDER / "node_modules"
+PYTHON = FOLDER / "python"
+"""A virtual environment for those that are written in Python."""
 
 
 NO_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
@@ -38,7 +40,7 @@ class Program(NamedTuple):
             "env": self.env,
             "network": "allow",
             "forward": (port,),
-            "isolation": {"ro": [str(MODULES)]},
+            "isolation": {"ro": [str(MODULES), str(PYTHON)]},
         }
 
 
@@ -93,6 +95,23 @@ def programs(url: str) -> dict[str, Program]:
             "m1",
             {"OPENAI_API_KEY": "fake", "OPENAI_BASE_URL": f"{url}/v1", **NO_PROXY},
             ("--auth-type", "openai"),
+        ),
+        "aider": Program(
+            "aider",
+            str(PYTHON / "bin" / "aider"),
+            "openai/m1",
+            {"OPENAI_API_KEY": "fake", "OPENAI_API_BASE": f"{url}/v1", **NO_PROXY},
+        ),
+        "mini_swe_agent": Program(
+            "mini_swe_agent",
+            str(PYTHON / "bin" / "mini"),
+            "openai/m1",
+            {
+                "OPENAI_API_KEY": "fake",
+                "OPENAI_API_BASE": f"{url}/v1",
+                "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1",
+                **NO_PROXY,
+            },
         ),
         "pi": Program(
             "pi",

@@ -87,8 +87,20 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=["quota", "login"])
-@pytest.mark.parametrize("program", ["claude_code", "codex"])
+LIMITED = [
+    *(
+        (program, fault)
+        for program in ("claude_code", "codex", "mini_swe_agent")
+        for fault in FAULTS
+    ),
+    *((program, FAULTS[1]) for program in ("gemini", "qwen", "aider")),
+]
+"""The last three try again for minutes where quota is lacking."""
+
+
+@pytest.mark.parametrize(
+    ("program", "fault"), LIMITED, ids=[f"{program}-{fault[3]}" for program, fault in LIMITED]
+)
 def test_without_quota_or_login_it_is_held_and_not_dead(
     world: World, program: str, fault: tuple[int, str, str, str]
 ) -> None:
@@ -98,6 +110,30 @@ def test_without_quota_or_login_it_is_held_and_not_dead(
     world.spawn(cell, "ada", program, {"fault": refusal})
     assert world.pit.wait_event(cell, "agent_left_waiting", "ada").data["hold"] == hold
     assert not world.pit.events(cell, "agent_died")
+
+
+def test_aider_finds_its_history_again(world: World) -> None:
+    cell = world.pit.cell()
+    after = {"say": "three.txt\n```\n{lives}\n```\n"}
+    world.spawn(cell, "ada", "aider", {"before": [{"stall": True}], "after": [after]})
+    history = cell.home("ada") / ".aider.chat.history.md"
+    world.pit.wait(lambda: history.exists() and "#### SCRIPT" in history.read_text(), "its task")
+    os.kill(int(world.pit.events(cell, "agent_started")[0].data["pid"]), signal.SIGKILL)
+    world.pit.wait_event(cell, "agent_exited", "ada", exit="exit 0")
+    assert (cell.workspace / "three.txt").read_text() == "1\n"
+    assert not processes(cell.uuid)
+
+
+def test_mini_swe_agent_begins_anew_and_is_told(world: World) -> None:
+    cell = world.pit.cell()
+    over = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+    job = {"before": ["echo one > one.txt", SLOW], "after": ["echo again > three.txt", over]}
+    world.spawn(cell, "ada", "mini_swe_agent", job)
+    world.pit.wait((cell.workspace / "two.txt").exists, "the slow step")
+    os.kill(int(world.pit.events(cell, "agent_started")[0].data["pid"]), signal.SIGKILL)
+    world.pit.wait_event(cell, "agent_exited", "ada", exit="exit 0")
+    assert (cell.workspace / "three.txt").exists(), "the model was told of the death"
+    assert not processes(cell.uuid)
 
 
 def test_a_program_that_ends_well_after_a_failure_has_failed_all_the_same(world: World) -> None:

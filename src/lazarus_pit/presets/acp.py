@@ -26,6 +26,7 @@ class Acp:
     chooses = False
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = True
     asks = True

@@ -1,4 +1,4 @@
-"""aider (``aider``): it prints for people, so all that is known of it is that it lives and ends.
+"""aider (``aider``): it prints for people; what is known of it are a few sentences of its own.
 
 Its conversation is a file that the pit puts into the cell's home: in the workspace, where it would
 be by itself, two agents would share it. Its login is a provider's key in the environment.
@@ -12,6 +12,14 @@ from typing import Any
 
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where
 
+_LINES = {
+    "The API provider has rate limited you.": Sort.QUOTA,
+    "The API provider is not able to authenticate you.": Sort.LOGIN,
+    "Retrying in ": Sort.THINKING,
+    "Tokens: ": Sort.THINKING,
+}
+"""Its own sentences about an error, and what it says when it goes on all the same."""
+
 
 class Aider:
     """See the module."""
@@ -22,6 +30,7 @@ class Aider:
     chooses = True
     tells = False
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType(_LINES)
     hooked = False
     talks = False
     asks = False
@@ -41,6 +50,9 @@ class Aider:
             "AIDER_CHAT_HISTORY_FILE": f"{where.home}/.aider.chat.history.md",
             "AIDER_INPUT_HISTORY_FILE": f"{where.home}/.aider.input.history",
             "AIDER_ANALYTICS_DISABLE": "true",
+            "AIDER_GITIGNORE": "false",
+            "AIDER_SHOW_RELEASE_NOTES": "false",
+            "PYTHONUNBUFFERED": "1",
         }
 
     def files(self, _where: Where) -> dict[str, Mapping[str, Any]]:

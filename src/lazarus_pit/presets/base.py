@@ -65,6 +65,7 @@ class Sort(StrEnum):
     LOGIN = "login"  # it gives up for want of a login
     EXHAUSTED = "exhausted"  # the conversation is full: never to be resumed
     FAILED = "failed"  # text: its own last error
+    PRINTED = "printed"  # it has printed something, of which no more is known
 
 
 class Said(NamedTuple):
@@ -99,6 +100,8 @@ class Preset(Protocol):
     """Whether its output names the conversation that it leads."""
     codes: Mapping[int, Sort]
     """Exit codes that mean more than a failure."""
+    lines: Mapping[str, Sort]
+    """Of a program that says nothing in JSON: what a line means that begins so."""
     hooked: bool
     """Whether its hooks tell of tools and turns; then its output is not asked for them again."""
     talks: bool

@@ -45,6 +45,7 @@ class ClaudeCode:
     chooses = True
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = True
     talks = False
     asks = True

@@ -46,6 +46,7 @@ class Codex:
     chooses = False
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
     asks = True

@@ -38,6 +38,8 @@ The daemon starts agents with a preset so: PROGRAM is run, and what it says beco
 
 LINE_MAX = 4 << 20
 """Bytes of a line that are looked into; a longer one is passed on unread."""
+PRINTED_SECONDS = 5.0
+"""So often at most a program's printing is taken for a sign of life."""
 END_SECONDS = 5.0
 """How long a program that was talked to may take to end when all is said."""
 Hearing = Callable[[Mapping[str, Any]], Iterable[Said]]
@@ -237,6 +239,7 @@ class Driver:
         self._seen = ""
         self._wants: Sort | None = None
         self._failed = False
+        self._printed_at = -PRINTED_SECONDS
 
     def begin(self) -> None:
         """Remember which conversation this life is to lead; no beat: it has shown nothing yet."""
@@ -252,6 +255,9 @@ class Driver:
 
     def line(self, line: bytes, heard: Hearing | None = None) -> None:
         """Take in one line of the program's output, read as its preset or ``heard`` does."""
+        if not self._asked.preset.tells:
+            self._printed(line.decode(errors="replace").strip())
+            return
         if not line.startswith(b"{"):
             return
         try:
@@ -260,6 +266,16 @@ class Driver:
             return
         if said := list((heard or self._asked.preset.heard)(found)):
             self._take(said)
+
+    def _printed(self, text: str) -> None:
+        """Take in a line of a program that says nothing in JSON: often its only sign of life."""
+        lines, now = self._asked.preset.lines, time.monotonic()
+        sort = next((lines[begin] for begin in lines if text.startswith(begin)), Sort.PRINTED)
+        if sort is Sort.PRINTED and now < self._printed_at + PRINTED_SECONDS:
+            return
+        self._printed_at = now
+        is_end = sort in (Sort.QUOTA, Sort.LOGIN)
+        self._take([Said(Sort.FAILED, text[:300]), Said(sort)] if is_end else [Said(sort)])
 
     def _take(self, said: Sequence[Said]) -> None:
         now, hooked = time.time(), self._asked.preset.hooked

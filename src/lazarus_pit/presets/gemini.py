@@ -23,7 +23,11 @@ class Gemini:
     resumes = True
     chooses = False
     tells = True
-    codes: Mapping[int, Sort] = MappingProxyType({41: Sort.LOGIN})
+    codes: Mapping[int, Sort] = MappingProxyType(
+        {41: Sort.LOGIN, 401 % 256: Sort.LOGIN, 429 % 256: Sort.QUOTA}
+    )
+    """It ends with the status of its last answer, of which a process keeps the low byte."""
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
     asks = True

@@ -35,6 +35,12 @@ class Heard(NamedTuple):
             hook.EVENTS[event](self.memory, self.said.data, self.environ, self.now)
 
 
+def _printed(one: Heard) -> None:
+    """It is at work, at what and for how long nobody knows."""
+    seconds = session.lease(one.environ, session.TOOL)
+    hook.doing(one.memory, "at work", seconds, one.now)
+
+
 def _session(one: Heard) -> None:
     if one.said.text:
         one.memory["session"] = one.said.text[:128]
@@ -110,4 +116,5 @@ MEANS: dict[Sort, Callable[[Heard], None]] = {
     Sort.LOGIN: lambda one: hook.held(one.memory, "auth_hold"),
     Sort.EXHAUSTED: _exhausted,
     Sort.FAILED: _failed,
+    Sort.PRINTED: _printed,
 }

@@ -11,6 +11,13 @@ from typing import Any
 
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where
 
+_LINES = {
+    "litellm.RateLimitError": Sort.QUOTA,
+    "litellm.AuthenticationError": Sort.LOGIN,
+    "mini-swe-agent (step ": Sort.THINKING,
+}
+"""How it ends for an error of the model's provider, and what it says at each step."""
+
 
 class MiniSweAgent:
     """See the module."""
@@ -21,6 +28,7 @@ class MiniSweAgent:
     chooses = False
     tells = False
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType(_LINES)
     hooked = False
     talks = False
     asks = False
@@ -39,6 +47,8 @@ class MiniSweAgent:
         return {
             "MSWEA_CONFIGURED": "true",
             "MSWEA_SILENT_STARTUP": "1",
+            "MSWEA_COST_TRACKING": "ignore_errors",  # Else a model without a price is its end.
+            "PYTHONUNBUFFERED": "1",
             "MSWEA_GLOBAL_CONFIG_DIR": f"{where.home}/.config/mini-swe-agent",
         }
 

@@ -31,6 +31,7 @@ class Opencode:
     chooses = False
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
     asks = False

@@ -23,6 +23,7 @@ class Pi:
     chooses = False
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
     asks = False

@@ -37,6 +37,7 @@ class Qwen:
     chooses = False
     tells = True
     codes: Mapping[int, Sort] = MappingProxyType({})
+    lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
     asks = True

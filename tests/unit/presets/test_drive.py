@@ -271,3 +271,33 @@ def test_settings_that_cannot_be_written_keep_nobody_from_starting(cell: Cell) -
 def test_what_is_remembered_is_for_its_owner_alone(cell: Cell) -> None:
     cell.run("codex", "--begin", "", [STARTED])
     assert stat.S_IMODE((cell.home / session.FILE).stat().st_mode) == 0o600
+
+
+LIMITED = "The API provider has rate limited you. Try again later or check your quotas."
+KEY = "The API provider is not able to authenticate you. Check your API key."
+AGAIN = "Retrying in 0.2 seconds..."
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "hold"),
+    [
+        ([LIMITED, ""], 1, HoldKind.QUOTA_WAIT),
+        ([KEY, ""], 1, HoldKind.AUTH_HOLD),
+        ([LIMITED, AGAIN, "one.txt", "Tokens: 602 sent, 5 received."], 0, None),
+        ([f"Somebody wrote: {KEY}"], 0, None),
+    ],
+    ids=["quota", "login", "in the end it went on", "within other words"],
+)
+def test_of_a_program_that_prints_for_people_its_own_sentences_are_known(
+    cell: Cell, lines: list[str], code: int, hold: HoldKind | None
+) -> None:
+    found = cell.run("aider", "--begin", "c-1", lines)
+    assert found.beat is not None
+    assert (found.code, found.beat.hold) == (code, hold)
+
+
+def test_what_only_prints_is_at_work_and_may_be_silent_long(cell: Cell) -> None:
+    found = cell.run("mini_swe_agent", "--begin", "", ["Building agent config"])
+    assert found.beat is not None
+    assert found.beat.status == "at work"
+    assert (found.beat.busy_until or 0.0) > time.time() + 3000.0
