@@ -1,8 +1,9 @@
-"""What holds for every test: hypothesis repeats itself, and nobody outside is spoken to."""
+"""What holds for every test: hypothesis repeats itself, bytecode is kept, nobody is spoken to."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +15,9 @@ settings.register_profile(
     "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Hundreds of pits begin here: where no bytecode is kept, each would compile the package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Whoever runs the suite where a real pit is set up wants nobody to be asked about its agents.
 for variable in (*channel_settings.ENVIRONMENT, "GITEA_URL", "GITEA_TOKEN", "NEXUS_REPO"):
     os.environ.pop(variable, None)
