@@ -50,6 +50,7 @@ from lazarus_pit.core.moves import (
     condemn,
     enter,
     escalate,
+    proven,
     ready,
     reassess,
     release,
@@ -141,7 +142,8 @@ def _run(agent: Agent, now: Instant, *, asked: bool) -> Step:
         thawing = tuple(owed(agent))
     if agent.phase is Phase.STOPPED:
         return arrive(schedule(agent, "wanted", now, now, free=True))
-    return Step(agent, (), thawing)
+    after = proven(agent, now) or Step(agent)  # By a rule that is new.
+    return after._replace(orders=(*thawing, *after.orders))
 
 
 def _revive_by_hand(agent: Agent, now: Instant) -> Step:
@@ -254,10 +256,7 @@ def on_adopted(agent: Agent, fact: Adopted, now: Instant) -> Step:
         look_sent=0.0,
     )
     line = tell(found, "agent_adopted", pid=fact.life.pid)
-    if found.phase is Phase.STARTING and not needs_beats(found):
-        after = ready(found, "process", now, line)
-    else:
-        after = arrive(found, line)
+    after = proven(found, now, line) or arrive(found, line)
     if found.frozen_at or found.thawing:
         return after
     stir = Thaw(key=agent.key, generation=agent.generation, stray=True)

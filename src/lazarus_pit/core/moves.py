@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from lazarus_pit.core import budget, health, restart
-from lazarus_pit.core.agent import PEOPLES, Agent, owed
+from lazarus_pit.core.agent import PEOPLES, Agent, needs_beats, owed
 from lazarus_pit.core.events import Order, Told
 from lazarus_pit.core.health import Finding
 from lazarus_pit.core.model import Instant, Phase, Verdict
@@ -80,6 +80,13 @@ def ready(agent: Agent, source: str, now: Instant, *told: Told) -> Step:
     line = tell(agent, event, source=source, took=round(max(0.0, now - agent.since), 6))
     well = {"verdict": Verdict.HEALTHY, "warned": Finding.FINE, "revived": False}
     return arrive(enter(agent, Phase.RUNNING, source, now, **well), *told, line)
+
+
+def proven(agent: Agent, now: Instant, *told: Told) -> Step | None:
+    """Have a start be ready where its process is proof enough; ``None``: it must show more."""
+    if agent.phase is not Phase.STARTING or agent.life is None or needs_beats(agent):
+        return None
+    return ready(agent, "process", now, *told)
 
 
 def wake_up(agent: Agent, now: Instant, *told: Told) -> Step:

@@ -29,6 +29,7 @@ from lazarus_pit.core.model import (
     Exit,
     Hold,
     HoldKind,
+    Liveness,
     Look,
     OnStall,
     Phase,
@@ -406,3 +407,14 @@ def test_a_start_that_is_overtaken_in_its_turn_is_void() -> None:
     assert is_void(order, step(starting, stop, BORN).agent)
     assert is_void(order, step(starting, freeze, BORN).agent)
     assert is_void(order, replace(starting, generation=4))
+
+
+def test_a_start_whose_new_rule_asks_for_no_beat_is_ready_at_once() -> None:
+    starting, process = an_agent(Phase.STARTING), Rules(liveness=Liveness.PROCESS)
+    for agent, rules, phase, told in (
+        (starting, process, Phase.RUNNING, ["agent_ready"]),
+        (starting, Rules(), Phase.STARTING, []),
+        (replace(starting, life=None), process, Phase.STARTING, []),
+    ):
+        after = live(agent, (BORN + 9.0, want(Desired.RUN, rules=rules)))
+        assert (after.agent.phase, events(after)) == (phase, told)
