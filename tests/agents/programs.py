@@ -113,6 +113,20 @@ def programs(url: str) -> dict[str, Program]:
                 **NO_PROXY,
             },
         ),
+        "acp": Program(
+            "acp",
+            "opencode",
+            "",
+            {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"},
+            ("acp",),
+            files={
+                ".config/opencode/opencode.json": {
+                    "provider": {"fake": opencode},
+                    "model": "fake/m1",
+                    "permission": {"bash": "ask"},
+                }
+            },
+        ),
         "pi": Program(
             "pi",
             "pi",

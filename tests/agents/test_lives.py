@@ -93,9 +93,9 @@ LIMITED = [
         for program in ("claude_code", "codex", "mini_swe_agent")
         for fault in FAULTS
     ),
-    *((program, FAULTS[1]) for program in ("gemini", "qwen", "aider")),
+    *((program, FAULTS[1]) for program in ("gemini", "qwen", "aider", "opencode", "pi")),
 ]
-"""The last three try again for minutes where quota is lacking."""
+"""The last five try again for minutes where quota is lacking."""
 
 
 @pytest.mark.parametrize(

@@ -185,9 +185,18 @@ _ERRORS = (
 )
 
 
-def failed(text: str) -> list[Said]:
-    """Return a program's own last error, and what it means."""
-    sort = limit_of(text)
+STATUS: Mapping[float, Sort] = {
+    429: Sort.QUOTA,
+    402: Sort.QUOTA,
+    401: Sort.LOGIN,
+    403: Sort.LOGIN,
+}
+"""What the HTTP status of a model's last answer means."""
+
+
+def failed(text: str, status: float = 0.0) -> list[Said]:
+    """Return a program's own last error, and what it means by its HTTP status, else its text."""
+    sort = STATUS.get(status) or limit_of(text)
     said = [Said(Sort.FAILED, text[:300])]
     return [*said, Said(sort)] if sort else said
 

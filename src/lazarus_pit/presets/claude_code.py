@@ -33,7 +33,6 @@ _HOLDS = {
     "authentication_failed": Sort.LOGIN,
     "oauth_org_not_allowed": Sort.LOGIN,
 }
-_STATUS = {429: Sort.QUOTA, 402: Sort.QUOTA, 401: Sort.LOGIN, 403: Sort.LOGIN}
 
 
 class ClaudeCode:
@@ -119,9 +118,8 @@ def _ended(line: Mapping[str, Any]) -> Iterator[Said]:
     yield Said(Sort.TOTAL, number=_spent(inside(line, "usage")))
     if not line.get("is_error"):
         return
-    sort = _STATUS.get(int(number(line.get("api_error_status"))))
     text = str(line.get("result") or line.get("errors") or line.get("subtype") or "")
-    yield from [Said(Sort.FAILED, text[:300]), Said(sort)] if sort else failed(text)
+    yield from failed(text, number(line.get("api_error_status")))
 
 
 def _settings(asking: tuple[str, ...] = ()) -> str:

@@ -74,7 +74,7 @@ class Opencode:
         elif kind == "error":
             error = inside(line, "error")
             said = inside(error, "data", "message") or inside(error, "name") or error
-            yield from failed(str(said))
+            yield from failed(str(said), number(inside(error, "data", "statusCode")))
 
 
 def _tool(part: Any) -> Iterator[Said]:

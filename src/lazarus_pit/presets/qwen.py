@@ -62,6 +62,7 @@ class Qwen:
             "mcpServers": {"lazarus": server},
             "general": updates,
             "privacy": {"usageStatisticsEnabled": False},
+            "model": {"generationConfig": {"maxRetries": 0}},  # Else it is silent for 40 minutes.
         }
         if where.asks:
             settings["hooks"] = {"PreToolUse": [{"hooks": [_ASKING]}]}

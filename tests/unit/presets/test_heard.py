@@ -18,6 +18,16 @@ TABLE: list[tuple[str, dict[str, Any], list[Sort]]] = [
     ("opencode", {"type": "step_finish", "part": {"reason": "stop"}}, [Sort.TOKENS, Sort.TURN]),
     (
         "opencode",
+        {"type": "error", "error": {"data": {"message": "invalid x-api-key", "statusCode": 401}}},
+        [Sort.FAILED, Sort.LOGIN],
+    ),
+    (
+        "claude_code",
+        {"type": "result", "is_error": True, "api_error_status": float("inf"), "result": "?"},
+        [Sort.TOTAL, Sort.FAILED],
+    ),
+    (
+        "opencode",
         {"type": "error", "error": {"name": "APIError", "data": {"message": "Rate limit hit"}}},
         [Sort.FAILED, Sort.QUOTA],
     ),
