@@ -14,6 +14,7 @@ import os
 import secrets
 import sys
 import time
+from typing import NamedTuple
 
 from lazarus_pit import beat, hook, mail, session
 
@@ -37,6 +38,10 @@ SHOWN = 900
 """Characters of a question: the daemon takes a thousand."""
 KEPT = 8
 """Unanswered questions that are remembered."""
+FLOODED = "questions of yours"
+"""In the refusal of a question when people were asked enough: the call waits its turn."""
+AGAIN = 60.0
+"""How long it waits before it asks again."""
 LOOK = 0.25
 TOLD_AGAIN = 30.0
 """So often it is said again that the agent waits: other hooks say otherwise meanwhile."""
@@ -66,13 +71,15 @@ UNGUARDED = ("bypassPermissions", "yolo")
 """Modes in which a program asks nobody by itself: what is not forbidden to it goes on."""
 
 
-class Answer:
+class Answer(NamedTuple):
     """What came of a question."""
 
-    def __init__(self, *, allowed: bool | None, reason: str = "") -> None:
-        """``allowed`` is ``None`` where nobody has decided; ``reason`` says why not."""
-        self.allowed = allowed
-        self.reason = reason
+    allowed: bool | None
+    """``None`` where nobody has decided."""
+    reason: str = ""
+    """Why so, or why not."""
+    is_early: bool = False
+    """Whether people were not asked because they were asked enough: it may be asked again."""
 
 
 class UnshownError(Exception):
@@ -138,16 +145,21 @@ def decide(tool: str, given: object, environ: Mapping[str, str]) -> Answer:
         seat = mail.seat(environ)
         call = hashlib.sha256(json.dumps([tool, given], sort_keys=True).encode()).hexdigest()[:24]
         name, until = _remembered(call, environ)
-        if _state(name, environ) is None:
-            expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
-            mail.send(seat, PIT, asked, id=name, subject="ask", expires=expires)
-        answer = _awaited(seat, name, until, f"asks leave: {tool}", environ)
-        _forget(call, name, environ)
-        _acknowledge(seat, name, answer)
+        while True:
+            if _state(name, environ) is None:
+                expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
+                mail.send(seat, PIT, asked, id=name, subject="ask", expires=expires)
+            answer = _awaited(seat, name, until, f"asks leave: {tool}", environ)
+            _forget(call, name, environ)
+            _acknowledge(seat, name, answer)
+            if not answer.is_early or time.time() + AGAIN >= until:
+                break
+            time.sleep(AGAIN)
+            name, until = _remembered(call, environ, until)
     except UnshownError as error:
-        return Answer(allowed=None, reason=str(error))
+        return Answer(None, str(error))
     except (mail.MailError, OSError) as error:
-        return Answer(allowed=None, reason=f"people cannot be asked: {error}")
+        return Answer(None, f"people cannot be asked: {error}")
     return answer
 
 
@@ -159,13 +171,15 @@ def patience(environ: Mapping[str, str]) -> float:
         return PATIENCE
 
 
-def _remembered(call: str, environ: Mapping[str, str]) -> tuple[str, float]:
+def _remembered(
+    call: str, environ: Mapping[str, str], ends: float | None = None
+) -> tuple[str, float]:
     """Return the mail in which a call is asked about, and until when; a new one is taken down.
 
     Taken down before it is sent: sent again by the next life, it is the same mail.
     """
     now = time.time()
-    fresh = (f"permit-{secrets.token_hex(12)}", now + patience(environ))
+    fresh = (f"permit-{secrets.token_hex(12)}", ends or now + patience(environ))
     found = fresh
 
     def alter(memory: Memory) -> None:
@@ -217,10 +231,10 @@ def _awaited(
             return _answer(found)
         changed = os.stat(seat.inbox).st_mtime_ns
         if changed != looked and (refusal := _bounced(seat, name)):
-            return Answer(allowed=None, reason=f"people were not asked: {refusal}")
+            return Answer(None, f"people were not asked: {refusal}", FLOODED in refusal)
         looked = changed
         time.sleep(LOOK)
-    return Answer(allowed=None, reason="nobody answered in time")
+    return Answer(None, "nobody answered in time")
 
 
 _ENDS = ("approved", "denied", "expired", "withdrawn")
@@ -229,7 +243,7 @@ _ENDS = ("approved", "denied", "expired", "withdrawn")
 def _answer(found: Mapping[str, Any]) -> Answer:
     state, comment = found["state"], str(found.get("comment") or "")
     if state in ("expired", "withdrawn"):
-        return Answer(allowed=None, reason="nobody answered in time")
+        return Answer(None, "nobody answered in time")
     by = str(found.get("by") or "somebody in charge")
     return Answer(allowed=state == "approved", reason=f"{state} by {by}: {comment}".rstrip(": "))
 

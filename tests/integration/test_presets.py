@@ -157,19 +157,30 @@ def test_a_preset_can_be_typed_and_a_wrong_one_is_refused(tmp_path: Path) -> Non
     down = Pit(tmp_path)
     cell = down.cell(name="pond")
     lazarus = Typist(down.root)
-    task = ("--preset", "codex", "--model", "m", "--argument=--own", "--no-wait", "--", "do", "it")
+    own = ("--model", "m", "--argument=--own", "--permissions", "ask")
+    task = ("--preset", "codex", *own, "--no-wait", "--", "do", "it")
     assert lazarus("spawn", "pond", "ada", *task).code == 0
     token = lazarus("invite", "pond", "ben").out.strip()
     assert lazarus("join", token, "--program", "/opt/codex", *task).code == 0
     members = store.read_manifest(cell).agents
     assert [member.command for member in members] == [("codex",), ("/opt/codex",)]
     wanted = {"name": "codex", "task": "do it", "model": "m", "arguments": ["--own"]}
+    wanted |= {"permissions": "ask"}
     assert [member.preset for member in members] == [wanted, wanted]
     for words, says in (
         (("--preset", "nosuch", "--", "x"), "expected one of claude_code"),
         (("--preset", "codex"), "expected its task"),
         (("--preset", "codex", "--", " "), "task: empty"),
         (("--model", "m", "--", "x"), "--model: expected --preset with it"),
+        (("--preset", "pi", "--permissions", "ask", "--", "x"), "pi cannot wait, expected one of"),
         (("--preset", "command", "--program", "p", "--", "x"), "--program: expected --preset"),
     ):
         assert says in lazarus.fails(2, "spawn", "pond", "eve", *words)
+
+
+def test_a_program_that_cannot_wait_for_people_is_not_started_to(pit: Pit) -> None:
+    cell = pit.cell()
+    recipe = {"name": "pi", "task": "build it", "permissions": "ask"}
+    pit.spawn(cell, "ada", "true", preset=recipe)
+    pit.wait_event(cell, "agent_escalated", "ada", reason="cannot_start")
+    assert "found ask, which pi cannot do" in str(pit.events(cell, agent="ada"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,18 @@ def test_each_program_reads_the_answer_in_its_own_format() -> None:
     assert said("BeforeTool", allowed=False)["reason"].startswith("denied by ada. ")
     claude = said("PreToolUse", "default", allowed=True)["hookSpecificOutput"]
     assert claude["permissionDecision"] == "allow"
+
+
+def test_when_people_were_asked_enough_a_call_waits_its_turn(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permission, "AGAIN", 0.1)
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(permission.decide, "Bash", {"command": "make"}, cell.environ)
+        (first,) = cell.asked()
+        enough = f"10 {permission.FLOODED} within 1 h: ask again in 5 min"
+        cell.deliver(first["id"], "bounce-1", kind="bounce", body=enough)
+        (second,) = (one for one in cell.asked(2) if one["id"] != first["id"])
+        assert second["expires"] == first["expires"], "people have no longer for it"
+        cell.publish(second["id"], "approved", by="ada")
+        assert waits.result(WAIT).allowed

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.instant import span
+from lazarus_pit.permission import FLOODED
 from lazarus_pit.records import approvals
 from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.database import transaction
@@ -80,7 +81,7 @@ def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
     still = [one for one in lately if one.outcome == "open"]
     if len(still) >= OPEN_MAX:
         raise RefusedError(
-            f"{len(still)} questions of yours wait for people already: wait for an answer (the "
+            f"{len(still)} {FLOODED} wait for people already: wait for an answer (the "
             f"next one ends in {span(min(one.expires for one in still) - now)} at the latest), "
             "or go on with what needs no approval"
         )
@@ -88,7 +89,7 @@ def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
     if len(recent) >= ASKED_MAX:
         again = span(min(one.asked for one in recent) + ASKED_WINDOW - now)
         raise RefusedError(
-            f"{len(recent)} questions within {span(ASKED_WINDOW)}: ask again in {again}, or go "
+            f"{len(recent)} {FLOODED} within {span(ASKED_WINDOW)}: ask again in {again}, or go "
             "on with what needs no approval"
         )
 

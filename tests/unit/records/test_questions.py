@@ -86,7 +86,7 @@ def test_an_agent_cannot_flood_people(db: sqlite3.Connection) -> None:
     ask(db, who=BEN)
     for number in range(questions.OPEN_MAX, questions.ASKED_MAX):
         say(db, ask(db, f"mail-{number:04}", now=100.0 * number), now=100.0 * number)
-    with pytest.raises(RefusedError, match="10 questions within 1 h"):
+    with pytest.raises(RefusedError, match="10 questions of yours within 1 h"):
         ask(db, "mail-more", now=1000.0)
     ask(db, "mail-more", now=questions.ASKED_WINDOW + 2.0)
 
