@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from integration.typing_it import Typist, process, type_pit
 from lazarus_pit.cells import store
-from lazarus_pit.cells.layout import CellPaths
+from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.core.model import CellStatus, Desired
 from lazarus_pit.formats.manifest import Member, Network
 
@@ -76,7 +77,7 @@ def test_a_mission_from_its_creation_to_its_end(lazarus: Typist) -> None:
     assert "archived" in lazarus.fails(1, "stop", "scribe")
     names = [line["event"] for line in lazarus("events", "pond", "--json").lines()]
     assert names == [
-        *("cell_created", "agent_joined", "cell_frozen", "cell_thawed"),
+        *("cell_created", "agent_joined", *["agent_ordered"] * 3, "cell_frozen", "cell_thawed"),
         *("cell_archived", "checkpoint_taken"),
     ]
     assert lazarus("cell", "destroy", "pond").code == 0
@@ -222,6 +223,19 @@ def test_a_root_that_cannot_be_read_is_exit_code_75(tmp_path: Path) -> None:
     lazarus = Typist(tmp_path / "file")
     for words in (("status",), ("cells",), ("cell", "create", "--mission", "m")):
         assert str(tmp_path / "file") in lazarus.fails(75, *words)
+
+
+def test_a_link_to_a_page_that_nobody_serves_says_so(tmp_path: Path) -> None:
+    pit = PitPaths(tmp_path)
+    pit.private.mkdir(parents=True)
+    lazarus = Typist(tmp_path)
+    assert "nobody has served the page" in lazarus.fails(1, "web", "link")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        pit.web_address.write_text(json.dumps({"url": url, "pid": 1}))
+        served = lazarus("web", "link")
+        assert (served.out.startswith(f"{url}#login="), served.err) == (True, "")
+    assert f"nobody answers at {url} now: `lazarus up`" in lazarus("web", "link").err
 
 
 def test_an_unknown_user_can_create_a_cell(lazarus: Typist) -> None:

@@ -41,6 +41,8 @@ WAIT: Seconds = 15.0
 BEGINS = frozenset({"agent_started", "agent_adopted"})
 ENDS = frozenset({"agent_stopped", "agent_died", "agent_exited", "agent_left_waiting"})
 """The journal's words for a process that is there from then on, or is no more."""
+UNSAID = ("heartbeat", "agent_ordered")
+"""What whoever waits is not told: chatter, and what they themselves have just typed."""
 RECENT = 200
 """Lines of a journal that may be younger than the state: that is a second behind at most."""
 
@@ -84,7 +86,7 @@ def await_daemon(
         waited = {name for name in agents if name not in codes}
         for event in events:  # To the end: who printed its last words was ready, and is dead.
             name = event.agent or ""
-            if name not in waited or event.event == "heartbeat":
+            if name not in waited or event.event in UNSAID:
                 continue
             say.line(sentence(event))
             if event.event == "agent_started":
@@ -95,16 +97,16 @@ def await_daemon(
             break
     missing = [name for name in agents if name not in codes]
     for name in missing:
-        say.line(_not_yet(name, seconds, started=name in began))
+        say.line(_not_yet(paths, name, seconds, started=name in began))
     if missing and not began.issuperset(missing):
         return LATE
     return max(codes.values(), default=GOOD)
 
 
-def _not_yet(name: str, seconds: Seconds, *, started: bool) -> str:
+def _not_yet(paths: CellPaths, name: str, seconds: Seconds, *, started: bool) -> str:
     if started:
         return (
-            f"{name} runs and has not shown yet that it works (no beat, no output); "
-            "one that never does is to be watched with liveness=process"
+            f"{name} runs and has not shown yet that it works (no beat, no output); if it never "
+            f"does: `lazarus agent set {paths.uuid[:8]}/{name} liveness=process`"
         )
     return f"{name}: not done within {say.span(seconds)}; the daemon goes on (`lazarus status`)"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import sys
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from cyclopts import Parameter
@@ -21,6 +23,8 @@ from lazarus_pit.errors import RefusedError, UsageError
 from lazarus_pit.web import keys
 
 _BYTES = 4096
+PATIENCE = 1.0
+"""Seconds for a server on loopback to take a connection."""
 MOST_DAYS = 3650
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):[0-9]{1,5}\Z")
 
@@ -72,7 +76,17 @@ def link(
     if "url" not in said:
         raise RefusedError(f"nobody has served the page below {pit.root}: `lazarus web serve`")
     say.line(_with_login(pit, said["url"], role, as_ or who()))
+    if not _answers(said["url"]):
+        say.complain(f"nobody answers at {say.clean(said['url'], 80)} now: `lazarus up`")
     return 0
+
+
+def _answers(url: str) -> bool:
+    """Whether somebody takes connections there."""
+    at = urlsplit(url)
+    with contextlib.suppress(OSError), socket.create_connection((at.hostname, at.port), PATIENCE):
+        return True
+    return False
 
 
 def token(
