@@ -24,9 +24,12 @@ class Heap(NamedTuple):
     requests: list[Request]
 
 
-def gathered(waiting: Sequence[Request], bound: Mapping[str, str]) -> list[Request | Heap]:
+def gathered(
+    waiting: Sequence[Request], bound: Mapping[str, str], few: int = FEW
+) -> list[Request | Heap]:
     """Return what is to be told, each in the place of its oldest request.
 
+    More than ``few`` of a sort are told together.
     What is bound to a digest stays in it: it may have been sent before a crash.
     """
     sorts: dict[tuple[str, str], Heap] = {}
@@ -36,7 +39,7 @@ def gathered(waiting: Sequence[Request], bound: Mapping[str, str]) -> list[Reque
         sorts.setdefault(sort, Heap(digest, [])).requests.append(one)
     found: list[Request | Heap] = []
     for (digest, shared), heap in sorts.items():
-        if digest or (shared and len(heap.requests) > FEW):
+        if digest or (shared and len(heap.requests) > few):
             found.append(heap)
         else:
             found += heap.requests

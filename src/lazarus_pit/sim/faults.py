@@ -84,6 +84,9 @@ CHANCES = {
     "answers_again": 0.4,
     "answers_late": 0.3,
     "answers_old": 0.3,
+    "answers_all": 0.3,
+    # of each message: the service asks to be left alone for a while
+    "asks_for_peace": 0.3,
     "bell_lost": 0.2,
     "strangers": 0.15,
     "mistakes": 0.15,

@@ -32,7 +32,7 @@ class People:
         for key, rules in world.rules.items():
             world.manifest[key] = Enlisted(rules=rules, desired=Desired.RUN)
         self.requests: dict[Key, int] = {}
-        self.channels = Channels(world, records, self._hear, self._judge, self._ring)
+        self.channels = Channels(world, records, self)
         self._read: dict[Key, list[str]] = {}
         """The requests that somebody has read, of each agent, oldest first."""
 
@@ -122,7 +122,7 @@ class People:
 
     # ------------------------------------------------------------ requests
 
-    def _hear(self, name: str, request: Request) -> None:
+    def hear(self, name: str, request: Request) -> None:
         """Read a request on one channel, and decide whether, when and how to answer."""
         world, rng, rates = self.world, self.world.rng, self.world.rates
         self.checks.read(request)
@@ -148,16 +148,27 @@ class People:
             again = delay + rng.uniform(0.0, 400.0)
             self._answer_after(again, way, request.id, "bob", approved=yes)
 
+    def hear_all(self, name: str, digest: str) -> None:
+        """Read a digest, and answer all of it at once, if at all; now and then twice."""
+        rng, rates = self.world.rng, self.world.rates
+        while rng.random() < rates["answers_all"]:
+            delay = rng.choice((rng.uniform(0.1, 60.0), rng.uniform(60.0, 900.0)))
+            yes = rng.random() < rates["approves"]
+            act = partial(self.channels.answer_all, name, digest, "cleo", approved=yes)
+            self.world.after(delay, act)
+
     def _answer_after(
         self, delay: float, way: str, request: str, by: str, *, approved: bool
     ) -> None:
         act = partial(self.channels.answer, way, request, by, approved=approved)
         self.world.after(delay, act)
 
-    def _judge(self, approved: bool, answered: Answered) -> None:  # noqa: FBT001
+    def judge(self, answered: Answered, *, approved: bool) -> None:
+        """See what became of an answer."""
         self.checks.answered(answered, approved=approved)
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Ring for the daemon."""
         if self.world.daemon is not None:
             self.world.daemon.rung()
 

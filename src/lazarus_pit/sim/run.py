@@ -14,12 +14,15 @@ from functools import partial
 from random import Random
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from lazarus_pit.core.model import FleetRules, Rules, Seconds
+from lazarus_pit.core.model import FleetRules, RevivePolicy, Rules, Seconds
 from lazarus_pit.sim.faults import draw_fleet_rules, draw_rules
 from lazarus_pit.sim.world import World
 
 HOUR = 3600.0
+MANY_ASK = 0.2
+"""In so many worlds people are asked about everybody who dies, so that many are told at once."""
 CALM_LEAST = 4000.0
 """Seconds of calm after which even the longest of the drawn waits must be over."""
 
@@ -99,6 +102,9 @@ def simulate(
     rng = Random(f"rules {seed}")
     keys = [f"cell-{number // 3}/agent-{number}" for number in range(agents)]
     drawn = {key: rules or draw_rules(rng) for key in keys}
+    if rules is None and rng.random() < MANY_ASK:
+        ask = {"revive_policy": RevivePolicy.ASK, "approval_timeout": 300.0}
+        drawn = {key: replace(one, **ask) for key, one in drawn.items()}
     world = World(seed, fleet_rules or draw_fleet_rules(rng), drawn)
     failure = ""
     try:
