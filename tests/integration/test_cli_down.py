@@ -223,6 +223,7 @@ def test_a_root_that_cannot_be_read_is_exit_code_75(tmp_path: Path) -> None:
     lazarus = Typist(tmp_path / "file")
     for words in (("status",), ("cells",), ("cell", "create", "--mission", "m")):
         assert str(tmp_path / "file") in lazarus.fails(75, *words)
+    assert "file: found a file, expected a directory" in lazarus.fails(2, "up", "--alone")
 
 
 def test_a_link_to_a_page_that_nobody_serves_says_so(tmp_path: Path) -> None:

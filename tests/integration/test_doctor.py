@@ -50,7 +50,7 @@ def test_a_place_where_no_cell_can_be_is_found(lazarus: Typist, tmp_path: Path) 
     (tmp_path / "pit.toml").write_text(f'[cells]\nroot = "{tmp_path}/file/missions"\n')
     said = lazarus("doctor")
     assert said.code == 1
-    assert f"failed    root                {tmp_path}/file is not writable" in said.out
+    assert f"failed    root                {tmp_path}/file is a file, expected a dir" in said.out
 
 
 def test_records_that_cannot_be_read_are_a_finding_among_others(

@@ -197,7 +197,8 @@ def root(config: Config) -> Check:
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         made = "" if place == config.root else ", made when it is needed"
         return passed("root", f"{config.root} is writable{made}")
-    return failed("root", f"{place} is not writable by this user", "no cell can be made or watched")
+    why = "not writable by this user" if place.is_dir() else "a file, expected a directory"
+    return failed("root", f"{place} is {why}", "no cell can be made or watched")
 
 
 def disk(config: Config) -> Check:

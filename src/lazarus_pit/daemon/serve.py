@@ -18,6 +18,7 @@ from lazarus_pit.daemon.companions import wanted
 from lazarus_pit.daemon.logbook import log_to
 from lazarus_pit.daemon.run import Daemon
 from lazarus_pit.daemon.telling import is_told
+from lazarus_pit.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,14 @@ def serve(
     ``begins`` is called once the place is ours, so that nothing is said by one who is refused.
 
     Raises:
+        UsageError: the root is a file, or below one.
         RefusedError: another daemon watches this root.
         WorldError: the root, the ledger or the log cannot be opened, or no sandbox works.
     """
-    config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        config.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"root: {config.root}: found a file, expected a directory") from None
     lock = standing.take_lock(PitPaths(config.root).lock)
     log_to(config)
     begins()
