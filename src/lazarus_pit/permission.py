@@ -52,18 +52,18 @@ SETTLED = 1.0
 
 FREE = frozenset(
     (
-        "read", "glob", "grep", "ls", "notebookread", "todowrite", "todoread", "skill",
-        "toolsearch", "askuserquestion", "agent", "enterplanmode", "exitplanmode", "sendmessage",
-        "reportfindings", "read_file", "read_many_files", "list_directory", "grep_search",
+        "read", "glob", "grep", "ls", "find", "list", "notebookread", "todowrite", "todoread",
+        "skill", "toolsearch", "askuserquestion", "agent", "enterplanmode", "exitplanmode",
+        "sendmessage", "reportfindings", "read_file", "read_many_files", "list_directory", "grep_search",
         "search_file_content",
         "todo_write", "write_todos", "save_memory", "update_plan", "ask_user_question",
         "exit_plan_mode",
     )
 )  # fmt: skip
 """Tools, in small letters, that only look or plan: nobody is asked about them."""
-FREE_BEGINNINGS = ("task", "mcp__lazarus__", "mcp_lazarus_")
+FREE_BEGINNINGS = ("task", "mcp__lazarus__", "mcp_lazarus_", "lazarus_")
 EDITS = frozenset(
-    ("edit", "multiedit", "write", "notebookedit", "write_file", "replace", "apply_patch")
+    ("edit", "multiedit", "write", "notebookedit", "write_file", "replace", "apply_patch", "patch")
 )
 """Tools that change files, which the cell bounds: free where the preset asks."""
 EDITING = ("acceptEdits", "auto_edit", "auto-edit")

@@ -10,7 +10,7 @@ import pytest
 from agents.conftest import World
 from integration.test_approvals import lazarus
 
-ASKERS = ("claude_code", "codex", "gemini", "qwen", "acp")
+ASKERS = ("claude_code", "codex", "opencode", "pi", "gemini", "qwen", "acp")
 STEP = "echo done > pushed.txt # the-push"
 HOW_LONG = "LAZARUS_PERMISSION_SECONDS"
 

@@ -172,7 +172,7 @@ def test_a_preset_can_be_typed_and_a_wrong_one_is_refused(tmp_path: Path) -> Non
         (("--preset", "codex"), "expected its task"),
         (("--preset", "codex", "--", " "), "task: empty"),
         (("--model", "m", "--", "x"), "--model: expected --preset with it"),
-        (("--preset", "pi", "--permissions", "ask", "--", "x"), "pi cannot wait, expected one of"),
+        (("--preset", "aider", "--permissions", "ask", "--", "x"), "aider cannot wait, expected one of"),
         (("--preset", "command", "--program", "p", "--", "x"), "--program: expected --preset"),
     ):
         assert says in lazarus.fails(2, "spawn", "pond", "eve", *words)
@@ -180,7 +180,7 @@ def test_a_preset_can_be_typed_and_a_wrong_one_is_refused(tmp_path: Path) -> Non
 
 def test_a_program_that_cannot_wait_for_people_is_not_started_to(pit: Pit) -> None:
     cell = pit.cell()
-    recipe = {"name": "pi", "task": "build it", "permissions": "ask"}
+    recipe = {"name": "aider", "task": "build it", "permissions": "ask"}
     pit.spawn(cell, "ada", "true", preset=recipe)
     pit.wait_event(cell, "agent_escalated", "ada", reason="cannot_start")
-    assert "found ask, which pi cannot do" in str(pit.events(cell, agent="ada"))
+    assert "found ask, which aider cannot do" in str(pit.events(cell, agent="ada"))

@@ -122,10 +122,11 @@ class Preset(Protocol):
         """Return variables that are set unless the agent's environment says otherwise."""
         ...
 
-    def files(self, where: Where) -> dict[str, Mapping[str, Any]]:
-        """Return JSON files below the home, and what is put into each before the start.
+    def files(self, where: Where) -> Mapping[str, Mapping[str, Any] | str]:
+        """Return files below the home, and what is put into each before the start.
 
-        Folder trust, hooks, the MCP server: what else stands in such a file stays.
+        Folder trust, hooks, the MCP server: what else stands in a JSON file stays. A text is a
+        whole file, a plugin of the program's.
         """
         ...
 

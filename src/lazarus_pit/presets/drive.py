@@ -199,21 +199,24 @@ def listen(pid: int, output: int, line: Callable[[bytes], None]) -> None:
     os.close(ended)
 
 
-def settle(path: str, said: Mapping[str, Any]) -> None:
+def settle(path: str, said: Mapping[str, Any] | str) -> None:
     """Put settings into a JSON file; what else stands there stays, and a broken file is replaced.
 
-    What cannot be written is left: the program says itself what it misses.
+    A text is the whole file. What cannot be written is left: the program says itself what it
+    misses.
     """
-    try:
+    found: object = {}
+    part = f"{path}.{os.getpid()}"
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "rb") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
-        found = {}
-    part = f"{path}.{os.getpid()}"
+            found = {} if isinstance(said, str) else json.load(file)
     try:
         with open(part, "w", encoding="utf-8") as new:
-            json.dump(merged(found if isinstance(found, dict) else {}, said), new, indent=2)
+            if isinstance(said, str):
+                new.write(said)
+            else:
+                json.dump(merged(found if isinstance(found, dict) else {}, said), new, indent=2)
         os.rename(part, path)
     except OSError as error:
         sys.stderr.write(f"lazarus drive: {path}: {error.strerror}\n")

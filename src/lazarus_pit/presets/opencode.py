@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.presets import plugins
 from lazarus_pit.presets.base import (
     Preset,
     Said,
@@ -34,7 +35,7 @@ class Opencode:
     lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
-    asks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; each of its lines says which id it chose."""
@@ -49,12 +50,13 @@ class Opencode:
         """Keep it from replacing itself."""
         return {"OPENCODE_DISABLE_AUTOUPDATE": "1"}
 
-    def files(self, _where: Where) -> dict[str, Mapping[str, Any]]:
-        """Offer the MCP server, and ask nobody: nobody is there to answer."""
+    def files(self, where: Where) -> dict[str, Mapping[str, Any] | str]:
+        """Offer the MCP server, and ask nobody: nobody is there to answer, unless by a plugin."""
         server = {"type": "local", "command": ["lazarus", "mcp"], "enabled": True}
         allowed = {"edit": "allow", "bash": "allow", "webfetch": "allow"}
         said = {"autoupdate": False, "permission": allowed, "mcp": {"lazarus": server}}
-        return {".config/opencode/opencode.json": said}
+        asking = {".config/opencode/plugin/lazarus.js": plugins.OPENCODE} if where.asks else {}
+        return {".config/opencode/opencode.json": said, **asking}
 
     def heard(self, line: Mapping[str, Any]) -> Iterator[Said]:
         """Read a line of ``opencode run --format json``."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lazarus_pit.presets import plugins
 from lazarus_pit.presets.base import Preset, Said, Sort, Wanted, Where, failed, inside, number
 
 
@@ -26,7 +27,7 @@ class Pi:
     lines: Mapping[str, Sort] = MappingProxyType({})
     hooked = False
     talks = False
-    asks = False
+    asks = True
 
     def begin(self, wanted: Wanted, words: str, _session: str) -> tuple[str, ...]:
         """Begin; its first line says which id it chose."""
@@ -41,9 +42,9 @@ class Pi:
         """Keep it from calling home."""
         return {"PI_SKIP_VERSION_CHECK": "1", "PI_TELEMETRY": "0"}
 
-    def files(self, _where: Where) -> dict[str, Mapping[str, Any]]:
-        """Nothing: it asks no question."""
-        return {}
+    def files(self, where: Where) -> dict[str, str]:
+        """Nothing: it asks no question. People are asked by an extension."""
+        return {".pi/agent/extensions/lazarus.js": plugins.PI} if where.asks else {}
 
     def heard(self, line: Mapping[str, Any]) -> Iterator[Said]:
         """Read a line of ``--mode json``."""

@@ -121,14 +121,14 @@ def test_no_recipe_is_no_preset() -> None:
 
 def test_people_are_asked_where_a_program_can_wait_for_them() -> None:
     able = [name for name in PRESETS if preset(name).asks]
-    assert able == ["claude_code", "codex", "gemini", "qwen", "acp"]
+    assert able == ["claude_code", "codex", "opencode", "gemini", "qwen", "pi", "acp"]
     for name in able:
         asking = plan(preset(name), wanted(name)._replace(asks=True), FIRST)
         assert asking.argv[5] == "--ask"
         assert "--ask" not in begun(name, FIRST).argv
-        settings = json.dumps(preset(name).files(Where("/home", "/workspace", asks=True)))
-        told = " ".join(asking.argv) + settings
-        assert name == "acp" or "lazarus hook --ask" in told
+        settings = json.dumps(dict(preset(name).files(Where("/home", "/workspace", asks=True))))
+        told = " ".join(asking.argv) + settings.replace('\\", \\"', " ")
+        assert name == "acp" or "hook --ask" in told
     claude = plan(preset("claude_code"), wanted("claude_code")._replace(asks=True), FIRST)
     assert "--dangerously-skip-permissions" not in claude.argv
 
