@@ -54,10 +54,9 @@ FREE = frozenset(
     (
         "read", "glob", "grep", "ls", "find", "list", "notebookread", "todowrite", "todoread",
         "skill", "toolsearch", "askuserquestion", "agent", "enterplanmode", "exitplanmode",
-        "sendmessage", "reportfindings", "read_file", "read_many_files", "list_directory", "grep_search",
-        "search_file_content",
-        "todo_write", "write_todos", "save_memory", "update_plan", "ask_user_question",
-        "exit_plan_mode",
+        "sendmessage", "reportfindings", "read_file", "read_many_files", "list_directory",
+        "grep_search", "search_file_content", "todo_write", "write_todos", "save_memory",
+        "update_plan", "ask_user_question", "exit_plan_mode",
     )
 )  # fmt: skip
 """Tools, in small letters, that only look or plan: nobody is asked about them."""
