@@ -128,6 +128,7 @@ MISTAKES = [
     ('[cells]\nroot = "\\u0000"', "[cells] root: found a zero byte"),
     ('[daemon]\nlog_level = "LOUD"', 'found "LOUD", expected one of DEBUG, INFO, WARNING'),
     ("[gateway]\nport = 65536", "found 65536, expected at least 0 and at most 65535"),
+    ("[gateway]\nport = 99999999", "port: found 99999999, expected"),
     ('[notifications]\nopen_issue_on_death = "yes"', 'found "yes", expected true or false'),
     ("[rules]\nresurrect_after = 3", "[rules] resurrect_after: has its place in [cells]"),
     ('[rules]\nrevive_policy = "maybe"', "expected one of auto, ask, never"),

@@ -40,8 +40,15 @@ def check_number(value: float, least: float, greatest: float, name: str) -> None
     """
     if isfinite(value) and least <= value <= greatest:
         return
-    upper = f" and at most {greatest:g}" if isfinite(greatest) else ""
-    raise FormatError(f"{name}: found {value:g}, expected at least {least:g}{upper}")
+    upper = f" and at most {_digits(greatest)}" if isfinite(greatest) else ""
+    found = f"found {_digits(value)}, expected at least {_digits(least)}{upper}"
+    raise FormatError(f"{name}: {found}")
+
+
+def _digits(value: float) -> str:
+    """Return a whole number as people write it, and any other as it is best read."""
+    whole = isfinite(value) and abs(value) <= MOST and value == int(value)
+    return str(int(value)) if whole else f"{value:g}"
 
 
 def expectation(kind: Any) -> str:
