@@ -17,6 +17,12 @@ from lazarus_pit import beat, permission, session
 
 PUSH = {"tool_name": "Bash", "tool_input": {"command": "git push"}, "permission_mode": "default"}
 WAIT = 20.0
+SOURCE = str(Path(beat.__file__).parent.parent)
+CODE = (
+    f"import sys; sys.path.insert(0, {SOURCE!r}); from lazarus_pit.permission import main; "
+    "sys.exit(main(sys.argv[1:]))"
+)
+"""As an agent's ``lazarus`` does."""
 
 
 class Cell:
@@ -37,7 +43,7 @@ class Cell:
         self.hooks: list[subprocess.Popen[str]] = []
 
     def fire(self, event: str, said: object, *flags: str, **more: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "lazarus_pit", "hook", "--ask", *flags, event]
+        words = [sys.executable, "-I", "-S", "-c", CODE, "--ask", *flags, event]
         pipe = subprocess.PIPE
         environ = self.environ | more
         hook = subprocess.Popen(words, env=environ, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
@@ -60,6 +66,9 @@ class Cell:
             time.sleep(0.02)
 
     def publish(self, asked: str, state: str, **more: str) -> None:
+        """Say where a question stands; where it has ended, by mail too."""
+        if state != "waiting":
+            self.deliver(asked, "decision-1", subject=state)
         said = {"questions": [{"id": asked, "state": state, **more}]}
         part = self.path / "pub" / "part"
         part.write_text(json.dumps(said))
@@ -67,7 +76,8 @@ class Cell:
 
     def deliver(self, asked: str, name: str, **more: str) -> None:
         said = {"id": name, "from": "lazarus-pit", "reply_to": asked, **more}
-        (self.path / "inbox" / "00000000000000000001.json").write_text(json.dumps(said))
+        inbox = self.path / "inbox"
+        (inbox / f"{len(list(inbox.iterdir())) + 1:020}.json").write_text(json.dumps(said))
 
     def acknowledged(self) -> list[str]:
         acks = (self.path / "outbox").glob("*-ack-*")
@@ -96,7 +106,6 @@ def test_the_answer_of_people_is_the_answer_of_the_hook(cell: Cell, state: str) 
     assert (mail["to"], mail["body"]) == ("lazarus-pit", "May I use Bash? git push")
     status = json.loads(Path(cell.environ[beat.FILE]).read_bytes())["status"]
     assert status in {"asks leave: Bash", "in tool: Bash"}
-    cell.deliver(mail["id"], "decision-1", subject=state)
     cell.publish(mail["id"], state, by="ada", comment="after lunch")
     said = told(hook)["hookSpecificOutput"]
     assert said["permissionDecision"] == {"approved": "allow", "denied": "deny"}[state]
