@@ -11,9 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from integration.typing_it import Typist, process, type_pit
-from lazarus_pit.cells import store
+from lazarus_pit.cells import journal, store
 from lazarus_pit.cells.layout import CellPaths, PitPaths
+from lazarus_pit.cli.sentences import SENTENCES
+from lazarus_pit.cli.why import PITS
 from lazarus_pit.core.model import CellStatus, Desired
+from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Member, Network
 
 REPOSITORY = Path(__file__).parents[2]
@@ -224,6 +227,17 @@ def test_a_root_that_cannot_be_read_is_exit_code_75(tmp_path: Path) -> None:
     for words in (("status",), ("cells",), ("cell", "create", "--mission", "m")):
         assert str(tmp_path / "file") in lazarus.fails(75, *words)
     assert "file: found a file, expected a directory" in lazarus.fails(2, "up", "--alone")
+
+
+def test_why_tells_of_the_pit_what_bears_on_the_agent(lazarus: Typist) -> None:
+    lazarus("cell", "create", "--name", "pond", "--mission", "m")
+    lazarus("spawn", "pond", "scribe", "--", "true")
+    pit = PitPaths(lazarus.root)
+    said = ({"event": "observer_doubted", "data": {"why": "suspend"}}, {"event": "gateway_lost"})
+    assert {"observer_doubted", *PITS} <= set(SENTENCES)
+    journal.append_events(pit.events, [Event(ts="2999-01-01T00:00:00Z", **one) for one in said])
+    told = lazarus("why", "scribe").out
+    assert ("doubts its own eyes" in told, "gateway" in told) == (True, False)
 
 
 def test_a_link_to_a_page_that_nobody_serves_says_so(tmp_path: Path) -> None:

@@ -28,6 +28,16 @@ DECISIONS = 12
 """How many of the latest decisions are told."""
 CHATTER = ("heartbeat",)
 """Events that decide nothing."""
+PITS = (
+    "observer_doubted",
+    "revival_storm",
+    "root_unreadable",
+    "records_damaged",
+    "store_failed",
+    "store_recovered",
+    "network_proxy_lost",
+)
+"""Events of the pit itself that bear on what is decided about an agent."""
 CELLS = ("cell_frozen", "cell_thawed", "cell_restored", "cell_undone")
 """Events of the whole cell that happen to each agent of it."""
 
@@ -106,7 +116,7 @@ def _decisions(pit: PitPaths, found: FoundAgent) -> list[Event]:
     if not own:
         return []
     first = own[0].ts
-    pits = _latest(pit.events, lambda event: event.ts >= first)
+    pits = _latest(pit.events, lambda event: event.event in PITS and event.ts >= first)
     return sorted([*own, *pits], key=lambda event: event.ts)
 
 
