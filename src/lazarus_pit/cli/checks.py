@@ -263,8 +263,9 @@ def forge(config: Config) -> Check:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the path, or the nearest directory above it that is there."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
+    """Return the path, or the nearest directory above it that is there, as far as we may look."""
+    above = (path, *path.absolute().parents)
+    return next(place for place in above if os.path.exists(place))  # Raises nothing.
 
 
 PLACE: tuple[Callable[[Config], Check], ...] = (
