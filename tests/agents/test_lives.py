@@ -17,6 +17,11 @@ from lazarus_pit.core.model import CellStatus
 EVERY = ("claude_code", "codex", "opencode", "pi", "gemini", "qwen")
 LATE_TELLERS = ("opencode",)
 """Who tells of a call only when it has ended."""
+LATE_WRITERS = {"qwen": (".qwen/projects/*/chats/*.jsonl", '"tool_result"')}
+"""Who writes its conversation a moment after it acts: where, and what the first result looks like.
+
+A death in that moment loses it.
+"""
 SLOW = "echo two > two.txt; sleep 300 # slow-step"
 AFTER = "echo {remembered} > three.txt"
 JOB: dict[str, Any] = {"before": ["echo one > one.txt", SLOW], "after": [AFTER]}
@@ -31,6 +36,12 @@ def at_work(world: World, cell: CellPaths, program: str) -> int:
         lambda: (cell.workspace / "two.txt").exists() and known in remembered.read_text(),
         "the slow step",
     )
+    if program in LATE_WRITERS and (cell.workspace / "one.txt").exists():
+        chats, result = LATE_WRITERS[program]
+        home = cell.home("ada")
+        world.pit.wait(
+            lambda: any(result in one.read_text() for one in home.glob(chats)), "the first result"
+        )
     return int(started.data["pid"])
 
 
