@@ -30,4 +30,6 @@ def run_daemon(config: Config, *, unsafe_no_sandbox: bool = False, alone: bool =
         if unsafe_no_sandbox:
             say.complain("agents run UNCONFINED: nothing keeps them in their cells")
 
-    return serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone, begins=begins)
+    code = serve(config, unsafe_no_sandbox=unsafe_no_sandbox, alone=alone, begins=begins)
+    say.line("the pit is down; agents that run go on, unwatched until the next `lazarus up`")
+    return code
