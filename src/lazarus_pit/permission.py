@@ -157,7 +157,7 @@ def decide(tool: str, given: object, environ: Mapping[str, str]) -> Answer:
             name, until = _remembered(call, environ, until)
     except UnshownError as error:
         return Answer(None, str(error))
-    except (mail.MailError, OSError) as error:
+    except (mail.MailError, OSError, ValueError, OverflowError) as error:
         return Answer(None, f"people cannot be asked: {error}")
     return answer
 

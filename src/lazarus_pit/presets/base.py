@@ -6,6 +6,7 @@ cell what the program's output means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -62,6 +63,7 @@ class Sort(StrEnum):
     THROTTLED = "throttled"  # number: seconds until it tries again by itself
     QUOTA = "quota"  # it gives up for want of quota; number: Unix seconds when there is more, or 0
     RESETS = "resets"  # number: Unix seconds when there is quota again, said before it gives up
+    AGAIN = "again"  # number: seconds until there is quota again, said before it gives up
     LOGIN = "login"  # it gives up for want of a login
     EXHAUSTED = "exhausted"  # the conversation is full: never to be resumed
     FAILED = "failed"  # text: its own last error
@@ -186,6 +188,27 @@ _ERRORS = (
 )
 
 
+AGAIN_MAX = 31 * 86400.0
+"""Seconds; a longer wait is not believed."""
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_SPAN = r"\d{1,6}(?:\.\d{1,9})?\s*(?:d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)\b"
+_PACKED = r"(?:\d{1,6}(?:\.\d{1,9})?[dhms])+\b"
+_AGAIN = re.compile(
+    rf"(?:again|retry|reset|resets) (?:in|after) ({_PACKED}|{_SPAN}(?:[\s,]+(?:and )?{_SPAN})*)",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.IGNORECASE)
+
+
+def again_in(text: str) -> float:
+    """Return in how many seconds a vendor says that there is quota again; 0 where it does not."""
+    found = _AGAIN.search(text[:4000])
+    if found is None:
+        return 0.0
+    parts = _PART.findall(found[1])
+    return min(sum(float(much) * _UNITS[unit.lower()] for much, unit in parts), AGAIN_MAX)
+
+
 STATUS: Mapping[float, Sort] = {
     429: Sort.QUOTA,
     402: Sort.QUOTA,
@@ -199,6 +222,8 @@ def failed(text: str, status: float = 0.0) -> list[Said]:
     """Return a program's own last error, and what it means by its HTTP status, else its text."""
     sort = STATUS.get(status) or limit_of(text)
     said = [Said(Sort.FAILED, text[:300])]
+    if sort is Sort.QUOTA and (seconds := again_in(text)):
+        said.append(Said(Sort.AGAIN, number=seconds))
     return [*said, Said(sort)] if sort else said
 
 

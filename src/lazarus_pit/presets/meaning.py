@@ -86,6 +86,10 @@ def _resets(one: Heard) -> None:
     one.memory["resets"] = one.said.number
 
 
+def _again(one: Heard) -> None:
+    one.memory["resets"] = one.now + one.said.number
+
+
 def _quota(one: Heard) -> None:
     """It gives up; when there is more it may have said before."""
     known = one.memory.get("resets")
@@ -112,6 +116,7 @@ MEANS: dict[Sort, Callable[[Heard], None]] = {
     Sort.TOTAL: _total,
     Sort.THROTTLED: _throttled,
     Sort.RESETS: _resets,
+    Sort.AGAIN: _again,
     Sort.QUOTA: _quota,
     Sort.LOGIN: lambda one: hook.held(one.memory, "auth_hold"),
     Sort.EXHAUSTED: _exhausted,

@@ -301,3 +301,11 @@ def test_what_only_prints_is_at_work_and_may_be_silent_long(cell: Cell) -> None:
     assert found.beat is not None
     assert found.beat.status == "at work"
     assert (found.beat.busy_until or 0.0) > time.time() + 3000.0
+
+
+def test_a_hold_for_quota_ends_when_the_vendor_has_said(cell: Cell) -> None:
+    error = {"message": "You've hit your usage limit. … or try again in 2 days 17 hours."}
+    found = cell.run("codex", "--begin", "", [STARTED, {"type": "turn.failed", "error": error}], 1)
+    assert found.beat is not None
+    assert found.beat.hold is HoldKind.QUOTA_WAIT
+    assert (found.beat.hold_until or 0.0) - time.time() == pytest.approx(65 * 3600, abs=600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lazarus_pit.presets.base import Sort, limit_of
+from lazarus_pit.presets.base import AGAIN_MAX, Sort, again_in, failed, limit_of
 
 FULL, QUOTA, LOGIN = Sort.EXHAUSTED, Sort.QUOTA, Sort.LOGIN
 SAID = [
@@ -69,3 +69,28 @@ def test_a_vendors_words_are_understood(source: str, sort: Sort, text: str) -> N
 )
 def test_what_is_no_limit_is_an_ordinary_failure(text: str) -> None:
     assert limit_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("or try again in 2 days 17 hours 14 minutes.", 2 * 86400 + 17 * 3600 + 14 * 60),
+        ("or try again in 5 days 22 hours 11\nminutes.", 5 * 86400 + 22 * 3600 + 11 * 60),
+        ("Your quota will reset after 161h39m41s.", 161 * 3600 + 39 * 60 + 41),
+        ("Your quota will reset after 5s.. Retrying after 6173ms...", 5),
+        ("Rate limit reached. Please try again in 1m30.5s.", 90.5),
+        ("Please try again in 20 seconds", 20),
+        ("try again in 999999 days", AGAIN_MAX),
+        ("Please try again in 6ms.", 0),
+        ("Please try again later.", 0),
+        ("You've hit your limit · resets 4pm (Asia/Dhaka)", 0),
+    ],
+)
+def test_when_there_is_quota_again_is_read_from_the_words(text: str, seconds: float) -> None:
+    assert again_in(text) == pytest.approx(seconds)
+
+
+def test_a_wait_is_told_before_the_quota_and_of_nothing_else() -> None:
+    sorts = [one.sort for one in failed("You've hit your usage limit: try again in 3 hours.")]
+    assert sorts == [Sort.FAILED, Sort.AGAIN, Sort.QUOTA]
+    assert [one.sort for one in failed("Overloaded: try again in 3 hours.")] == [Sort.FAILED]
