@@ -18,6 +18,7 @@ from lazarus_pit.cli.why import PITS
 from lazarus_pit.core.model import CellStatus, Desired
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.manifest import Member, Network
+from lazarus_pit.linux.unix_sockets import near
 
 REPOSITORY = Path(__file__).parents[2]
 PROPOSAL = REPOSITORY / "examples" / "mission-proposal.md"
@@ -245,12 +246,14 @@ def test_a_link_to_a_page_that_nobody_serves_says_so(tmp_path: Path) -> None:
     pit.private.mkdir(parents=True)
     lazarus = Typist(tmp_path)
     assert "nobody has served the page" in lazarus.fails(1, "web", "link")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        pit.web_address.write_text(json.dumps({"url": url, "pid": 1}))
+    url = "http://127.0.0.1:8767/"
+    pit.web_address.write_text(json.dumps({"url": url, "pid": 1}))
+    with socket.socket(socket.AF_UNIX) as server, near(str(pit.web_socket)) as short:
+        server.bind(short)
+        server.listen()
         served = lazarus("web", "link")
         assert (served.out.startswith(f"{url}#login="), served.err) == (True, "")
-    assert f"nobody answers at {url} now: `lazarus up`" in lazarus("web", "link").err
+    assert f"nobody serves the page below {tmp_path} now" in lazarus("web", "link").err
 
 
 def test_an_unknown_user_can_create_a_cell(lazarus: Typist) -> None:

@@ -7,7 +7,6 @@ import re
 import socket
 import sys
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from cyclopts import Parameter
@@ -20,11 +19,12 @@ from lazarus_pit.cli.place import HERE, Place, where, who
 from lazarus_pit.cli.sentences import sentence
 from lazarus_pit.cli.why import explain
 from lazarus_pit.errors import RefusedError, UsageError
+from lazarus_pit.linux import unix_sockets
 from lazarus_pit.web import keys
 
 _BYTES = 4096
 PATIENCE = 1.0
-"""Seconds for a server on loopback to take a connection."""
+"""Seconds for a server to take a connection."""
 MOST_DAYS = 3650
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):[0-9]{1,5}\Z")
 
@@ -76,15 +76,20 @@ def link(
     if "url" not in said:
         raise RefusedError(f"nobody has served the page below {pit.root}: `lazarus web serve`")
     say.line(_with_login(pit, said["url"], role, as_ or who()))
-    if not _answers(said["url"]):
-        say.complain(f"nobody answers at {say.clean(said['url'], 80)} now: `lazarus up`")
+    if not _is_served(pit):
+        say.complain(f"nobody serves the page below {pit.root} now: `lazarus up`")
     return 0
 
 
-def _answers(url: str) -> bool:
-    """Whether somebody takes connections there."""
-    at = urlsplit(url)
-    with contextlib.suppress(OSError), socket.create_connection((at.hostname, at.port), PATIENCE):
+def _is_served(pit: PitPaths) -> bool:
+    """Whether a server of this root is there: its port may be another's by now."""
+    with (
+        contextlib.suppress(OSError),
+        unix_sockets.near(str(pit.web_socket)) as short,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock,
+    ):
+        sock.settimeout(PATIENCE)
+        sock.connect(short)
         return True
     return False
 
