@@ -43,6 +43,26 @@ def world(one_world: World) -> Iterator[World]:
     one_world.browser.close_pages()
 
 
+@pytest.fixture
+def yard(one_yard: World) -> Iterator[World]:
+    """Another one, in which cells and members may come and go."""
+    yield one_yard
+    one_yard.browser.close_pages()
+
+
+@pytest.fixture(scope="session")
+def one_yard(one_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    pit = Pit(tmp_path_factory.mktemp("yard"), liveness="process").start()
+    try:
+        pond = pit.cell(name="pond")
+        pit.spawn(pond, "scribe", "sleep", "600")
+        pit.wait_event(pond, "agent_started", "scribe")
+        with website(pit) as site:
+            yield World(pit, site, one_world.browser, pond, pond)
+    finally:
+        pit.close()
+
+
 @pytest.fixture(scope="session")
 def one_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("browser")

@@ -1,6 +1,6 @@
 // What can be done to an agent or a cell, when it is offered, and what is asked before.
 
-import { ask, json, mayAct, mayDecide, place } from './api.js';
+import { ask, json, mayAct, mayDecide, place, Refused } from './api.js';
 import { confirmed } from './dialog.js';
 import { attribute, button, h } from './dom.js';
 import { labelOf } from './fleet.js';
@@ -212,14 +212,15 @@ export async function fork(cell, checkpoint) {
  * it was refused, `{token, refused}` where it is done when asked again with that token.
  *
  * With a `version` it is refused where the cell or agent has changed meanwhile; `said` is said of
- * success in place of the command's own words.
+ * success in place of the command's own words; `awaited` has its end waited for, however long it is.
  */
-export async function act(path, word, body, name, { version = null, said = null } = {}) {
+export async function act(path, word, body, name, { version = null, said = null, awaited = false } = {}) {
   const headers = version === null ? {} : { 'If-Match': `"${version}"` };
   notice(`${word} ${name}: asked for…`, '');
   try {
     const wish = { method: 'POST', body: JSON.stringify(body), headers };
-    const done = await json(`${path}/${word}`, wish);
+    let done = await json(`${path}/${word}`, wish);
+    if (awaited && !done.done) done = await ended(done.operation);
     notice(`${word} ${name}: ${line(said ?? (done.said || 'done'), 300)}`, 'good');
     return done;
   } catch (error) {
@@ -232,6 +233,17 @@ export async function act(path, word, body, name, { version = null, said = null 
   }
 }
 
+/** Wait for the end of what was begun; raises `Refused` where it failed. */
+async function ended(id) {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const { state, said } = await json(`/api/v1/operations/${encodeURIComponent(id)}`);
+    if (state === 'done') return { done: true, said, operation: id };
+    if (state !== 'running') throw new Refused(409, said);
+  }
+}
+
+const LOOK_MS = 1000;
 const READ_MS = 10_000;
 let fading = 0;
 

@@ -4,7 +4,7 @@ import { agentButtons } from './actions.js';
 import { json, place, text } from './api.js';
 import { attribute, h, say } from './dom.js';
 import { eventList } from './eventlist.js';
-import { changed, fleet, labelOf, now, put } from './fleet.js';
+import { fleet, labelOf, now, put } from './fleet.js';
 import { facts, link } from './overview.js';
 import { timeline } from './timeline.js';
 import { line, lookOf, plain } from './words.js';
@@ -47,7 +47,6 @@ export function agentView(uuid, name, journal) {
       text(`${place(uuid, name)}/log?bytes=${LOG_BYTES}`),
     ]);
     put(cell);
-    changed();
     reasons(why, said.lines);
     log.show(printed);
     hear();

@@ -38,14 +38,19 @@ export function approvalRow(link) {
   const before = h('span', {}, 'dead for ', dead, ' · ');
   const used = h('span');
   const why = h('span', { class: 'quiet' }, before, used, 'expires in ', left);
+  const comment = h('input', {
+    name: 'comment', maxlength: '500', autocomplete: 'off', placeholder: 'why (the agent is told)',
+  });
   const buttons = h('div', { class: 'buttons', hidden: !mayDecide() });
   for (const [verb, text, tone, ofDead, ofHeld] of VERBS) {
     const press = () => {
       const ofAlive = one.question === null ? ofDead : 'the agent is told';
-      act(`/api/v1/approvals/${one.id}`, verb, {}, whoOf(one), { said: one.why ? ofHeld : ofAlive });
+      const body = comment.value.trim() ? { comment: comment.value.trim() } : {};
+      return act(`/api/v1/approvals/${one.id}`, verb, body, whoOf(one), { said: one.why ? ofHeld : ofAlive });
     };
     buttons.append(button(text, press, { 'data-verb': verb, class: tone }));
   }
+  buttons.prepend(comment);
   const node = h(
     'li',
     { class: 'need asked', 'data-tone': 'ask' },
@@ -59,15 +64,16 @@ export function approvalRow(link) {
     say(name, whoOf(one));
     attribute(name, 'href', one.cell === null ? null : link({ uuid: one.cell }, one.agent));
     say(asks, one.question === null ? 'asks' : 'asks you a question (nobody is revived by it):');
-    words.hidden = one.question === null;
+    words.hidden = comment.hidden = one.question === null;
+    attribute(comment, 'aria-label', `Why, for ${whoOf(one)}`);
     say(words, one.question ?? '');
     before.hidden = one.died === null;
     dead.set(one.died);
     left.set(one.expires);
     const spent = one.attempts ? `${many(one.attempts, 'attempt')} used · ` : '';
     say(used, one.why ? `stands still: ${line(one.why, 160)} · ` : spent);
-    [...buttons.children].forEach((node, index) => {
-      const what = one.question === null ? 'the revive of' : 'the question of';
+    const what = one.question === null ? 'the revive of' : 'the question of';
+    buttons.querySelectorAll('button').forEach((node, index) => {
       attribute(node, 'aria-label', `${VERBS[index][1]} ${one.why ? 'that it goes on:' : what} ${whoOf(one)}`);
     });
   };

@@ -1,16 +1,16 @@
-// One cell: its members, their lives and deaths, its events, its checkpoints.
+// One cell: its members, their lives and deaths, its mail, its checkpoints, its events.
 
-import { agentButtons, cellButtons, fork, restore } from './actions.js';
-import { ago } from './ages.js';
-import { json, mayAct, place } from './api.js';
+import { agentButtons, cellButtons } from './actions.js';
+import { json, place } from './api.js';
+import { checkpointList } from './checkpoints.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { eventList } from './eventlist.js';
-import { changed, fleet, labelOf, now, put } from './fleet.js';
+import { fleet, labelOf, now, put } from './fleet.js';
 import { inviteForm } from './invite.js';
 import { mailView } from './mail.js';
 import { facts, link } from './overview.js';
 import { timeline } from './timeline.js';
-import { byNeed, bytes, line, lookOf, lookOfCell, many } from './words.js';
+import { byNeed, line, lookOf, lookOfCell, many } from './words.js';
 
 const MOST_MEMBERS = 50;
 
@@ -47,7 +47,6 @@ export function cellView(uuid, journal) {
     const [cell] = await Promise.all([json(place(uuid)), mail.refresh()]);
     saved.show(cell.checkpoints);
     put(cell);
-    changed();
     hear();
   };
   return { node, show, hear, refresh };
@@ -130,33 +129,4 @@ function member(cellOf) {
     buttons.update(cellOf(), agent);
   };
   return { node, update };
-}
-
-function checkpointList() {
-  const list = h('ul', { class: 'rows saved' });
-  const none = h('p', { class: 'quiet' }, 'None yet.');
-  const showRows = keyed(list, ({ id }) => id, saved, () => isInUse(list));
-  let cell = null;
-  const show = (checkpoints) => {
-    none.hidden = checkpoints.length > 0;
-    showRows([...checkpoints].reverse());
-  };
-  function saved(checkpoint) {
-    const at = Date.parse(checkpoint.at) / 1000;
-    const age = ago(at);
-    const id = line(checkpoint.id, 80);
-    const buttons = h('div', { class: 'buttons', hidden: !mayAct() });
-    buttons.append(
-      button('Restore', () => restore(cell, checkpoint, `${age.textContent} old`), {
-        'aria-label': `Restore ${id}`,
-      }),
-      button('Fork', () => fork(cell, checkpoint), { 'aria-label': `Fork ${id}` }),
-    );
-    const size = h('span', { class: 'quiet' }, age, ` old · ${bytes(checkpoint.size)}`);
-    const what = h('div', { class: 'what' }, h('code', {}, id), size);
-    return { node: h('li', { class: 'need' }, what, buttons), update: () => {} };
-  }
-  const take = (found) => (cell = found);
-  const title = h('h3', { tabindex: '-1' }, 'Checkpoints');
-  return { node: h('section', {}, title, none, list), show, take };
 }

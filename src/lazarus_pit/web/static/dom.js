@@ -109,12 +109,18 @@ function moved(parent, node, before) {
   else parent.insertBefore(node, before);
 }
 
+const IDLE_MS = 60_000; // A mouse that was left lying there is nobody's hand.
 let usesMouse = false; // A finger hovers nowhere, though `:hover` stays where it last was.
-for (const type of ['pointermove', 'pointerdown']) {
-  document.addEventListener(type, (event) => (usesMouse = event.pointerType === 'mouse'));
+let touched = 0;
+for (const type of ['pointermove', 'pointerdown', 'keydown']) {
+  document.addEventListener(type, (event) => {
+    if (type !== 'keydown') usesMouse = event.pointerType === 'mouse';
+    touched = performance.now();
+  });
 }
 
 /** Whether somebody is about to press something in an element. */
 export function isInUse(node) {
+  if (performance.now() - touched > IDLE_MS) return false;
   return (usesMouse && node.matches(':hover')) || node.matches(':focus-within');
 }

@@ -53,20 +53,26 @@ export async function load() {
 export function merge(frame) {
   skew = frame.now - Date.now() / 1000;
   for (const uuid of frame.gone ?? []) fleet.cells.delete(uuid);
-  for (const cell of frame.cells ?? []) put(cell, frame.now);
+  for (const cell of frame.cells ?? []) known(cell, frame.now);
   if (frame.daemon) fleet.daemon = frame.daemon;
   if (frame.approvals) [fleet.approvals, fleet.problem] = [frame.approvals, null];
   if (frame.gateways) fleet.gateways = frame.gateways;
   changed();
 }
 
-/** Take in one cell as it was at `at`, Unix seconds. */
-export function put(cell, at = now()) {
+/** Take in what was got of one cell; one that has gone meanwhile stays away. */
+export function put(cell) {
+  if (!fleet.cells.has(cell.uuid)) return;
+  known(cell, now());
+  changed();
+}
+
+function known(cell, at) {
   fleet.cells.set(cell.uuid, kept(fleet.cells, cell, at));
 }
 
 /** Return the known object where a cell is as before, else the new one, with beats as instants. */
-function kept(known, cell, at) {
+function kept(before, cell, at) {
   for (const agent of cell.agents) {
     const age = agent.heartbeat_age;
     agent.beat = age === null || age === undefined ? null : Math.round(at - age);
@@ -74,9 +80,9 @@ function kept(known, cell, at) {
     delete agent.last_seen;
   }
   delete cell.checkpoints;
-  const before = known.get(cell.uuid);
+  const old = before.get(cell.uuid);
   const print = JSON.stringify(cell);
-  if (before?.print === print) return before;
+  if (old?.print === print) return old;
   Object.defineProperty(cell, 'print', { value: print });
   return cell;
 }

@@ -13,14 +13,17 @@ export function journal(uuid, onNews) {
   let begun = false;
 
   const take = (events) => {
-    const before = lines.size;
-    for (const event of events) lines.set(keyOf(event), event);
-    if (lines.size === before) return;
+    const fresh = events.filter((event) => !lines.has(keyOf(event)));
+    if (!fresh.length) return;
+    for (const event of fresh) lines.set(keyOf(event), event);
     sorted = [...lines.values()].sort(inOrder);
     for (const event of sorted.splice(0, Math.max(0, sorted.length - MOST))) {
       lines.delete(keyOf(event));
     }
     onNews();
+  };
+  const forget = (first) => {
+    if (first) for (const [key, event] of lines) if (inOrder(event, first) < 0) lines.delete(key);
   };
   const get = (query) => json(`${place(uuid)}/events?${query}`);
 
@@ -32,7 +35,9 @@ export function journal(uuid, onNews) {
     /** Get the newest lines. */
     async load() {
       const page = await get(`limit=${FIRST}`);
-      if (!begun) cursor = page.cursor;
+      const isGap = !page.events.some((event) => lines.has(keyOf(event)));
+      if (isGap) forget(page.events[0]); // More was missed than a page holds: go on from there.
+      if (isGap || !begun) cursor = page.cursor;
       begun = true;
       take(page.events);
     },

@@ -4,9 +4,9 @@ import { act } from './actions.js';
 import { json, mayAct, place } from './api.js';
 import { button, h, isInUse, keyed, say } from './dom.js';
 import { labelOf, now } from './fleet.js';
+import { choices, form, offer, ROLES } from './forms.js';
 import { clock, line, many, plain } from './words.js';
 
-const ROLES = ['developer', 'reviewer', 'observer', 'coordinator'];
 const STATES = { waiting: 'waits', done: 'acknowledged', dead: 'dead letter' };
 
 /** Return `{node, show(cell), refresh()}`: the mail of a cell, and a form for its people. */
@@ -15,15 +15,15 @@ export function mailView(uuid) {
   const showRows = keyed(list, ({ key }) => key, mailRow(uuid), () => isInUse(list));
   const none = h('p', { class: 'quiet' }, 'No mail yet.');
   const title = h('h3', { tabindex: '-1' }, 'Mail');
-  const form = mailForm();
+  const writing = mailForm();
   const refresh = async () => {
     const { mail, total } = await json(`${place(uuid)}/mail`);
     showRows(gathered(mail).reverse());
     none.hidden = mail.length > 0;
     say(title, total > mail.length ? `Mail (the newest ${mail.length} of ${total})` : 'Mail');
   };
-  const head = h('div', { class: 'head' }, title, form.opener);
-  return { node: h('section', {}, head, form.node, none, list), show: form.show, refresh };
+  const head = h('div', { class: 'head' }, title, writing.opener);
+  return { node: h('section', {}, head, writing.node, none, list), show: writing.show, refresh };
 }
 
 /** Return what was sent once as one item, with all who have it. */
@@ -88,48 +88,29 @@ function mailForm() {
   const to = h('select', { name: 'to' });
   const subject = h('input', { name: 'subject', maxlength: '200', autocomplete: 'off' });
   const body = h('textarea', { name: 'body', rows: '4', maxlength: '16000', required: true });
-  const node = h(
-    'form',
-    { class: 'mailform', 'data-form': 'mail', hidden: true },
-    h('label', {}, 'As ', as),
-    h('label', {}, 'To ', to),
-    h('label', { class: 'wide' }, 'Subject ', subject),
-    h('label', { class: 'wide' }, 'Text ', body),
-    h('button', { type: 'submit', class: 'main' }, 'Send'),
-  );
-  const opener = button('Write', () => {
-    node.hidden = !node.hidden;
-    opener.setAttribute('aria-expanded', String(!node.hidden));
-    if (!node.hidden) body.focus();
-  }, { hidden: true, 'aria-expanded': 'false', 'data-opens': 'mail' });
-  node.addEventListener('submit', async (event) => {
-    event.preventDefault();
+  const send = async () => {
     const said = { as: as.value, to: to.value, body: body.value };
     if (subject.value.trim()) said.subject = subject.value.trim();
     const name = line(labelOf(cell), 64);
     if (!(await act(place(cell.uuid), 'mail', said, name, { said: 'sent' }))) return;
     body.value = '';
     subject.value = '';
-  });
+  };
+  const made = form(
+    'mail',
+    'Write',
+    { first: body, send, yes: 'Send' },
+    h('label', {}, 'As ', as),
+    h('label', {}, 'To ', to),
+    h('label', { class: 'wide' }, 'Subject ', subject),
+    h('label', { class: 'wide' }, 'Text ', body),
+  );
   const show = (found) => {
     cell = found;
     const people = cell.agents.filter((one) => one.kind === 'human').map((one) => one.name);
-    opener.hidden = !(mayAct() && people.length && cell.status !== 'archived');
-    if (opener.hidden) node.hidden = true;
+    offer(made, mayAct() && people.length > 0 && cell.status !== 'archived');
     choices(as, people);
-    choices(to, [...cell.agents.map((one) => one.name), ...ROLES, '*']);
+    choices(to, [...cell.agents.map((one) => one.name), ...ROLES, '*'], { '*': 'everybody' });
   };
-  return { node, opener, show };
-}
-
-const WORDS = { '*': 'everybody' };
-
-function choices(select, values) {
-  const before = [...select.options].map((one) => one.value);
-  if (JSON.stringify(before) === JSON.stringify(values)) return;
-  const chosen = select.value;
-  select.replaceChildren(
-    ...values.map((value) => h('option', { value }, WORDS[value] ?? line(value, 64))),
-  );
-  if (values.includes(chosen)) select.value = chosen;
+  return { ...made, show };
 }

@@ -17,7 +17,8 @@ const DOWN =
   '✕ The daemon is down: nothing is revived, and what stands here is what it last said. ' +
   '`lazarus up` starts it.';
 const find = (id) => document.getElementById(id);
-let view = null; // {hash, node, show, hear, refresh, journal}
+let view = null; // {node, show, hear, refresh, journal}
+let looked = null; // What `route` has shown last.
 
 // ------------------------------------------------------------ the door
 
@@ -50,6 +51,7 @@ function closed(said) {
   find('door').hidden = false;
   find('door-said').textContent = said;
   linkState('off', 'logged out');
+  view = null; // Nothing is asked for any more.
 }
 
 function listenAtDoor() {
@@ -68,6 +70,7 @@ function start() {
   const show = overview();
   onChange(() => {
     show();
+    route(); // A cell that is looked at may have gone, or come.
     view?.show();
     daemonState();
   });
@@ -83,13 +86,13 @@ function start() {
 }
 
 function hear(type, data) {
-  if (type === 'hello' || type === 'reset') catchUp();
+  if (type === 'hello') catchUp();
   else if (type === 'fleet') merge(data);
   else if (type === 'event') view?.journal.hear(data);
 }
 
 function catchUp() {
-  load().then(route).catch(failed);
+  load().catch(failed);
   view?.journal.load().catch(failed);
 }
 
@@ -136,9 +139,13 @@ function failed(error) {
 // ------------------------------------------------------------ what is looked at
 
 function route() {
-  if (view && view.hash === location.hash) return;
   const [uuid, name] = placeOf(location.hash);
+  const isGone = Boolean(uuid) && fleet.known && !fleet.cells.has(uuid);
+  const wanted = `${isGone ? 'gone' : ''}${location.hash}`;
+  if (wanted === looked) return;
+  looked = wanted;
   const detail = find('detail');
+  const held = detail.contains(document.activeElement);
   view = null;
   attribute(document.body, 'data-chosen', Boolean(uuid));
   detail.hidden = !uuid;
@@ -146,9 +153,10 @@ function route() {
     detail.replaceChildren();
     return;
   }
-  if (fleet.known && !fleet.cells.has(uuid)) {
+  if (isGone) {
     const back = h('a', { href: '#/' }, 'All cells');
     detail.replaceChildren(h('p', {}, 'There is no such cell. ', back));
+    if (held) back.focus(); // Whoever was at the keyboard there stays near.
     return;
   }
   open(detail, uuid, name ?? null);
@@ -157,7 +165,7 @@ function route() {
 function open(detail, uuid, name) {
   const lines = journal(uuid, () => view?.journal === lines && view.hear());
   const made = name === null ? cellView(uuid, lines) : agentView(uuid, name, lines);
-  view = { ...made, hash: location.hash, journal: lines };
+  view = { ...made, journal: lines };
   detail.replaceChildren(view.node);
   view.show();
   lines.load().catch(failed);

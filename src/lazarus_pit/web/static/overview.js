@@ -3,6 +3,7 @@
 import { agentButtons, cellButtons } from './actions.js';
 import { ago } from './ages.js';
 import { answered, approvalRow, openOnes } from './approvals.js';
+import { arrivals } from './arrivals.js';
 import { attribute, button, h, isInUse, keyed, say } from './dom.js';
 import { everybody, fleet, labelOf } from './fleet.js';
 import { poolList } from './pool.js';
@@ -26,6 +27,7 @@ export function overview() {
   const showNeeds = keyed(needs, ({ key }) => key, rowOf, () => isInUse(needs));
   const showAnswered = answered(find('answered'));
   const showPool = poolList(find('pool'), find('pool-list'));
+  arrivals(find('arrivals'), find('arriving'));
   const cells = find('cells-list');
   const showCells = keyed(cells, (cell) => cell.uuid, card, () => isInUse(cells));
   let most = MOST_CARDS;

@@ -1,5 +1,6 @@
 // Server-sent events, read with fetch because EventSource cannot send a token.
-// A browser keeps six connections to a host, so a hidden tab gives its own back.
+// A browser keeps six connections to a host, so a hidden tab gives its own back. Each connection
+// begins with a `hello`, on which the page gets everything anew: nothing is asked for again.
 
 import { ask } from './api.js';
 
@@ -14,7 +15,6 @@ const SILENCE_MS = 40_000; // The server says something at least every 15 second
  * `live`, `lost` or `paused`. It ends for good when `link` returns `false`.
  */
 export function connect(tell, link) {
-  let last = '';
   let wait = FIRST_RETRY_MS;
   let abort = null;
   let timer = 0;
@@ -28,13 +28,12 @@ export function connect(tell, link) {
     let failure = null;
     try {
       await follow(mine, (frame) => {
-        if (frame.event === 'hello' || frame.event === 'reset') {
+        if (frame.event === 'hello') {
           wait = FIRST_RETRY_MS;
           link('live', null);
         }
-        last = frame.id || last;
         tell(frame.event, frame.data);
-      }, last);
+      });
     } catch (error) {
       failure = error;
     }
@@ -63,9 +62,8 @@ export function connect(tell, link) {
   run();
 }
 
-async function follow(abort, tell, last) {
-  const headers = last ? { 'Last-Event-ID': last } : {};
-  const answer = await ask('/api/v1/stream', { headers, signal: abort.signal });
+async function follow(abort, tell) {
+  const answer = await ask('/api/v1/stream', { signal: abort.signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   let watchdog = setTimeout(() => abort.abort(), SILENCE_MS);
@@ -84,12 +82,13 @@ async function follow(abort, tell, last) {
     }
   } finally {
     clearTimeout(watchdog);
+    abort.abort(); // Whatever went wrong here: no connection is left behind.
   }
 }
 
-/** Return one block as `{id, event, data}`; `null` for a comment. */
+/** Return one block as `{event, data}`; `null` for a comment. */
 export function parsed(block) {
-  const frame = { id: '', event: 'message', data: null };
+  const frame = { event: 'message', data: null };
   const data = [];
   for (const row of block.split('\n')) {
     const colon = row.indexOf(':');
@@ -97,7 +96,7 @@ export function parsed(block) {
     const value = row.slice(colon + 1).replace(/^ /, '');
     const name = row.slice(0, colon);
     if (name === 'data') data.push(value);
-    else if (name === 'id' || name === 'event') frame[name] = value;
+    else if (name === 'event') frame.event = value;
   }
   if (!data.length) return null;
   frame.data = JSON.parse(data.join('\n'));
