@@ -78,6 +78,8 @@ def test_a_mission_from_its_creation_to_its_end(lazarus: Typist) -> None:
     assert "archive" in lazarus.fails(1, "cell", "destroy", "pond")
     assert lazarus("cell", "archive", "pond").code == 0
     assert "archived" in lazarus.fails(1, "freeze", "pond")
+    assert "cell pond is archived already" in lazarus.fails(1, "cell", "archive", "pond")
+    assert "mail log: expected --cell CELL" in lazarus.fails(2, "mail", "log")
     assert "archived" in lazarus.fails(1, "stop", "scribe")
     names = [line["event"] for line in lazarus("events", "pond", "--json").lines()]
     assert names == [

@@ -256,7 +256,8 @@ def refuse_ended(found: Manifest) -> None:
         RefusedError: it is archived or destroyed.
     """
     if found.status in (CellStatus.ARCHIVED, CellStatus.DESTROYED):
-        raise RefusedError(f"cell {found.uuid} is {found.status}: nothing in it changes any more")
+        called = found.name or found.uuid
+        raise RefusedError(f"cell {called} is {found.status}: nothing in it changes any more")
 
 
 def move_cell(paths: CellPaths, to: CellStatus, by: str = "") -> Manifest:
@@ -271,9 +272,8 @@ def move_cell(paths: CellPaths, to: CellStatus, by: str = "") -> Manifest:
     def move(old: Manifest) -> Manifest:
         if to not in TRANSITIONS[old.status]:
             allowed = " or ".join(TRANSITIONS[old.status]) or "nothing else"
-            raise RefusedError(
-                f"cell {old.uuid} is {old.status} and cannot become {to}, only {allowed}"
-            )
+            why = "already" if old.status is to else f"and cannot become {to}, only {allowed}"
+            raise RefusedError(f"cell {old.name or old.uuid} is {old.status} {why}")
         return replace(old, status=to)
 
     written = update_manifest(paths, move)

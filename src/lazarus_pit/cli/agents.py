@@ -19,7 +19,7 @@ from lazarus_pit.cli.waiting import BEGINS, DOWN, ENDS, UP, WAIT, NoWait, Wait, 
 from lazarus_pit.core.model import CellStatus, Desired, Phase
 from lazarus_pit.daemon import teaming
 from lazarus_pit.errors import RefusedError
-from lazarus_pit.formats.manifest import Manifest, Member, with_member
+from lazarus_pit.formats.manifest import Kind, Manifest, Member, with_member
 from lazarus_pit.formats.state import Health
 
 
@@ -96,6 +96,8 @@ def _want(found: FoundAgent, order: str, change: Callable[[Member], Member]) -> 
     def changed(old: Manifest) -> Manifest:
         provision.refuse_ended(old)
         member = old.member(found.name)
+        if member is not None and member.kind is Kind.HUMAN:
+            raise RefusedError(f"{found.name} is a person, not a program")
         if member is None or not member.command:
             raise RefusedError(
                 f"nobody said how {found.name} starts: `lazarus spawn {found.paths.uuid[:8]} "

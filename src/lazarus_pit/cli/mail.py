@@ -35,6 +35,8 @@ def mail(
     place: Place = HERE,
 ) -> int:
     """Send, read and acknowledge mail between the members of a cell."""
+    if cell is None and words[:1] == ("log",):
+        raise UsageError("mail log: expected --cell CELL")
     if cell is None:
         return client.main(list(words))
     found = find_cell(place.pit(), cell)

@@ -143,7 +143,8 @@ def test_only_the_tables_transitions_1_9(tmp_path: Path, old: CellStatus, new: C
         assert provision.move_cell(cell, new, by="ann").status is new
         assert told(cell)[-1] == ALLOWED[old, new]
     else:
-        with pytest.raises(RefusedError, match=f"is {old} and cannot become {new}, only"):
+        why = "already" if old is new else f"and cannot become {new}, only"
+        with pytest.raises(RefusedError, match=f"is {old} {why}"):
             provision.move_cell(cell, new)
         assert store.read_manifest(cell).status is old
         assert told(cell) == ["cell_created"]
