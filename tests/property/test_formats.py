@@ -20,7 +20,6 @@ from lazarus_pit.formats.heartbeat import Heartbeat
 from lazarus_pit.formats.journal import Event
 from lazarus_pit.formats.ledger import Turn
 from lazarus_pit.formats.manifest import Kind, Manifest, Member, Network
-from lazarus_pit.formats.notify import Notice
 from lazarus_pit.formats.state import Health, State
 
 if TYPE_CHECKING:
@@ -186,21 +185,6 @@ def test_an_altered_turn_is_refused(told: Event, data: st.DataObject) -> None:
     line[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(FormatError):
         ledger.parse(bytes(line))
-
-
-@quick
-@given(
-    st.builds(
-        Notice,
-        ready=st.booleans(),
-        watchdog=st.just(True),
-        stopping=st.booleans(),
-        status=st.none() | names,
-        extend_timeout=st.none() | st.integers(0, 10**6).map(float),
-    )
-)
-def test_a_notice_is_read_as_it_was_written(written: Notice) -> None:
-    assert notify.parse(notify.encode(written)) == written
 
 
 @quick

@@ -69,11 +69,12 @@ def drain_events(path: Path, pending: list[Event]) -> None:
         raise done.error
 
 
-def read_events(path: Path, offset: int = 0) -> Iterator[Line]:
+def read_events(path: Path, offset: int = 0, holding: bytes = b"") -> Iterator[Line]:
     """Yield the whole lines from ``offset`` on; a last line without its end is not there yet.
 
     Going on from the last ``end`` follows the journal. Unreadable lines are yielded as such, so
-    that a reader can count them.
+    that a reader can count them. Lines without ``holding`` in them are passed over unparsed, which
+    is the cheap way to look for something in a long journal.
 
     Raises:
         StoreError: there is no such file or it may not be read.
@@ -84,7 +85,7 @@ def read_events(path: Path, offset: int = 0) -> Iterator[Line]:
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 begin += len(line) + 1
-                if line.strip():
+                if line.strip() and holding in line:
                     yield Line(begin, _event(line))
             if len(rest) > journal.MAX_BYTES:
                 begin, rest = _skip_line(fd, begin + len(rest)), b""

@@ -129,7 +129,7 @@ def _is_told(paths: CellPaths, event: str, invitation: str) -> bool:
         line.event is not None
         and line.event.event == event
         and line.event.data.get("invitation") == invitation
-        for line in read_events(paths.events)
+        for line in read_events(paths.events, holding=invitation.encode())
     )
 
 

@@ -65,21 +65,3 @@ def _seconds(value: str) -> float:
     raise FormatError(
         f'notify: EXTEND_TIMEOUT_USEC: found "{one_line(value, 40)}", expected microseconds'
     )
-
-
-def encode(notice: Notice) -> bytes:
-    """Return the datagram that says this."""
-    lines = [
-        key + "=1"
-        for key, said in (
-            ("READY", notice.ready),
-            ("WATCHDOG", notice.watchdog),
-            ("STOPPING", notice.stopping),
-        )
-        if said
-    ]
-    if notice.status is not None:
-        lines.append(f"STATUS={one_line(notice.status)}")
-    if notice.extend_timeout is not None:
-        lines.append(f"EXTEND_TIMEOUT_USEC={round(notice.extend_timeout * _MICRO)}")
-    return "\n".join(lines).encode()

@@ -44,6 +44,19 @@ def test_a_reader_goes_on_from_its_cursor_and_passes_over_garbage(tmp_path: Path
     assert [line.event and line.event.seq for line in rest] == [None, 4]
 
 
+def test_only_lines_that_hold_what_is_looked_for_are_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    wanted = Event(ts=TS, event="agent_invited", data={"invitation": "ab12"})
+    for _ in range(2):  # The second is found beyond the block that is read first.
+        journal.append_events(path, [event(name="heartbeat")] * 2000)
+        journal.append_events(path, [wanted])
+    with path.open("ab") as file:
+        file.write(b'{"torn\n{"ab12')
+    found = list(journal.read_events(path, holding=b"ab12"))
+    assert [line.event for line in found] == [wanted, wanted]
+    assert list(journal.read_events(path, found[0].end, holding=b"ab12")) == found[1:]
+
+
 def test_a_line_without_end_is_passed_over_and_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with path.open("wb") as file:
