@@ -188,7 +188,9 @@ def _words(pit: PitPaths, one: Request, carried: dict[str, str]) -> str:
     asked = ", ".join(name for name, receipt in sorted(carried.items()) if receipt)
     on = f"  asked on {say.clean(asked, 80)}" if asked and one.outcome == "open" else ""
     why = str(one.facts.get("why") or "")
-    held = f"  stands still: {CURBS.get(why, say.clean(why, 80))}" if why else "  dead: revive it?"
+    held = "  dead: revive it?" if one.outcome == "open" else "  died"
+    if why:
+        held = f"  stands still: {CURBS.get(why, say.clean(why, 80))}"
     if one.is_question:
         held = f"  asks (nobody is revived): {question_words(one)}"
         held += f"  comment: {say.clean(one.comment, 500)}" if one.comment else ""
