@@ -44,6 +44,8 @@ class Post:
         self.sent: dict[str, Question] = {}
         """By receipt."""
         self.endings: dict[str, str] = {}
+        self.told = {"sent": 0, "endings": 0}
+        """How many messages there were, those that came twice among them."""
         self.replies: list[Outcome] = []
         self.clock = 10.0
         self.said: asyncio.Queue[Heard] = asyncio.Queue()
@@ -80,6 +82,7 @@ class PostChannel:
             raise MessageRefusedError("not that one")
         receipt = str(len(self._post.sent) + 1)
         self._post.sent[receipt] = question
+        self._post.told["sent"] += 1
         await self._notify()
         return Receipt(receipt, self._post.clock)
 
@@ -89,6 +92,7 @@ class PostChannel:
             raise ChannelError("not now")
         assert question == self._post.sent[receipt]._replace(answer_to=question.answer_to)
         self._post.endings[receipt] = ending.outcome
+        self._post.told["endings"] += 1
         await self._notify()
 
     async def listen(self) -> AsyncGenerator[Heard | None, None]:

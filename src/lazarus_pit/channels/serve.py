@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import NoReturn
 
 from lazarus_pit.cells.layout import PitPaths
@@ -120,6 +121,8 @@ class _Served:
         self._looked = 0.0
         self._later: dict[str, tuple[float, str]] = {}
         """Requests that cannot be carried yet: until when, by the monotonic clock, and why."""
+        self._unnoted: list[Callable[[], Awaitable[None]]] = []
+        """What people were told and the records have not taken yet: it is not told again."""
         self._more = False
         """Whether the last look has left others for the next."""
         self._delays: dict[str, float] = {}
@@ -138,6 +141,7 @@ class _Served:
             await asyncio.sleep(max(0.0, self._looked + SETTLE_SECONDS - time.monotonic()))
             self._looked = time.monotonic()
             self._stirred.clear()
+            await self._note()
             work = await self._look(channel)
             await self._do(channel, work)
             due = min((due for due, _ in self._later.values()), default=None)
@@ -185,7 +189,8 @@ class _Served:
                     raise
                 return error
             settled = (one.question.id,) if isinstance(one, Settling) else one.digest.requests
-            await self._desk.settled(settled)
+            self._unnoted.append(partial(self._desk.settled, settled))
+            await self._note()
         return None
 
     async def _carry(self, channel: Channel, asked: Question | Digest) -> None:
@@ -205,7 +210,14 @@ class _Served:
             log.warning("%s will not take a request: %s", channel.name, error)
             await self._desk.let_go(requests)
         else:
-            await self._desk.carried(requests, receipt)
+            self._unnoted.append(partial(self._desk.carried, requests, receipt))
+            await self._note()
+
+    async def _note(self) -> None:
+        """Write down what was told: a full disk refuses that, and lets us read and tell again."""
+        while self._unnoted:
+            await self._unnoted[0]()
+            del self._unnoted[0]
 
     async def _rest(self, wake: float | None) -> None:
         """Wait until the records change, or a request ends by itself."""

@@ -35,6 +35,12 @@ def decide(pit: PitPaths, request: str) -> None:
         approvals.decide(db, request, approved=True, by="eve", via="cli", now=time.time())
 
 
+def noted(pit: PitPaths, table: str) -> int:
+    with opened_records(pit.records) as db:
+        (found,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own
+    return int(found)
+
+
 @asynccontextmanager
 async def served(pit: PitPaths, **posts: Post) -> AsyncIterator[None]:
     makers = {name: partial(PostChannel, post=post) for name, post in posts.items()}
@@ -111,6 +117,40 @@ async def test_an_outage_of_one_is_no_outage_of_the_other(
         assert (await Desk(pit, "down").recall())["asking"] == "nobody at home"
         down.up = True
         await down.until(1, "sent")
+
+
+@in_loop
+@pytest.mark.parametrize("table", ["deliveries", "settlements"])
+async def test_what_the_records_cannot_note_is_told_once(
+    pit: PitPaths, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """A full disk lets us read what there is to tell, and refuses that it was told."""
+    monkeypatch.setattr(serving, "LAST_SECONDS", 0.05)
+    monkeypatch.setattr(serving, "FIRST_SECONDS", 0.05)
+    request, post = ask(pit), Post()
+    refusals: list[str] = []
+    with opened_records(pit.records) as db:
+        full = "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        db.execute(f"CREATE TRIGGER full BEFORE INSERT ON {table} {full}")
+    told = serving._Served._failed
+
+    async def failed(served: serving._Served, what: str, why: str) -> None:
+        refusals.append(why)
+        await told(served, what, why)
+
+    monkeypatch.setattr(serving._Served, "_failed", failed)
+    async with served(pit, post=post):
+        await post.until(1, "sent")
+        if table == "settlements":
+            decide(pit, request)
+        await until(lambda: len([one for one in refusals if "disk is full" in one]) > 3)
+        with opened_records(pit.records) as db:
+            db.execute("DROP TRIGGER full")
+        if table == "deliveries":
+            decide(pit, request)
+        await post.until(1, "endings")
+        await until(lambda: noted(pit, table) == 1)
+    assert post.told == {"sent": 1, "endings": 1}
 
 
 @in_loop
