@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lazarus_pit.cells.journal import read_events
@@ -123,10 +124,8 @@ class Feed:
         told: list[dict[str, Any]] = []
         paths: CellPaths | PitPaths = self._pit.cell(uuid) if uuid else self._pit
         if uuid not in self._journals:
-            first = self._up is None
-            self._journals[uuid] = (
-                os.stat(paths.events).st_size if first and paths.events.exists() else 0
-            )
+            is_first = self._up is None
+            self._journals[uuid] = _size(paths.events) if is_first else 0
         end = self._journals[uuid]
         try:
             for line in read_events(paths.events, end):
@@ -166,3 +165,11 @@ class Feed:
             return {}
         before, self._approvals = self._approvals, found
         return {"approvals": found} if found != before else {}
+
+
+def _size(path: Path) -> int:
+    """Return a file's size in bytes; 0 where it is not there, or no longer."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -31,8 +31,6 @@ from lazarus_pit.web.wire import Bounded
 
 GRACE_SECONDS = 2
 """How long open answers may take to end."""
-
-
 LAST_PORT = 65535
 
 
