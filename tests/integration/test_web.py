@@ -195,6 +195,15 @@ def test_metrics_and_fleet_need_no_records(served: tuple[Website, CellPaths]) ->
     assert "\nlazarus_approvals_open " not in shown.text
 
 
+def test_a_root_with_a_long_name_is_served(tmp_path: Path) -> None:
+    place = tmp_path / ("long-" * 24)  # A socket's own name has 107 bytes.
+    place.mkdir()
+    pit = Pit(place)
+    with website(pit) as site, site.client() as client:
+        assert client.get("/healthz").status_code == 200
+        assert PitPaths(pit.root).web_socket.is_socket()
+
+
 def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "lazarus_pit", "web", "serve", "--port=65536"]
     done = subprocess.run(
