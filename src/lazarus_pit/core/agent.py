@@ -136,9 +136,11 @@ def uptime(agent: Agent, now: Instant) -> Seconds:
 
 
 def is_void(order: Order, agent: Agent) -> bool:
-    """Whether a start was overtaken, in the same turn, by what people want."""
+    """Whether a start was overtaken, in the same turn, by what people want or what is done."""
     if not isinstance(order, Spawn | Prepare):
         return False
+    if isinstance(order, Prepare) and agent.begin is not order.how:
+        return True  # It is prepared: nothing may be restored under the life that begins.
     wanted = agent.phase is Phase.STARTING and not agent.frozen_at
     return not wanted or agent.generation != order.generation
 
@@ -151,6 +153,27 @@ def is_restoring(agent: Agent) -> bool:
 def is_judged(agent: Agent) -> bool:
     """Whether silence counts against this agent now."""
     return agent.phase is Phase.RUNNING and agent.frozen_at == 0.0
+
+
+def is_durable(before: Agent, after: Agent) -> bool:
+    """Whether the change must reach the disk: beats and looks need not, decisions must."""
+    return (
+        before.phase is not after.phase
+        or before.life is not after.life
+        or before.attempts is not after.attempts
+        or before.forced != after.forced
+        or before.begin is not after.begin
+        or before.saving is not after.saving
+        or before.request != after.request
+        or before.desired is not after.desired
+        or before.curb is not after.curb
+        or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
+        or before.frozen_at != after.frozen_at
+        or before.thawing is not after.thawing
+        or before.due != after.due
+        or before.reason != after.reason
+        or before.warned is not after.warned
+    )
 
 
 def owed(agent: Agent) -> list[Order]:

@@ -15,7 +15,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lazarus_pit.core import budget, health
-from lazarus_pit.core.agent import Agent, is_judged, is_restoring, may_live, owed, wake
+from lazarus_pit.core.agent import (
+    Agent,
+    is_durable,
+    is_judged,
+    is_restoring,
+    may_live,
+    owed,
+    wake,
+)
 from lazarus_pit.core.budget import CURB_LONGEST
 from lazarus_pit.core.events import (
     Admitted,
@@ -36,6 +44,8 @@ from lazarus_pit.core.lifecycle import step
 from lazarus_pit.core.model import NEVER, Desired, FleetRules, Instant, Key, Phase
 from lazarus_pit.core.purse import Purses, cell_of, is_spending
 
+FORGOTTEN_KEPT = 1000
+"""Dismissed agents whose generation is remembered: what is heard of them comes soon or never."""
 TICK = Tick()
 DOUBTED = Doubted()
 
@@ -47,27 +57,6 @@ class Turn(Struct, kw_only=True):
     """Agents whose durable state changed; ``None`` is gone from the manifest."""
     told: list[Told] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
-
-
-def is_durable(before: Agent, after: Agent) -> bool:
-    """Whether the change must reach the disk: beats and looks need not, decisions must."""
-    return (
-        before.phase is not after.phase
-        or before.life is not after.life
-        or before.attempts is not after.attempts
-        or before.forced != after.forced
-        or before.begin is not after.begin
-        or before.saving is not after.saving
-        or before.request != after.request
-        or before.desired is not after.desired
-        or before.curb is not after.curb
-        or (before.hold and before.hold.kind) != (after.hold and after.hold.kind)
-        or before.frozen_at != after.frozen_at
-        or before.thawing is not after.thawing
-        or before.due != after.due
-        or before.reason != after.reason
-        or before.warned is not after.warned
-    )
 
 
 class Fleet:
@@ -89,6 +78,7 @@ class Fleet:
         self._blind = False
         self._dismissed: set[Key] = set()
         self._forgotten: dict[Key, int] = {}
+        """The last generations of those who were dismissed most lately."""
         self._living = 0
         self._crowds: Counter[str] = Counter()
         """How many agents of a cell may live."""
@@ -114,6 +104,7 @@ class Fleet:
                     last = self._forgotten.pop(key, 0)
                     agent = Agent(key=key, rules=fact.rules, generation=last, since=now, due=now)
                     self.turn.changed[key] = agent
+                    self._purses.change(None, agent)
             case Dismissed():
                 self._dismiss(key, now)
                 return
@@ -220,6 +211,8 @@ class Fleet:
         self._count(agent, -may_live(agent))
         self._purses.change(agent, None)
         self._forgotten[key] = agent.generation  # Who comes back is not taken for who was.
+        if len(self._forgotten) > FORGOTTEN_KEPT:
+            del self._forgotten[next(iter(self._forgotten))]
         self._dismissed.discard(key)
         self._slots.pop(key, None)
         self._armed.pop(key, None)
@@ -228,7 +221,10 @@ class Fleet:
     def _count(self, agent: Agent, more: int) -> None:
         if more:
             self._living += more
-            self._crowds[cell_of(agent)] += more
+            cell = cell_of(agent)
+            self._crowds[cell] += more
+            if not self._crowds[cell]:
+                del self._crowds[cell]
 
     def _hold_back(self, before: Agent, after: Agent) -> None:
         """While a cell is being restored nobody else of it begins; afterwards all may."""

@@ -30,6 +30,7 @@ class _Purse(Struct):
     """Seconds spent by now: ``fixed`` and, for each member that moves, the instant itself."""
     least: Seconds = NEVER
     """No running member is held for its cell's minutes before so much is spent."""
+    members: int = 0
 
 
 class Purses:
@@ -42,7 +43,7 @@ class Purses:
             self.change(None, agent)
 
     def __contains__(self, cell: str) -> bool:
-        """Whether anybody of this cell was ever known."""
+        """Whether anybody of this cell is known."""
         return cell in self._purses
 
     def change(self, before: Agent | None, after: Agent | None) -> bool:
@@ -59,24 +60,28 @@ class Purses:
             purse.moving += sign * moving
         if after is not None:
             purse.least = min(purse.least, _bound(after))
+        purse.members += (before is None) - (after is None)
+        if not purse.members:
+            del self._purses[cell_of(agent)]
         return spent
 
     def total(self, cell: str, now: Instant) -> Total:
         """Return what the members of a cell have spent until now."""
-        purse = self._purses[cell]
+        purse = self._purses.get(cell, _Purse())
         seconds = max(0.0, purse.fixed + purse.moving * now)
         return replace(purse.total, seconds=seconds)
 
     def due(self, cell: str) -> Instant:
         """Return when a member may have to be held for its cell's minutes, as things are."""
-        purse = self._purses[cell]
+        purse = self._purses.get(cell, _Purse())
         if purse.least >= NEVER or not purse.moving:
             return NEVER
         return (purse.least - purse.fixed) / purse.moving
 
     def weighed(self, members: Iterator[Agent], cell: str, now: Instant) -> Instant:
         """Look at every member anew, after all that had to be held are; return what is due then."""
-        self._purses[cell].least = min(map(_bound, members), default=NEVER)
+        if purse := self._purses.get(cell):
+            purse.least = min(map(_bound, members), default=NEVER)
         return max(self.due(cell), now + LATE)
 
 

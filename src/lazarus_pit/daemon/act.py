@@ -100,6 +100,7 @@ class Hands:
             fatal = isinstance(error, SpawnError) and error.fatal
             why = str(error).removeprefix(f"{order.key}: ") or repr(error)
             log.warning("cannot start %s: %s", order.key, why)
+            self._launches.failed(order.key)
             self._offer(order.key, SpawnFailed(generation=order.generation, why=why, fatal=fatal))
             return
         self._offer(order.key, Spawned(generation=order.generation, life=life))

@@ -99,11 +99,16 @@ class Bounds:
         self._look_at_log(key, generation)
         limits.forget(life.cgroup, self._tree)
         self._said.pop(key, None)
+        self._seen.pop(key, None)
         for limit in LIMITS:
             self._seen.pop(f"{key} {limit}", None)
         for _, reached in self._cases(key, life):
             if not reached.group.endswith(key.partition("/")[0]):
                 self._seen.pop(reached.source, None)
+
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone."""
+        self._seen = {source: n for source, n in self._seen.items() if uuid not in source}
 
     def sweep(self) -> None:
         """Look at some lives, and forget what is no news for long."""

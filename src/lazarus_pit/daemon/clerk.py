@@ -106,6 +106,14 @@ class Clerk:
         self._heard.discard(name)
         return Answer("", text)
 
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone: nobody there will ask again."""
+        here = f"{uuid}/"
+        self._asked = {k: one for k, one in self._asked.items() if not k.startswith(here)}
+        self._revived = {k: one for k, one in self._revived.items() if not k.startswith(here)}
+        self._papers = {k: one for k, one in self._papers.items() if not k.startswith(here)}
+        self._heard = {name for name in self._heard if not name.startswith(here)}
+
     def _hears(self, who: Key) -> bool:
         return _has_room(self._asked, who, ASKED_MAX, ASKED_WINDOW)
 

@@ -96,7 +96,7 @@ class Disk:
         for key in [key for key in self._roster.overfull if key not in self._targets]:
             self._judge(Target(key, (), 0), over=False, used=0)
         self._measured = {k: m for k, m in self._measured.items() if k in self._targets}
-
+        self._tried &= self._targets.keys()
         self._settle()
 
     def recall(self, keys: Iterable[Key]) -> None:

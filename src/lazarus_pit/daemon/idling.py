@@ -53,6 +53,11 @@ class Idling:
         if self._roster.sleepers.wake(uuid, "mail"):
             self._changed(uuid)
 
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone."""
+        self._heard.pop(uuid, None)
+        self._active.pop(uuid, None)
+
     def sweep(self) -> None:
         """Begin to look at the cell that seems idle for longest, unless one is looked at."""
         if self._task is not None and not self._task.done():

@@ -121,6 +121,15 @@ class Launches:
         )
         return dressed(launch, cell.paths, member, before, self._tell)
 
+    def forget(self, key: Key) -> None:
+        """Remember nothing of an agent that the manifests no longer name."""
+        self._offsets.pop(key, None)
+        self._plans.pop(key, None)
+
+    def failed(self, key: Key) -> None:
+        """Take back what was made ready for a life that did not begin: nobody prints."""
+        self._logs.forget(key)
+
     def adopted(self, key: Key) -> None:
         """Have the log of a life that runs already bounded as before."""
         with contextlib.suppress(KeyError):

@@ -85,7 +85,8 @@ class Post:
         pit = PitPaths(roster.root)
         self._questions = Questions(pit, agents)
         asked = partial(loop.call_soon_threadsafe, self.ask)
-        self._router = Router(Clerk(pit, agents, self._save, asked).answer)
+        self._clerk = Clerk(pit, agents, self._save, asked)
+        self._router = Router(self._clerk.answer)
         self._thread = ThreadPoolExecutor(1, "bus")
         self._ready: dict[Key, None] = {}
         self._unswept: list[Key] = []
@@ -110,11 +111,14 @@ class Post:
             self._ready.update(dict.fromkeys(keys))
         self._go()
 
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone; the bus's own thread does, after its round."""
+        self._stamps.pop(uuid, None)
+        for forget in (self._router.forget, self._clerk.forget):
+            self._thread.submit(forget, uuid)
+
     def sweep(self) -> None:
         """Look for dead letters now and then, and tell what has been counted for a minute."""
-        for uuid in [uuid for uuid in self._stamps if uuid not in self._roster.cells]:
-            del self._stamps[uuid]
-            self._thread.submit(self._router.forget, uuid)
         if not self._unswept and time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_EVERY
             self._unswept = [key for uuid in self._roster.cells for key in self._keys(uuid)]

@@ -212,7 +212,7 @@ class Recorder:
                 journal.drain_events(self._journal(uuid), lines)
             except (StoreError, FormatError) as error:
                 if uuid and not self.pit.cell(uuid).cell.is_dir():
-                    self._forget(uuid)
+                    self.forget(uuid)
                     continue
                 self._refused(f"the journal of {uuid or 'the pit'}", error)
                 del lines[:-PENDING_LIMIT]
@@ -220,9 +220,9 @@ class Recorder:
                 self._written(f"the journal of {uuid or 'the pit'}")
                 del self._pending[uuid]
 
-    def _forget(self, uuid: str) -> None:
+    def forget(self, uuid: str) -> None:
         """A cell is gone: what its journal still lacks is owed to nobody."""
-        del self._pending[uuid]
+        self._pending.pop(uuid, None)
         self._seq.pop(uuid, None)
         self._late -= {f"the journal of {uuid}", f"state.json of {uuid}"}
 

@@ -55,6 +55,7 @@ class Roster:
         self._rules = rules
         self._tell = tell
         self._unreadable: dict[str, Stamp] = {}
+        self._ended: list[str] = []
         self._paused: set[str] = set()
         """Cells that somebody restores: their agents are stopped as long as that goes on."""
         self.sleepers = Sleepers(tell)
@@ -83,8 +84,18 @@ class Roster:
             facts.extend(self.judge(uuid))
         for uuid in [uuid for uuid in self.cells if uuid not in present]:
             cell = self.cells.pop(uuid)
+            self._ended.append(uuid)
+            self.sleepers.forget(uuid)
             facts.extend((f"{uuid}/{name}", Dismissed()) for name in cell.enlisted)
+        self._paused &= present
+        for uuid in self._unreadable.keys() - present:
+            del self._unreadable[uuid]
         return facts
+
+    def take_ended(self) -> list[str]:
+        """Return the cells that are gone since the last time, for all who remember anything."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def read(self, uuid: str) -> list[tuple[Key, Fact]]:
         """Look at one cell; return what has changed in it."""

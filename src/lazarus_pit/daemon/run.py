@@ -293,6 +293,10 @@ class Daemon:
             if isinstance(fact, Dismissed):
                 self.senses.forget(key)
                 self.asking.dismissed(key)
+                self.launches.forget(key)
+        for uuid in self.roster.take_ended():
+            for part in (self.recorder, self.post, self.bounds, self.idling, self._rounds):
+                part.forget(uuid)
         for uuid in cells:
             if uuid in self.roster.cells and not self.watch.is_watched(Kind.MANIFEST, uuid):
                 self.watch.add(Kind.MANIFEST, uuid, str(self.pit.cell(uuid).cell))

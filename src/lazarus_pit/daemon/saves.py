@@ -146,6 +146,10 @@ class Rounds:
             self._last[paths.uuid] = now
             self._task = asyncio.create_task(self._take(paths))
 
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of a cell that is gone."""
+        self._last.pop(uuid, None)
+
     def close(self) -> None:
         """Wait for none any more."""
         if self._task is not None:

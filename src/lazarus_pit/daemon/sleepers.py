@@ -64,6 +64,10 @@ class Sleepers:
         self._tell(Told(event="cell_frozen", key=f"{paths.uuid}/", data=data))
         return True
 
+    def forget(self, uuid: str) -> None:
+        """A cell is gone, asleep or not."""
+        self._asleep.pop(uuid, None)
+
     def wake(self, uuid: str, reason: str) -> bool:
         """Let a cell move again; ``False`` if it does not sleep.
 

@@ -77,7 +77,8 @@ def test_the_bus_forgets_a_cell_that_is_gone(tmp_path: Path) -> None:
         assert post._router._boxes
         provision.destroy_cell(cell, force=True)
         roster.sweep()
-        post.sweep()
+        assert roster.take_ended() == [cell.uuid]
+        post.forget(cell.uuid)
         await loop.run_in_executor(post._thread, lambda: None)  # What came before it is done.
         post.close()
         assert (post._router._boxes, post._router._counters) == ({}, {})
