@@ -21,6 +21,10 @@ from lazarus_pit.records.database import transaction
 
 OPEN_MAX = 3
 """Questions of one agent that may be open at once."""
+CELL_OPEN_MAX = 12
+"""Questions of all members of one cell together that may be open at once."""
+FLEET_OPEN_MAX = 120
+"""And of all cells: what nobody can read through is answered without being read."""
 ASKED_MAX = 10
 """Questions of one agent within ``ASKED_WINDOW``: people are not to be worn down."""
 ASKED_WINDOW = 3600.0
@@ -41,7 +45,7 @@ def ask(  # noqa: PLR0913 - a question is these facts
     """Ask people; asked again in the same mail, the same question is returned, answered or not.
 
     Raises:
-        RefusedError: this agent has asked enough.
+        RefusedError: this agent, its cell or all cells together have asked enough.
     """
     asked_in = f"{subject}:{mail}"
     with transaction(db):
@@ -73,6 +77,7 @@ def find(db: sqlite3.Connection, asked_in: str) -> Request | None:
 
 
 def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
+    _refuse_crowd(db, subject, now)
     lately = approvals.select(
         db,
         "subject = ? AND asked_in IS NOT NULL AND NOT retired AND (outcome = 'open' OR asked > ?)",
@@ -92,6 +97,23 @@ def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
             f"{len(recent)} {FLOODED} within {span(ASKED_WINDOW)}: ask again in {again}, or go "
             "on with what needs no approval"
         )
+
+
+def _refuse_crowd(db: sqlite3.Connection, subject: str, now: float) -> None:
+    """Refuse what would be one too many for people, whoever asked the others."""
+    still = approvals.select(db, "asked_in IS NOT NULL AND NOT retired AND outcome = 'open'", ())
+    cell = subject.partition("/")[0] + "/"
+    here = [one for one in still if one.subject.startswith(cell)]
+    for found, most, whose in (
+        (here, CELL_OPEN_MAX, "of your cell"),
+        (still, FLEET_OPEN_MAX, "of all cells"),
+    ):
+        if len(found) >= most:
+            raise RefusedError(
+                f"{len(found)} questions {whose} wait for people already: ask again in "
+                f"{span(min(one.expires for one in found) - now)} at the latest, or go on with "
+                "what needs no approval"
+            )
 
 
 def latest(db: sqlite3.Connection, subject: str, limit: int) -> list[Request]:

@@ -95,3 +95,22 @@ def test_the_latest_come_first(db: sqlite3.Connection) -> None:
     asked = [ask(db, f"mail-{number:04}", now=100.0 * number) for number in range(4)]
     ask(db, who=BEN)
     assert [one.id for one in questions.latest(db, ADA, 2)] == [asked[3].id, asked[2].id]
+
+
+def test_no_cell_and_no_fleet_wears_people_down(db: sqlite3.Connection) -> None:
+    def fill(cell: int, count: int) -> None:
+        for number in range(count):
+            asker = f"{cell:08}-2f64-4f0e-9d0a-6d2b7a3f1c11/agent-{number}"
+            ask(db, f"mail-{number:04}", asker)
+
+    fill(0, questions.CELL_OPEN_MAX)
+    with pytest.raises(RefusedError, match="12 questions of your cell wait for people already"):
+        ask(db, "mail-9999", "00000000-2f64-4f0e-9d0a-6d2b7a3f1c11/zoe")
+    ask(db, "mail-9999", ADA)  # Another cell's question is another matter ...
+    for cell in range(1, questions.FLEET_OPEN_MAX // questions.CELL_OPEN_MAX - 1):
+        fill(cell, questions.CELL_OPEN_MAX)
+    with pytest.raises(RefusedError, match="questions of all cells wait"):
+        fill(50, questions.CELL_OPEN_MAX)  # ... up to where nobody reads them any more.
+    first = next(one for one in approvals.pending(db, 2.0) if one.subject == ADA)
+    assert say(db, first) == "decided"
+    ask(db, "mail-9998", BEN)
