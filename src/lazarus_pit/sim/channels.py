@@ -198,7 +198,8 @@ class Channels:
         if found is None:
             return words.to_nothing(request, by, self._world.time, approved=approved)
         message = self._read.get((name, request), "another message")
-        speaker = words.Speaker(by, self._world.time, message)
+        alone = name != GATHERS or not self._heaps.holds(request)
+        speaker = words.Speaker(by, self._world.time, message, alone)
         draw = words.mistaken if self._chance("mistakes") else words.meant
         return draw(self._world.rng, found, speaker, approved=approved)
 

@@ -41,6 +41,10 @@ class Heaps:
         self._of: dict[str, str] = {}
         """The digest of each request."""
 
+    def holds(self, request: str) -> bool:
+        """Whether a request was told among others."""
+        return request in self._of
+
     def told(self, digest: str, requests: Sequence[Request]) -> str:
         """People read a digest; return the promise that was broken, if one was."""
         ids = frozenset(one.id for one in requests)

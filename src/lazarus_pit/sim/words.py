@@ -47,6 +47,8 @@ class Speaker(NamedTuple):
     by: str
     at: Instant
     receipt: str
+    alone: bool = True
+    """Whether that message is about this request alone."""
 
 
 class _Names:
@@ -69,7 +71,7 @@ def to_nothing(request: str, by: str, now: Instant, *, approved: bool) -> Uttera
 def meant(rng: Random, request: Request, speaker: Speaker, *, approved: bool) -> Utterance:
     """Say what one means, in one of the ways that there are."""
     agent = request.subject.partition("/")[2]
-    by, now, receipt = speaker
+    by, now, receipt, alone = speaker
     verb = "revive" if approved else "Skip"
     ways = [
         Heard(Word(approved, None), by, now, request=request.id),
@@ -80,7 +82,7 @@ def meant(rng: Random, request: Request, speaker: Speaker, *, approved: bool) ->
         Heard(reply.read("+1"), by, now),
     ]
     way = rng.randrange(len(ways) if approved else 4)
-    exact = way not in (2, 5)
+    exact = way not in (2, 5) and (alone or way != 4)
     return Utterance(
         heard=ways[way],
         meant=request.id,
@@ -93,7 +95,7 @@ def meant(rng: Random, request: Request, speaker: Speaker, *, approved: bool) ->
 def mistaken(rng: Random, request: Request, speaker: Speaker, *, approved: bool) -> Utterance:
     """Say what sounds like a command and is none, or names nobody."""
     agent = request.subject.partition("/")[2]
-    by, now, receipt = speaker
+    by, now, receipt, _ = speaker
     verb = "revive" if approved else "skip"
     text = rng.choice((f"don't {verb} {agent}", f"{verb} {agent}2", f"{verb}", f"+1 for {agent}"))
     heard = Heard(reply.read(text), by, now, about=rng.choice(("", receipt)))

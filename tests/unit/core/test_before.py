@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lazarus_pit.core.agent import Agent, owed, wake
+from lazarus_pit.core.agent import Agent, is_void, owed, wake
 from lazarus_pit.core.events import (
     Admitted,
     CellSaved,
@@ -84,3 +84,15 @@ def test_a_life_that_is_unwanted_before_it_began_does_not_begin() -> None:
     assert prepared.orders == ()
     thawed = step(prepared.agent, Enlisted(rules=Rules(), desired=Desired.RUN), BORN + 4)
     assert names(thawed) == ["Spawn"]
+
+
+def test_a_restore_that_is_asked_for_again_and_done_in_one_turn_is_not_begun_again() -> None:
+    """Thawed, which asks for it again, and told that it is done: the life begins, on all of it."""
+    frozen = an_agent(Phase.STARTING, life=None, begin=OnRevive.RESTORE, frozen_at=BORN)
+    frozen = replace(frozen, desired=Desired.FREEZE)
+    thawed = step(frozen, Enlisted(rules=frozen.rules, desired=Desired.RUN), BORN + 9)
+    done = step(thawed.agent, Prepared(generation=3, done="restored"), BORN + 9)
+    assert (names(thawed), names(done)) == (["Prepare"], ["Spawn"])
+    assert not is_void(thawed.orders[0], thawed.agent)
+    assert is_void(thawed.orders[0], done.agent)
+    assert not is_void(done.orders[0], done.agent)
