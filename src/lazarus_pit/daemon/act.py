@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,9 @@ from lazarus_pit.sandboxes.base import Sandbox
 
 log = logging.getLogger(__name__)
 
+ENDING = 2
+"""Lives that are held still and killed at the same time, where there is no cgroup."""
+
 
 class Hands:
     """Carries orders out in the real world."""
@@ -64,6 +68,9 @@ class Hands:
         self._offer = offer
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._moving: dict[Key, asyncio.Task[None]] = {}
+        self._ending: dict[Key, Future[None]] = {}
+        self._threads = ThreadPoolExecutor(ENDING, "ending")
+        """Of their own: what hangs elsewhere must not keep anybody from being killed."""
         self._handlers: dict[type[Order], Callable[[Any, Agent], None]] = {
             Prepare: self._prepare,
             SaveCell: self._save,
@@ -83,6 +90,7 @@ class Hands:
         """Let go of what is under way; nothing that lives is touched."""
         for task in (*self._looking.values(), *self._moving.values()):
             task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)  # It is owed, and ordered again.
 
     def _prepare(self, order: Prepare, _agent: Agent) -> None:
         self._preparing.prepare(order)
@@ -117,10 +125,17 @@ class Hands:
                 gone()
         else:
             self._preparing.abandon(order.key, order.generation, lambda: None)
-            try:
-                (lives.destroy if order.force else lives.terminate)(life)
-            except OSError as error:  # It is ordered again, sterner, when patience is over.
-                log.warning("cannot end %s: %s", order.key, error)
+            if order.force and not life.cgroup:
+                self._hold_and_kill(order.key, life)
+            else:
+                _end(order.key, life, lives.destroy if order.force else lives.terminate)
+
+    def _hold_and_kill(self, key: Key, life: Life) -> None:
+        """Without a cgroup everything has to stand still first, which the loop cannot wait for."""
+        if (before := self._ending.get(key)) is None or before.done():
+            self._ending[key] = self._threads.submit(_end, key, life, lives.destroy)
+        for one in [one for one, ending in self._ending.items() if ending.done()]:
+            del self._ending[one]
 
     def _freeze(self, order: Freeze, agent: Agent) -> None:
         life = self._life(order, agent)
@@ -187,3 +202,10 @@ class Hands:
     def _life(self, order: Order, agent: Agent) -> Life | None:
         generation, life = self._exits.lives.get(order.key, (0, None))
         return life if generation == order.generation else agent.life
+
+
+def _end(key: Key, life: Life, do: Callable[[Life], object]) -> None:
+    try:
+        do(life)
+    except OSError as error:  # It is ordered again, sterner, when patience is over.
+        log.warning("cannot end %s: %s", key, error)
