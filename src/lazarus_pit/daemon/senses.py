@@ -38,6 +38,8 @@ DATAGRAM_LIMIT = 4096
 """Bytes of one ``sd_notify`` datagram that are read."""
 DATAGRAMS_AT_ONCE = 64
 """Datagrams read from one socket before everybody else has a turn."""
+SOCKET_REST = 0.05
+"""Seconds in which a socket that was read is not read again: who floods it waits, nobody else."""
 
 
 @dataclass(slots=True)
@@ -221,6 +223,8 @@ class Senses:
         self._loop.add_reader(listener, self._heard, key, listener)
 
     def _heard(self, key: Key, listener: socket.socket) -> None:
+        self._loop.remove_reader(listener)
+        self._loop.call_later(SOCKET_REST, self._hear_again, key, listener)
         for _ in range(DATAGRAMS_AT_ONCE):
             try:
                 data = listener.recv(DATAGRAM_LIMIT)
@@ -232,6 +236,11 @@ class Senses:
                 log.debug("unreadable datagram from %s: %s", key, error)
                 continue
             self._offer(key, Beat(status=said.status, busy_for=said.extend_timeout or 0.0))
+
+    def _hear_again(self, key: Key, listener: socket.socket) -> None:
+        attended = self.attended.get(key)
+        if attended is not None and attended.socket is listener:
+            self._loop.add_reader(listener, self._heard, key, listener)
 
 
 def _most_sockets() -> int:
