@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
@@ -73,7 +74,10 @@ class Egress:
         """The proxy's pid if this daemon started it, and so must collect it."""
         self._proxy: int | None = None
         """A descriptor of the proxy at the other end of the line: its number may be used again."""
-        self._asked = False
+        self._asked: float | None = None
+        """When it was asked whether it is well, if it has not answered since."""
+        self._checked: float | None = None
+        """The same at the last check."""
         self._retry: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
@@ -82,15 +86,24 @@ class Egress:
             self._restore(RETRY_FIRST, start=bool(self._wanted()))
 
     def ready(self) -> str:
-        """Return the control socket of a proxy that runs.
+        """Return the control socket of a proxy that runs, as far as is known.
+
+        Whoever starts with one that is stopped has waited in vain for as long as it may take to
+        answer; nobody else does: by then it is replaced.
 
         Raises:
             SpawnError: none could be started.
         """
+        if self._line is not None:
+            self._heard(self._line)  # It may have answered while the loop was busy.
+        if self._asked is not None and time.monotonic() - self._asked >= PATIENCE:
+            log.warning("the egress proxy does not answer")
+            self._lost()
         if self._line is None:
             served = self._open()
             self._call_off()
             self._mend(served)
+        self._ask()
         return self._path
 
     def check(self) -> None:
@@ -101,14 +114,14 @@ class Egress:
         line = self._line
         if line is None:
             return
-        if self._asked or not os.path.exists(self._path):
-            fault = "does not answer" if self._asked else "lost its socket"
+        is_deaf = self._asked is not None and self._asked == self._checked
+        if is_deaf or not os.path.exists(self._path):
+            fault = "does not answer" if is_deaf else "lost its socket"
             log.warning("the egress proxy %s", fault)
             self._kill()
             return  # The end of the line is heard next.
-        self._asked = True
-        with contextlib.suppress(OSError):
-            line.send(encode(Hello(verbose=log.isEnabledFor(logging.DEBUG))))
+        self._ask()
+        self._checked = self._asked
 
     def close(self) -> None:
         """Speak to the proxy no more; while agents need it, it runs on."""
@@ -148,9 +161,16 @@ class Egress:
             return None
         line.setblocking(False)
         self._line = line
-        self._asked = False
+        self._asked = None
         self._loop.add_reader(line, self._heard, line)
         return welcome.lives
+
+    def _ask(self) -> None:
+        """Ask the proxy whether it is well, unless its answer is awaited already."""
+        if self._line is not None and self._asked is None:
+            self._asked = time.monotonic()
+            with contextlib.suppress(OSError):
+                self._line.send(encode(Hello(verbose=log.isEnabledFor(logging.DEBUG))))
 
     def _start(self) -> None:
         try:
@@ -177,7 +197,7 @@ class Egress:
 
     def _note(self, message: Message) -> None:
         if isinstance(message, Welcome):
-            self._asked = False
+            self._asked = None
         elif isinstance(message, Passed):
             log.debug("%s reached %s:%d", message.key, message.host, message.port)
         elif isinstance(message, Denied) and message.key.partition("/")[0] in self._roster.cells:
@@ -214,6 +234,7 @@ class Egress:
             self._loop.remove_reader(self._line)
             self._line.close()
             self._line = None
+            self._asked = None
         if self._proxy is not None:
             os.close(self._proxy)
             self._proxy = None
