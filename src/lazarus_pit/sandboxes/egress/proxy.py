@@ -12,7 +12,7 @@ is there. Descriptor 3 is its control socket. It gives up what rights it has bef
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401 - asyncio asks for it later, when it is out of reach
+import concurrent.futures.thread
 import contextlib
 import os
 import resource
@@ -44,6 +44,8 @@ from lazarus_pit.sandboxes.egress.serve import Limits
 CONTROL = 3
 NOBODY = 65_534
 BACKLOG = 64
+LOOKUPS = 64
+"""Names that are looked up at once: many times what one life may have under way."""
 GRACE = 30.0
 """Seconds in which the first daemon must speak up."""
 RETELL = 1.0
@@ -181,6 +183,8 @@ def main() -> int:
 
 
 async def _serve(control: socket.socket) -> None:
+    threads = concurrent.futures.ThreadPoolExecutor(LOOKUPS, "lookup")
+    asyncio.get_running_loop().set_default_executor(threads)
     proxy = Proxy(control, Limits())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, proxy.ended.set)
     await proxy.run()

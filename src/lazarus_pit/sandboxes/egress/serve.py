@@ -151,9 +151,16 @@ async def _reach(client: Client, wanted: Request, limits: Limits) -> socket.sock
     shown = text.one_line(wanted.host, 253)
     place = f"{shown}:{wanted.port}"
 
+    def looked(done: asyncio.Future[list[Address]]) -> None:
+        client.lookups.release()
+        if not done.cancelled():
+            done.exception()  # Whoever waited has heard of it, or waits no more.
+
     async def look_up(host: str, port: int) -> list[Address]:
-        async with client.lookups:
-            return await resolve(host, port)
+        await client.lookups.acquire()
+        looking = asyncio.ensure_future(resolve(host, port))
+        looking.add_done_callback(looked)
+        return await asyncio.shield(looking)  # No thread that looks a name up can be called off.
 
     try:
         async with asyncio.timeout(limits.reach):
