@@ -190,6 +190,10 @@ class FleetRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From so many living agents on, more than half silent in one pass means: doubt your eyes."""
     doubt_grace: Seconds = 30.0
     """How long verdicts wait after the pit has doubted its own eyes."""
+    questions_cell: int = 12
+    """Questions of all members of one cell together that may wait for people at once."""
+    questions_fleet: int = 120
+    """And of all cells: what nobody can read through is answered without being read."""
 
 
 class Exit(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,7 +18,15 @@ from lazarus_pit.cells import provision, store
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.core.agent import Agent
 from lazarus_pit.core.death import ANSWERS
-from lazarus_pit.core.model import CellStatus, Desired, Key, Phase, RevivePolicy, Seconds
+from lazarus_pit.core.model import (
+    CellStatus,
+    Desired,
+    FleetRules,
+    Key,
+    Phase,
+    RevivePolicy,
+    Seconds,
+)
 from lazarus_pit.daemon import notes, questions, teaming
 from lazarus_pit.daemon.router import Answer, Desk
 from lazarus_pit.daemon.teaming import Guest
@@ -71,6 +79,8 @@ class Clerk:
         self._agents = agents
         self._save = save
         self._people = asked
+        self.fleet = FleetRules()
+        """How much people may be asked at once."""
         self._asked: dict[str, deque[float]] = {}
         self._revived: dict[str, deque[float]] = {}
         self._heard: set[str] = set()
@@ -176,7 +186,7 @@ class Clerk:
         until, now = expiry(said), time.time()
         if until and until <= now:
             raise RefusedError(f"expired at {said.expires}")
-        asked = questions.ask(self._pit, desk, said.id, quotable(said.body), until)
+        asked = questions.ask(self._pit, desk, said.id, quotable(said.body), until, self.fleet)
         self._people()
         if asked.outcome != "open":
             return f"asked before: {notes.decision(desk.sender, asked).body}"

@@ -85,8 +85,8 @@ class Post:
         pit = PitPaths(roster.root)
         self._questions = Questions(pit, agents)
         asked = partial(loop.call_soon_threadsafe, self.ask)
-        self._clerk = Clerk(pit, agents, self._save, asked)
-        self._router = Router(self._clerk.answer)
+        self.clerk = Clerk(pit, agents, self._save, asked)
+        self._router = Router(self.clerk.answer)
         self._thread = ThreadPoolExecutor(1, "bus")
         self._ready: dict[Key, None] = {}
         self._unswept: list[Key] = []
@@ -114,7 +114,7 @@ class Post:
     def forget(self, uuid: str) -> None:
         """Remember nothing of a cell that is gone; the bus's own thread does, after its round."""
         self._stamps.pop(uuid, None)
-        for forget in (self._router.forget, self._clerk.forget):
+        for forget in (self._router.forget, self.clerk.forget):
             self._thread.submit(forget, uuid)
 
     def sweep(self) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from lazarus_pit.cells.files import replace_file
 from lazarus_pit.cells.layout import QUESTIONS, CellPaths, PitPaths
 from lazarus_pit.core.events import Told
-from lazarus_pit.core.model import Key, Seconds
+from lazarus_pit.core.model import FleetRules, Key, Seconds
 from lazarus_pit.daemon import notes
 from lazarus_pit.daemon.router import Desk, Router
 from lazarus_pit.errors import StoreError
@@ -174,7 +174,9 @@ def answered_event(asked: Request) -> Told:
     return Told(event="question_answered", key=asked.subject, data=kept)
 
 
-def ask(pit: PitPaths, desk: Desk, mail: str, question: str, until: float) -> Request:
+def ask(  # noqa: PLR0913, PLR0917 - a question is these facts
+    pit: PitPaths, desk: Desk, mail: str, question: str, until: float, fleet: FleetRules
+) -> Request:
     """Put a question of a desk's sender to people; ``until`` in Unix seconds, 0 for the usual.
 
     Raises:
@@ -186,6 +188,8 @@ def ask(pit: PitPaths, desk: Desk, mail: str, question: str, until: float) -> Re
     key: Key = desk.key
     with opened_records(pit.records) as db:
         generation = desk.generations[desk.sender]
-        asked = records.ask(db, key, generation, mail, question, expires=expires, now=now)
+        asked = records.ask(
+            db, key, generation, mail, question, expires=expires, now=now, fleet=fleet
+        )
     publish(pit, desk.paths, desk.sender)
     return asked

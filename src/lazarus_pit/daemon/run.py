@@ -112,6 +112,7 @@ class Daemon:
             self.roster, self.fleet.agents, self.exits.lives, launches.sights, self._judge
         )
         self.post.heard = self.idling.heard
+        self.post.clerk.fleet = config.fleet
         self._awakened = awakened
         self._wake: asyncio.TimerHandle | None = None
         self._turning = False

@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Collection
 
+from lazarus_pit.core.model import FleetRules
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.formats.instant import span
 from lazarus_pit.permission import FLOODED
@@ -19,12 +20,9 @@ from lazarus_pit.records import approvals
 from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.database import transaction
 
+USUAL = FleetRules()
 OPEN_MAX = 3
 """Questions of one agent that may be open at once."""
-CELL_OPEN_MAX = 12
-"""Questions of all members of one cell together that may be open at once."""
-FLEET_OPEN_MAX = 120
-"""And of all cells: what nobody can read through is answered without being read."""
 ASKED_MAX = 10
 """Questions of one agent within ``ASKED_WINDOW``: people are not to be worn down."""
 ASKED_WINDOW = 3600.0
@@ -41,6 +39,7 @@ def ask(  # noqa: PLR0913 - a question is these facts
     *,
     expires: float,
     now: float,
+    fleet: FleetRules = USUAL,
 ) -> Request:
     """Ask people; asked again in the same mail, the same question is returned, answered or not.
 
@@ -52,6 +51,7 @@ def ask(  # noqa: PLR0913 - a question is these facts
         approvals.expire(db, now)
         if known := find(db, asked_in):
             return known
+        _refuse_crowd(db, subject, fleet, now)
         _refuse_flood(db, subject, now)
         db.execute(
             "INSERT INTO approvals (id, subject, generation, facts, asked, expires, asked_in)"
@@ -77,7 +77,6 @@ def find(db: sqlite3.Connection, asked_in: str) -> Request | None:
 
 
 def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
-    _refuse_crowd(db, subject, now)
     lately = approvals.select(
         db,
         "subject = ? AND asked_in IS NOT NULL AND NOT retired AND (outcome = 'open' OR asked > ?)",
@@ -99,14 +98,14 @@ def _refuse_flood(db: sqlite3.Connection, subject: str, now: float) -> None:
         )
 
 
-def _refuse_crowd(db: sqlite3.Connection, subject: str, now: float) -> None:
+def _refuse_crowd(db: sqlite3.Connection, subject: str, fleet: FleetRules, now: float) -> None:
     """Refuse what would be one too many for people, whoever asked the others."""
     still = approvals.select(db, "asked_in IS NOT NULL AND NOT retired AND outcome = 'open'", ())
     cell = subject.partition("/")[0] + "/"
     here = [one for one in still if one.subject.startswith(cell)]
     for found, most, whose in (
-        (here, CELL_OPEN_MAX, "of your cell"),
-        (still, FLEET_OPEN_MAX, "of all cells"),
+        (here, fleet.questions_cell, "of your cell"),
+        (still, fleet.questions_fleet, "of all cells"),
     ):
         if len(found) >= most:
             raise RefusedError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lazarus_pit.core.model import FleetRules
 from lazarus_pit.errors import RefusedError
 from lazarus_pit.records import approvals, questions
 from lazarus_pit.records.approvals import Request
@@ -103,14 +104,21 @@ def test_no_cell_and_no_fleet_wears_people_down(db: sqlite3.Connection) -> None:
             asker = f"{cell:08}-2f64-4f0e-9d0a-6d2b7a3f1c11/agent-{number}"
             ask(db, f"mail-{number:04}", asker)
 
-    fill(0, questions.CELL_OPEN_MAX)
+    fill(0, questions.USUAL.questions_cell)
     with pytest.raises(RefusedError, match="12 questions of your cell wait for people already"):
         ask(db, "mail-9999", "00000000-2f64-4f0e-9d0a-6d2b7a3f1c11/zoe")
     ask(db, "mail-9999", ADA)  # Another cell's question is another matter ...
-    for cell in range(1, questions.FLEET_OPEN_MAX // questions.CELL_OPEN_MAX - 1):
-        fill(cell, questions.CELL_OPEN_MAX)
+    for cell in range(1, questions.USUAL.questions_fleet // questions.USUAL.questions_cell - 1):
+        fill(cell, questions.USUAL.questions_cell)
     with pytest.raises(RefusedError, match="questions of all cells wait"):
-        fill(50, questions.CELL_OPEN_MAX)  # ... up to where nobody reads them any more.
+        fill(50, questions.USUAL.questions_cell)  # ... up to where nobody reads them any more.
     first = next(one for one in approvals.pending(db, 2.0) if one.subject == ADA)
     assert say(db, first) == "decided"
     ask(db, "mail-9998", BEN)
+
+
+def test_how_much_people_are_asked_at_once_is_a_setting(db: sqlite3.Connection) -> None:
+    ask(db)
+    few = FleetRules(questions_cell=1)
+    with pytest.raises(RefusedError, match="1 questions of your cell"):
+        questions.ask(db, BEN, 1, "mail-0001", "May I?", expires=61.0, now=1.0, fleet=few)
