@@ -11,7 +11,6 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,9 +20,6 @@ from lazarus_pit.cells.checkpoint.pieces import Segment
 from lazarus_pit.cells.checkpoint.scan import Entry
 from lazarus_pit.cells.checkpoint.untar import Stream, next_member, printable
 from lazarus_pit.errors import FormatError
-
-if TYPE_CHECKING:
-    from lazarus_pit.cells.checkpoint.compose import Draft
 
 ABOUT = ".lazarus/checkpoint.json"
 LIST = ".lazarus/checkpoint.mtree"
@@ -101,13 +97,18 @@ def attributes(mode: int, mtime_ns: int, size: int, digest: bytes, *, sparse: bo
     return f"type=file {state} size={size} {word}={digest.hex()}".encode()
 
 
-def list_of(tree: list[Entry], draft: Draft) -> bytes:
-    """Write the list of a checkpoint."""
+def list_of(
+    tree: list[Entry],
+    segments: Sequence[Segment],
+    known: Sequence[bytes],
+    rows: Mapping[str, Row],
+) -> bytes:
+    """Write the list of a checkpoint; ``known`` has for each segment its lines, or nothing."""
     parts = [_FIRST_LINE]
     at = 0
-    for segment, lines in zip(draft.segments, draft.lines, strict=True):
+    for segment, lines in zip(segments, known, strict=True):
         end = at + segment.members
-        parts.append(lines or _lines_by_rows(tree[at:end], draft.rows))
+        parts.append(lines or _lines_by_rows(tree[at:end], rows))
         at = end
     return b"".join(parts)
 

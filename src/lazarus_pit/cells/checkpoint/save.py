@@ -276,7 +276,7 @@ class Run:
         self._report("assemble", 0)
         about = self._about(frame)
         seconds = frame.thawed_ns // 1_000_000_000
-        listed = manifest.list_of(frame.tree, final)
+        listed = manifest.list_of(frame.tree, final.segments, final.lines, final.rows)
         archive = assemble(self._store, final, manifest.preface_of(about, listed, seconds))
         with closing(os.fdopen(archive.fd, "rb")):
             name = shelf.next_name(Path(self._request.store), frame.thawed_ns)
