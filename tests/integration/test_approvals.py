@@ -15,13 +15,22 @@ import pytest
 from integration.pit import Pit
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.daemon.requests import EARLY_SECONDS
+from lazarus_pit.records import approvals
+from lazarus_pit.records.approvals import Request
+from lazarus_pit.records.database import opened_records
 
+WAITS: dict[str, Any] = {
+    "revive_policy": "ask",
+    "heartbeat_stale_threshold": 20.0,
+    "resurrect_after": 40.0,
+}
+"""Who dies here ends by itself: a beat that a busy machine delays is nobody's death."""
 DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
 
 
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path) -> Iterator[Pit]:
-    pit = Pit(tmp_path, revive_policy="ask")
+    pit = Pit(tmp_path, **WAITS)
     yield pit
     pit.close()
 
@@ -31,20 +40,32 @@ def lazarus(pit: Pit, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
 
-def requests(pit: Pit, *flags: str) -> list[dict[str, Any]]:
+def requests(pit: Pit) -> list[Request]:
+    """Everything that was ever asked, oldest first."""
+    with opened_records(PitPaths(pit.root).records) as db:
+        return approvals.everything(db)
+
+
+def pending(pit: Pit) -> list[Request]:
+    with opened_records(PitPaths(pit.root).records) as db:
+        return approvals.pending(db, time.time())
+
+
+def listed(pit: Pit, *flags: str) -> list[dict[str, Any]]:
+    """What ``lazarus approvals`` says."""
     found: list[dict[str, Any]] = json.loads(lazarus(pit, "approvals", "--json", *flags).stdout)
     return found
 
 
-def asked(pit: Pit) -> tuple[CellPaths, dict[str, Any]]:
+def asked(pit: Pit) -> tuple[CellPaths, Request]:
     """Let an agent die once, and return the request that follows."""
     cell = pit.cell(name="pond")
     again = "while :; do lazarus beat; sleep 0.2; done"
     pit.spawn(cell, "scribe", "/bin/sh", "-c", DIES_ONCE + again)
     pit.wait_event(cell, "approval_requested", "scribe")
     pit.wait(PitPaths(pit.root).records.exists, "a record")
-    pit.wait(lambda: requests(pit, "--all"), "a request")
-    return cell, requests(pit, "--all")[0]
+    pit.wait(lambda: requests(pit), "a request")
+    return cell, requests(pit)[0]
 
 
 def lives(cell: CellPaths) -> int:
@@ -54,14 +75,19 @@ def lives(cell: CellPaths) -> int:
 def test_approved_it_comes_back_once(pit: Pit) -> None:
     pit.start()
     cell, request = asked(pit)
-    assert request["subject"] == f"{cell.uuid}/scribe"
-    done = lazarus(pit, "approve", request["id"][:6], "--as", "ada")
+    assert request.subject == f"{cell.uuid}/scribe"
+    assert [one["id"] for one in listed(pit)] == [request.id]
+    done = lazarus(pit, "approve", request.id[:6], "--as", "ada")
     assert (done.returncode, done.stderr) == (0, "")
     pit.wait_event(cell, "approval_granted", "scribe", by="ada", via="cli")
     pit.wait_event(cell, "agent_revived", "scribe")
-    again = lazarus(pit, "approve", request["id"][:6])
+    again = lazarus(pit, "approve", request.id[:6])
     assert again.returncode == 1
     assert "approved before, by ada (cli)" in again.stderr
+    assert listed(pit) == []
+    assert [(one["id"], one["outcome"]) for one in listed(pit, "--all")] == [
+        (request.id, "approved")
+    ]
     assert lives(cell) == 2
 
 
@@ -77,8 +103,8 @@ def test_a_revive_by_hand_supersedes_the_request(pit: Pit) -> None:
     pit.start()
     cell, request = asked(pit)
     assert lazarus(pit, "revive", "pond/scribe").returncode == 0
-    pit.wait(lambda: not requests(pit), "no open request")
-    late = lazarus(pit, "approve", request["id"])
+    pit.wait(lambda: not pending(pit), "no open request")
+    late = lazarus(pit, "approve", request.id)
     assert late.returncode == 1
     assert "needs no word any more" in late.stderr
     assert lives(cell) == 2
@@ -88,25 +114,25 @@ def test_what_was_said_in_time_while_no_daemon_ran_counts_and_silence_does_not(
     tmp_path: Path,
 ) -> None:
     """Killed while two wait; one is answered; and the time of both is over when it is back."""
-    pit = Pit(tmp_path, revive_policy="ask", approval_timeout=6.0)
+    pit = Pit(tmp_path, **WAITS, approval_timeout=6.0)
     try:
         pit.start()
         cell, answered = asked(pit)
         pit.spawn(cell, "reader", "/bin/sh", "-c", "lazarus beat; sleep 0.2; exit 3")
-        pit.wait(lambda: len(requests(pit, "--all")) == 2, "two requests")
+        pit.wait(lambda: len(requests(pit)) == 2, "two requests")
         pit.kill9()
-        assert lazarus(pit, "approve", answered["id"], "--as", "ada").returncode == 0
-        end = max(one["expires"] for one in requests(pit, "--all"))
+        assert lazarus(pit, "approve", answered.id, "--as", "ada").returncode == 0
+        end = max(one.expires for one in requests(pit))
         pit.wait(lambda: time.time() > end + EARLY_SECONDS, "the end of their time")
         pit.start()
         pit.wait_event(cell, "approval_granted", "scribe", by="ada", via="cli")
         pit.wait_event(cell, "agent_revived", "scribe")
         pit.wait_event(cell, "agent_escalated", "reader", reason="approval_expired")
-        outcomes = {one["subject"]: one for one in requests(pit, "--all")}
+        outcomes = {one.subject: one for one in requests(pit)}
         silent = outcomes.pop(f"{cell.uuid}/reader")
-        assert [one["outcome"] for one in outcomes.values()] == ["approved"]
-        assert silent["outcome"] == "expired"
-        late = lazarus(pit, "approve", silent["id"])
+        assert [one.outcome for one in outcomes.values()] == ["approved"]
+        assert silent.outcome == "expired"
+        late = lazarus(pit, "approve", silent.id)
         assert late.returncode == 1
         assert "its time is over" in late.stderr
         assert lives(cell) == 2
@@ -118,12 +144,12 @@ def test_who_is_taken_out_while_it_waits_needs_no_word(pit: Pit) -> None:
     pit.start()
     cell, _ = asked(pit)
     pit.spawn(cell, "reader", "/bin/sh", "-c", "lazarus beat; sleep 0.2; exit 3")
-    pit.wait(lambda: len(requests(pit)) == 2, "two requests")
+    pit.wait(lambda: len(pending(pit)) == 2, "two requests")
     assert lazarus(pit, "stop", "pond/scribe").returncode == 0
     assert lazarus(pit, "kick", "pond/reader").returncode == 0
-    pit.wait(lambda: not requests(pit), "no open request")
-    for one in requests(pit, "--all"):
-        late = lazarus(pit, "approve", one["id"])
+    pit.wait(lambda: not pending(pit), "no open request")
+    for one in requests(pit):
+        late = lazarus(pit, "approve", one.id)
         assert late.returncode == 1
         assert "needs no word any more" in late.stderr
     assert lives(cell) == 1
@@ -149,7 +175,7 @@ def test_a_daemon_that_dies_between_the_steps(pit: Pit, down: str) -> None:
         assert len(pit.events(cell, "approval_granted")) == 2
     else:
         pit.wait_event(cell, "agent_revived", "scribe")
-        assert [one["id"] for one in requests(pit, "--all")] == [request["id"]]
+        assert [one.id for one in requests(pit)] == [request.id]
         assert len(pit.events(cell, "approval_requested")) == 1
         assert len(pit.events(cell, "approval_granted")) == 1
     assert lives(cell) == 2
@@ -172,4 +198,4 @@ def test_who_names_nobody_is_told(pit: Pit) -> None:
     wrong = lazarus(pit, "approve", "scrib")
     assert wrong.returncode == 2
     assert "no such request" in wrong.stderr
-    assert len(requests(pit)) == 1
+    assert len(pending(pit)) == 1
