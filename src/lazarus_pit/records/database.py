@@ -6,9 +6,11 @@ processes may write: each change is one immediate transaction.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -221,8 +223,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _shaped(path: Path) -> sqlite3.Connection:
-    # SQLite gives the mode of this file to its -wal and -shm.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    _make(path)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -234,6 +235,23 @@ def _shaped(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make(path: Path) -> None:
+    """Make an empty file where there is none. Raises ``OSError`` for one that cannot be used.
+
+    A file that is there is looked at, never opened: closing a descriptor of it would take the
+    locks of every other connection of this process (fcntl_locking(2)), and another process would
+    then throw their log away as one that nobody uses (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    try:
+        # SQLite gives the mode of this file to its -wal and -shm.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path)) from None
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
 
 
 def _shape(db: sqlite3.Connection, path: Path) -> None:
