@@ -195,15 +195,17 @@ def _watching(paths: list[Path]) -> Iterator[inotify.Inotify]:
         queue.close()
 
 
-def processes(marker: str) -> list[int]:
-    """Pids of living processes that carry a marker in their command line or environment."""
+def processes(marker: str, cell: CellPaths | None = None) -> list[int]:
+    """Pids of living processes that carry a marker in their command line or environment.
+
+    Whoever ends them names their ``cell``: another suite may run beside this one.
+    """
     found = []
+    wanted = (marker, cell.uuid) if cell else (marker,)
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if (
-                marker.encode()
-                in (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            ):
+            said = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            if all(word.encode() in said for word in wanted):
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
                 if state not in "ZX" and int(entry.name) != os.getpid():
                     found.append(int(entry.name))

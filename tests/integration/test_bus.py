@@ -215,7 +215,7 @@ def test_a_flood_of_one_delays_neither_mail_nor_lives_of_others(pit: Pit) -> Non
     drop(cell, "ada", "one")
     first = arrived(pit, cell, "ben", 1)[0]
     pit.wait_event(cell, "agent_ready", "worker")
-    send(max(processes("marker-flood")), signal.SIGKILL)
+    send(max(processes("marker-flood", cell)), signal.SIGKILL)
     pit.wait_event(cell, "agent_revived", "worker")
     assert first["from"] == "ada"
     assert pit.wait_event(cell, "message_refused", "obs", reason="inbox_full")

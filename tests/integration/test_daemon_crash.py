@@ -51,7 +51,7 @@ def test_kill_9_of_the_daemon_while_agents_die_loses_and_doubles_nobody(pit: Pit
     for name in names:
         pit.wait_event(cell, "agent_ready", name)
     for _ in range(ROUNDS):
-        victims = [pid for pid in processes("marker-crash") if chance.random() < 0.4]
+        victims = [pid for pid in processes("marker-crash", cell) if chance.random() < 0.4]
         moment = chance.randrange(len(victims) + 1)
         for number, pid in enumerate(victims):
             if number == moment:
@@ -129,14 +129,13 @@ def test_many_die_at_once_and_all_come_back(pit: Pit) -> None:
     cell = pit.cell()
     names = [f"a{number}" for number in range(60)]
     for name in names:
-        command = sh("echo up; exec sleep 8642")
+        command = sh("echo up; exec sleep 1000")
         pit.spawn(cell, name, *command, rules={"liveness": "process"})
     pit.start()
     for name in names:
         pit.wait_event(cell, "agent_ready", name)
-    for pid in processes("8642"):
-        if program(pid).startswith(b"sleep"):
-            send(pid, signal.SIGKILL)
+    for pid in sleepers(cell.uuid):
+        send(pid, signal.SIGKILL)
     for name in names:
         pit.wait_event(cell, "agent_revived", name, generation=2)
 

@@ -106,7 +106,9 @@ def test_detached_grandchildren_do_not_survive_a_revive(pit: Pit) -> None:
     )
     pit.spawn(cell, "worker", *sh(script))
     pit.wait_event(cell, "agent_ready", "worker")
-    orphan = pit.wait(lambda: max(processes("3333"), default=0), "the detached grandchild")
+    orphan = pit.wait(
+        lambda: max(processes("sleep\0003333", cell), default=0), "the detached grandchild"
+    )
     send(agent_pid(pit, cell, "marker-orphan"), signal.SIGKILL)
     pit.wait_event(cell, "agent_revived", "worker", generation=2)
     pit.wait(lambda: not Path(f"/proc/{orphan}").exists(), "the end of the grandchild")

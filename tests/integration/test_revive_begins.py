@@ -73,7 +73,8 @@ def test_a_daemon_that_dies_in_the_middle_restores_and_starts_once(pit: Pit) -> 
     pit.wait(cell.restoring.is_dir, "the restore")
     pit.kill9()
     pit.start()
-    pit.wait_event(cell, "agent_revived", "worker", generation=2)
+    # The restore may have been over by then, and the life that it was for just have begun.
+    pit.wait_event(cell, "agent_revived", "worker")
     assert (cell.workspace / "good").read_text() == "good"
     assert not (cell.workspace / "die").exists()
     assert len(pit.events(cell, "agent_started", "worker")) == 2

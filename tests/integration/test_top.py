@@ -108,7 +108,8 @@ def line(screen: list[str], *words: str) -> str:
 
 def test_the_smallest_terminal_shows_everything(pit: Pit, pond: CellPaths) -> None:
     async def look(eyes: Eyes) -> None:
-        screen = await eyes.until(r"pond +scribe +● running +healthy", r"^pond/broken: escalated")
+        running = r"pond +scribe +● running +healthy .*turn"
+        screen = await eyes.until(running, r"^pond/broken: escalated")
         assert len(screen) == 24
         assert all(len(text) == 80 for text in screen)
         assert f"● pit up, pid {pit.process.pid if pit.process else 0}" in screen[0]
