@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from integration.pit import Pit
+from integration.pit import ASKING, Pit
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -30,7 +30,7 @@ def test_the_pit_tells(tmp_path: Path) -> None:
     handler = type("Handler", (_Handler,), {"taken": taken})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-    pit = Pit(tmp_path, revive_policy="ask")
+    pit = Pit(tmp_path, **ASKING)
     with pit.config.open("a") as file:
         file.write(f'[apprise]\nurls = ["json://127.0.0.1:{server.server_address[1]}/"]\n')
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from channels.nostr_folk import Operator, RelayProcess
-from integration.pit import Pit
+from integration.pit import ASKING, Pit
 from integration.pools import FarPool
 from lazarus_pit.cells.layout import CellPaths
 from lazarus_pit.channels.nostr import own_key
@@ -38,7 +38,7 @@ def _relays(tmp_path: Path) -> Iterator[list[RelayProcess]]:
 
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path) -> Iterator[Pit]:
-    pit = Pit(tmp_path, revive_policy="ask")
+    pit = Pit(tmp_path, **ASKING)
     yield pit
     pit.close()
 

@@ -41,6 +41,13 @@ QUICK: dict[str, Any] = {
     "max_revive_attempts": 1000,
 }
 
+ASKING: dict[str, Any] = {
+    "revive_policy": "ask",
+    "heartbeat_stale_threshold": 20.0,
+    "resurrect_after": 40.0,
+}
+"""People are asked, and only about who ends by itself: a late beat on a busy machine is no death."""
+
 
 class Pit:
     """One root and its daemon."""

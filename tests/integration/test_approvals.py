@@ -12,25 +12,19 @@ from typing import Any
 
 import pytest
 
-from integration.pit import Pit
+from integration.pit import ASKING, Pit
 from lazarus_pit.cells.layout import CellPaths, PitPaths
 from lazarus_pit.daemon.requests import EARLY_SECONDS
 from lazarus_pit.records import approvals
 from lazarus_pit.records.approvals import Request
 from lazarus_pit.records.database import opened_records
 
-WAITS: dict[str, Any] = {
-    "revive_policy": "ask",
-    "heartbeat_stale_threshold": 20.0,
-    "resurrect_after": 40.0,
-}
-"""Who dies here ends by itself: a beat that a busy machine delays is nobody's death."""
 DIES_ONCE = "lazarus beat; echo life >> lives; [ -e died ] || { touch died; sleep 0.2; exit 3; }; "
 
 
 @pytest.fixture(name="pit")
 def _pit(tmp_path: Path) -> Iterator[Pit]:
-    pit = Pit(tmp_path, **WAITS)
+    pit = Pit(tmp_path, **ASKING)
     yield pit
     pit.close()
 
@@ -114,7 +108,7 @@ def test_what_was_said_in_time_while_no_daemon_ran_counts_and_silence_does_not(
     tmp_path: Path,
 ) -> None:
     """Killed while two wait; one is answered; and the time of both is over when it is back."""
-    pit = Pit(tmp_path, **WAITS, approval_timeout=6.0)
+    pit = Pit(tmp_path, **ASKING, approval_timeout=6.0)
     try:
         pit.start()
         cell, answered = asked(pit)

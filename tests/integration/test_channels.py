@@ -10,7 +10,7 @@ import pytest
 
 import botapi
 from botapi import CHAT, TOKEN, BotApi
-from integration.pit import Pit
+from integration.pit import ASKING, Pit
 from integration.pools import FarPool
 from lazarus_pit.cells.layout import PitPaths
 from lazarus_pit.records import approvals
@@ -95,7 +95,7 @@ def test_a_pool_that_looks_only_once_asks_and_hears_too(tmp_path: Path, api: Bot
 
 
 def test_the_daemon_asks_for_the_agents_of_its_cells(tmp_path: Path, api: BotApi) -> None:
-    pit = Pit(tmp_path, revive_policy="ask")
+    pit = Pit(tmp_path, **ASKING)
     with pit.config.open("a") as file:
         lines = (f"{key} = {value!r}" for key, value in table(api).items())
         file.write("[telegram]\n" + "\n".join(lines))

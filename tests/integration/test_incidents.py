@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forge import REPO, TOKEN, serving
-from integration.pit import Pit
+from integration.pit import ASKING, Pit
 from integration.pools import FarPool
 
 PROPOSAL = Path(__file__).parents[2] / "examples" / "mission-proposal.md"
@@ -77,7 +77,7 @@ def test_4_3_a_gateway_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -
 
 def test_5_1_an_agent_of_a_cell_is_asked_about_and_revived_in_its_issue(tmp_path: Path) -> None:
     with serving() as forge:
-        pit = Pit(tmp_path, revive_policy="ask")
+        pit = Pit(tmp_path, **ASKING)
         with pit.config.open("a") as file:
             file.write(
                 f'[gitea]\nurl = "{forge.url}"\nrepo = "{REPO}"\ntoken = "{TOKEN}"\n'
