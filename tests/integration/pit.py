@@ -46,7 +46,7 @@ ASKING: dict[str, Any] = {
     "heartbeat_stale_threshold": 20.0,
     "resurrect_after": 40.0,
 }
-"""People are asked, and only about who ends by itself: a late beat on a busy machine is no death."""
+"""People are asked, and only about who ends by itself: no late beat on a busy machine counts."""
 
 
 class Pit:
