@@ -83,12 +83,14 @@ def find(store: Path, wanted: str) -> Checkpoint:
     Raises ``UsageError`` that says what there is.
     """
     known = checkpoints(store)
-    if wanted == "latest" and known:
+    if not known:
+        raise UsageError("there is no checkpoint yet: lazarus checkpoint CELL takes one")
+    if wanted == "latest":
         return known[-1]
     matching = [one for one in known if one.name.startswith(wanted.removesuffix(ARCHIVE))]
     if len(matching) == 1:
         return matching[0]
-    there = ", ".join(one.name for one in (matching or known)[-5:]) or "none"
+    there = ", ".join(one.name for one in (matching or known)[-5:])
     what = "fits several" if matching else "does not exist"
     raise UsageError(f"checkpoint {wanted!r} {what}; there are: {there}")
 

@@ -49,7 +49,7 @@ def test_a_checkpoint_is_found_by_what_people_type(store: Path, wanted: str) -> 
 def test_what_names_none_is_told_what_there_is(store: Path, wanted: str, why: str) -> None:
     with pytest.raises(UsageError, match=f"{why}; there are: {FIRST}, {SECOND}"):
         shelf.find(store, wanted)
-    with pytest.raises(UsageError, match="there are: none"):
+    with pytest.raises(UsageError, match="there is no checkpoint yet"):
         shelf.find(store / "none", "latest")
 
 
