@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _CREATE, _DELETE, _DELETE_SELF, _MOVE_SELF, _ON_DIRECTORY = 0x100, 0x200, 0x400,
 _MASK = (_MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED | _CREATE) | (
     _DELETE | _DELETE_SELF | _MOVE_SELF | _ON_DIRECTORY
 )
+_MADE_OR_GONE = _MOVED | _CREATE | _DELETE
 _OVERFLOW = 0x4000
 _AT_FDCWD = -100
 _INFO_OBJECT, _INFO_NAME, _INFO_DIRECTORY = 1, 2, 3
@@ -35,7 +37,8 @@ class Heard(NamedTuple):
 
     handle: bytes
     name: bytes | None
-    """The entry of the directory ``handle``; ``None``: ``handle`` is the object itself."""
+    """The entry of the directory ``handle``; ``None``: ``handle`` is the object itself. It ends
+    with a slash where a directory was made, moved or removed."""
 
 
 def watch(path: str) -> int:
@@ -62,6 +65,7 @@ def heard(events: bytes) -> Iterator[Heard | None]:
         length, _, _, header, mask, _, _ = struct.unpack_from("=IBBHQii", events, at)
         if mask & _OVERFLOW:
             yield None
+        slash = b"/" if mask & _ON_DIRECTORY and mask & _MADE_OR_GONE else b""
         info = at + header
         while info < at + length:
             kind, _, size = struct.unpack_from("=BBH", events, info)
@@ -69,7 +73,7 @@ def heard(events: bytes) -> Iterator[Heard | None]:
             end = info + 20 + struct.unpack_from("=I", events, info + 12)[0]
             handle = events[info + 12 : end]
             if kind == _INFO_NAME:
-                yield Heard(handle, events[end : info + size].split(b"\0", 1)[0])
+                yield Heard(handle, events[end : info + size].split(b"\0", 1)[0] + slash)
             elif kind == _INFO_DIRECTORY:
                 yield Heard(handle, b".")
             elif kind == _INFO_OBJECT:
@@ -78,11 +82,21 @@ def heard(events: bytes) -> Iterator[Heard | None]:
         at += length
 
 
+def may_tell(mount: int) -> None:
+    """Raise ``OSError`` where ``inode_of`` is not allowed: it takes CAP_DAC_READ_SEARCH."""
+    inode_of(mount, struct.pack("=Iiq", 8, 1, 0))
+
+
 def inode_of(mount: int, handle: bytes) -> int:
-    """Tell which inode a handle means; 0: none any more. ``mount``: any file of its filesystem."""
+    """Tell which inode a handle means; 0: none any more. ``mount``: any file of its filesystem.
+
+    Raises ``OSError`` where that is not allowed.
+    """
     buffer = ctypes.create_string_buffer(handle, len(handle))
     fd = libc.open_by_handle_at(mount, buffer, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     if fd < 0:
+        if ctypes.get_errno() == errno.EPERM:
+            raise PermissionError(errno.EPERM, "open_by_handle_at")
         return 0
     try:
         return os.fstat(fd).st_ino

@@ -21,10 +21,14 @@ IN_Q_OVERFLOW = 0x4000
 IN_IGNORED = 0x8000
 """The watch is gone."""
 IN_ONLYDIR = 0x1000000
+IN_ISDIR = 0x40000000
+"""What it is about is a directory."""
 IN_ONESHOT = 0x80000000
 """The watch ends with its first event."""
 ENTRIES = IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR
 """Whatever becomes of the entries of a directory."""
+MADE_OR_GONE = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM
+"""A name means another object than before, or none."""
 
 _EVENT = struct.Struct("=iIII")
 _COUNT = struct.Struct("i")

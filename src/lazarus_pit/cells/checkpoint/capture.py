@@ -72,6 +72,9 @@ class Captured:
                     if link in lost:
                         raise PermissionError(errno.EACCES, "as its first name", path)
                     self._hold(path, read_member(chain, path, state, link))
+                    self._seen[path] = Seen(
+                        state.st_ino, state.st_ctime_ns, link, state.st_ctime_ns
+                    )
                 except OSError as error:
                     if error.errno in _NO_ROOM:
                         raise
@@ -108,6 +111,22 @@ class Captured:
             and (seen.inode, seen.ctime_ns, seen.link) == (state.st_ino, state.st_ctime_ns, link)
             and seen.ctime_ns <= seen.young
         )
+
+    def settle(self, tree: list[Entry]) -> None:
+        """Forget the copies of what is not, or is another entry, in the tree as it stood still.
+
+        What an agent moved away and back is again as the live pass has it.
+        """
+        if not self._held:
+            return
+        links = links_of(tree)
+        held = self._held
+        sound = {
+            path
+            for path, state in tree
+            if path in held and self.has(path, state, links.get(path, ""))
+        }
+        self._held = {path: one for path, one in held.items() if path in sound}
 
     def member(self, path: str, _state: os.stat_result, _link: str) -> Member:
         """Give a captured member back (the ``Fresh`` of the frozen pass)."""

@@ -7,7 +7,8 @@ is as long as what changed; else the whole tree is scanned again under the freez
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -42,13 +43,14 @@ class Before:
         self._found = found
         self._parts = {part.rstrip("/") for part in parts}
         self._states = dict(found.tree)
-        self._directories: dict[int, str] = {}
+        self._directories: dict[int, list[str]] = {}
+        """Several paths: a directory was moved while the tree was listed, or is mounted twice."""
         self._files: dict[int, str] = {}
         self._twins: dict[int, list[str]] = {}
         """All names of the files that have several."""
         for path, state in found.tree:
             if path[-1] == "/":
-                self._directories[state.st_ino] = path
+                self._directories.setdefault(state.st_ino, []).append(path)
                 continue
             self._files[state.st_ino] = path
             if state.st_nlink > 1:
@@ -57,7 +59,9 @@ class Before:
         for part in self._parts:
             parent = split(part)[0]
             with suppress(OSError), Chain(root) as chain:
-                self._directories[os.fstat(chain.fd(parent)).st_ino] = parent
+                inode = os.fstat(chain.fd(parent)).st_ino
+                self._directories.setdefault(inode, []).append(parent)
+        self._in_order = sorted(path for paths in self._twins.values() for path in paths)
 
     def _shared(self) -> list[str]:
         """Find the files that may be written through a name elsewhere, of which nobody hears."""
@@ -73,8 +77,8 @@ class Before:
         """See what has become of everything that was named, and of these inodes."""
         wanted: dict[str, set[str]] = {}
         for inode, entries in names.by_directory.items():
-            if inode in self._directories:
-                wanted.setdefault(self._directories[inode], set()).update(entries - {".", ""})
+            for directory in self._directories.get(inode, ()):
+                wanted.setdefault(directory, set()).update(entries - {".", ""})
         _want(wanted, self._suspects)
         for inode in names.objects | set(inodes):
             _want(wanted, self._names_of(inode))
@@ -95,7 +99,17 @@ class Before:
         states = self._states
         inodes = {state.st_ino for state in touched.entries.values() if state.st_nlink > 1}
         inodes.update(states[path].st_ino for path in touched.names if path in states)
+        inodes.update(states[path].st_ino for path in self._twins_below(touched.trees))
         return {path for inode in inodes for path in self._names_of(inode)}
+
+    def _twins_below(self, trees: set[str]) -> Iterator[str]:
+        """Find the names of files with several that went away with a directory, unheard of."""
+        in_order = self._in_order
+        for tree in trees & self._states.keys() if in_order else ():
+            for place in range(bisect_left(in_order, tree), len(in_order)):
+                if not in_order[place].startswith(tree):
+                    break
+                yield in_order[place]
 
     def _look_at(self, wanted: dict[str, set[str]], touched: Touched) -> None:
         with Chain(self._root) as chain:
@@ -107,7 +121,7 @@ class Before:
         if directory in self._states:
             touched.entries[directory] = os.fstat(fd)
             touched.names.add(directory[:-1])
-        for name in names:
+        for name in {name.rstrip("/") for name in names}:
             path = directory + name
             if directory not in self._states and path not in self._parts:
                 continue
@@ -118,7 +132,7 @@ class Before:
                 touched.trees.add(path + "/")
                 continue
             before = self._states.get(path + "/")
-            if before is not None and before.st_ino == state.st_ino:
+            if before and name + "/" not in names and _is_as_open(before, state):
                 touched.entries[path + "/"] = state
                 continue
             touched.trees.add(path + "/")
@@ -151,6 +165,14 @@ class Before:
             if one.path.rstrip("/") not in touched.names and not one.path.startswith(trees)
         ]
         return Scan(tree, left_out + touched.left_out)
+
+
+def _is_as_open(before: os.stat_result, now: os.stat_result) -> bool:
+    """Whether a directory is the same one, and just as open to us."""
+    return all(
+        getattr(before, field) == getattr(now, field)
+        for field in ("st_ino", "st_mode", "st_uid", "st_gid")
+    )
 
 
 def _want(wanted: dict[str, set[str]], paths: Iterable[str]) -> None:

@@ -33,6 +33,8 @@ class Names(NamedTuple):
     """What was heard of: names by the inode of their directory, and inodes of objects."""
 
     by_directory: dict[int, set[str]]
+    """With a slash: a directory was made, moved or removed there, and the one that has the name
+    now may be another one, even with the same inode."""
     objects: set[int]
 
 
@@ -65,8 +67,13 @@ class WholeEar:
 
     def __init__(self, path: str) -> None:
         """Begin. Raises ``OSError`` where that is not allowed."""
-        self._fd = fanotify.watch(path)
         self._mount = os.open(path, OPEN_DIRECTORY)
+        try:
+            fanotify.may_tell(self._mount)
+            self._fd = fanotify.watch(path)
+        except OSError:
+            os.close(self._mount)
+            raise
         self._names: dict[bytes, set[bytes]] = {}
         self._objects: set[bytes] = set()
         self._known = Names({}, set())
@@ -141,11 +148,11 @@ class DirectoryEar:
 
     def __init__(self, _path: str) -> None:
         """Begin. Raises ``OSError`` where this user has no inotify instance left."""
+        self._room = int(_WATCHES.read_text()) // _MOST_SHARE
         self._queue = inotify.Inotify()
         self._watched: dict[int, int] = {}
         self._known = Names({}, set())
         self._left = _MOST_EVENTS
-        self._room = int(_WATCHES.read_text()) // _MOST_SHARE
 
     def attend(self, fd: int, inode: int) -> None:
         """Watch a directory; where no watch is left for it, nothing is heard any more."""
@@ -176,9 +183,10 @@ class DirectoryEar:
             self._queue.close()
             return
         by_directory = self._known.by_directory
-        for watch, _, name in heard:
+        for watch, mask, name in heard:
             names = by_directory.setdefault(self._watched[watch], set())
-            names.add(os.fsdecode(name))
+            is_another = mask & inotify.IN_ISDIR and mask & inotify.MADE_OR_GONE
+            names.add(os.fsdecode(name) + "/" * bool(is_another))
 
     def names(self) -> Names | None:
         """Return all that was heard of so far; ``None``: it was too much, or some was lost."""

@@ -233,6 +233,7 @@ class Run:
         pause = time.monotonic() - began
         if before is not None and touched is not None:
             found = before.merged(touched)
+        captured.settle(found.tree)
         foreign = foreign_links(found.tree, self._owners(found.tree))
         lost = {one.path for one in [*captured.left_out, *foreign]}
         tree = [entry for entry in found.tree if entry[0] not in lost] if lost else found.tree

@@ -118,10 +118,16 @@ class _Walk:
                 return
             raise
         try:
-            self.tree.append((path, state))
             if self._attend is not None:
-                self._attend(inner, state.st_ino)
-            self.take(inner, path, _listing(inner))
+                self._attend(inner, os.fstat(inner).st_ino)
+                state = os.fstat(inner)  # What changed before now was not heard of.
+            try:
+                listed = _listing(inner)
+            except PermissionError:  # Of an ordinary user who may list, but not look.
+                self.left_out.append(LeftOut(path, "permission denied"))
+                return
+            self.tree.append((path, state))
+            self.take(inner, path, listed)
         finally:
             os.close(inner)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,10 +81,34 @@ def grown(work: Path) -> None:
     os.mkfifo(work / "dir" / "pipe")
 
 
+def gone_with_a_twin(work: Path) -> None:
+    shutil.rmtree(work / "dir")
+
+
+def moved_out_with_a_twin(work: Path) -> None:
+    (work / "dir").rename(work.with_name("outside"))
+
+
+def made_anew(work: Path) -> None:
+    """On ext4 the new directory has the inode of the old one."""
+    shutil.rmtree(work / "dir" / "inner")
+    (work / "dir" / "inner").mkdir()
+    (work / "dir" / "inner" / "new").write_text("new")
+
+
+def replaced_by_a_file(work: Path) -> None:
+    shutil.rmtree(work / "dir" / "inner")
+    (work / "dir" / "inner").write_text("a file")
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(
     "change",
     [
+        gone_with_a_twin,
+        moved_out_with_a_twin,
+        made_anew,
+        replaced_by_a_file,
         through_a_twin,
         through_a_new_name,
         attributes,
