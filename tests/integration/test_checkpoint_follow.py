@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -13,9 +14,16 @@ from lazarus_pit.cells.checkpoint.capture import GRAIN_NS
 from lazarus_pit.cells.checkpoint.ears import FOLLOW
 from trees import picture
 
+WAYS = pytest.mark.parametrize("follow", [*[(way,) for way in FOLLOW], ()])
+
+
+def age(path: Path) -> None:
+    """Wait until the file is not young any more."""
+    until(lambda: time.time_ns() > path.stat().st_ctime_ns + 2 * GRAIN_NS, "an old file")
+
 
 @pytest.mark.root
-@pytest.mark.parametrize("follow", [*[(way,) for way in FOLLOW], ()])
+@WAYS
 def test_what_was_swapped_and_swapped_back_is_saved_as_it_stands(
     tmp_path: Path, follow: tuple[str, ...]
 ) -> None:
@@ -24,8 +32,7 @@ def test_what_was_swapped_and_swapped_back_is_saved_as_it_stands(
     for name in ("one", "two"):
         (work / name).mkdir()
         (work / name / "file").write_text(name)
-    written = (work / "two" / "file").stat().st_ctime_ns
-    until(lambda: time.time_ns() > written + 2 * GRAIN_NS, "files that are not young")
+    age(work / "two" / "file")
 
     def swap() -> None:
         (work / "one").rename(work / "away")
@@ -34,5 +41,30 @@ def test_what_was_swapped_and_swapped_back_is_saved_as_it_stands(
 
     saved = save(cell, earlier=swap, meanwhile=swap, follow=follow)
     verify(saved.archive)
+    unpack(saved.archive, tmp_path / "copy")
+    assert picture(tmp_path / "copy" / "workspace") == picture(work)
+
+
+@pytest.mark.root
+@WAYS
+def test_a_file_changed_through_a_name_that_is_gone_at_the_freeze_is_saved(
+    tmp_path: Path, follow: tuple[str, ...]
+) -> None:
+    cell = make_cell(tmp_path)
+    work = cell / "workspace"
+    (work / "file").write_text("before")
+    age(work / "file")
+
+    def change() -> None:
+        (work / "made").mkdir()
+        (work / "made" / "name").hardlink_to(work / "file")
+        (work / "made" / "name").write_text("changed")
+
+    saved = save(
+        cell,
+        earlier=change,
+        meanwhile=lambda: rmtree(work / "made", ignore_errors=True),
+        follow=follow,
+    )
     unpack(saved.archive, tmp_path / "copy")
     assert picture(tmp_path / "copy" / "workspace") == picture(work)

@@ -73,13 +73,14 @@ class Before:
             if states[path].st_nlink > len(paths)
         ]
 
-    def look(self, names: Names, inodes: Collection[int]) -> Touched:
-        """See what has become of everything that was named, and of these inodes."""
+    def look(self, names: Names, inodes: Collection[int], paths: Iterable[str] = ()) -> Touched:
+        """See what has become of everything that was named, of these inodes and of these paths."""
         wanted: dict[str, set[str]] = {}
         for inode, entries in names.by_directory.items():
             for directory in self._directories.get(inode, ()):
                 wanted.setdefault(directory, set()).update(entries - {".", ""})
         _want(wanted, self._suspects)
+        _want(wanted, paths)
         for inode in names.objects | set(inodes):
             _want(wanted, self._names_of(inode))
         touched = Touched({}, set(), set(), [])

@@ -143,7 +143,8 @@ class DirectoryEar:
 
     A directory that is made later is heard of as an entry of its parent: whoever looks at it has
     to look at all that is in it. What it cannot hear: a file that is written through a second name
-    in a directory which was made after the listing and is gone again.
+    outside the tree, or in a directory which is gone again, if that name was made after the
+    listing. Such a file is saved as it was read before; the next checkpoint sees the change.
     """
 
     def __init__(self, _path: str) -> None:

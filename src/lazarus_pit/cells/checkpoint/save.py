@@ -220,7 +220,8 @@ class Run:
             mapped = mapped_inodes(pids)
             names = ear.names() if ear else None
             if before is not None and names is not None:
-                touched = before.look(names, mapped | open_inodes(pids))
+                # What was changed through a name that is gone by now is not named again.
+                touched = before.look(names, mapped | open_inodes(pids), captured.paths)
                 entries = touched.in_order()
             else:
                 found = scan(self._root, self._request.parts)
