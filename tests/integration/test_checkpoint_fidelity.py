@@ -173,6 +173,17 @@ def test_undo_touches_only_what_differs(cell: Path) -> None:
     assert (nothing.removed, picture(cell / "workspace")) == (0, before)
 
 
+def test_undo_takes_attributes_that_directories_have_got_since(cell: Path) -> None:
+    made = cell / "workspace" / "made"
+    made.mkdir()
+    os.setxattr(made, "user.kept", b"kept")
+    saved = save(cell)
+    before = picture(cell / "workspace")
+    os.setxattr(made, "user.new", b"new")
+    undo(cell, saved.archive)
+    assert picture(cell / "workspace") == before
+
+
 def test_undo_without_an_index_is_refused(cell: Path) -> None:
     saved = save(cell)
     Path(saved.archive.replace(".tar.gz", ".idx")).unlink()

@@ -7,7 +7,7 @@ agent can set a ctime. The agents are stopped. A crash half way is mended by doi
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -228,6 +228,7 @@ def _apply(request: UndoRequest, rows: dict[str, Row], work: Work, placed: Place
                         os.rename(name, name, src_dir_fd=source, dst_dir_fd=cell.fd(directory))
             for path in links:
                 _link(cell, path, rows[path].link)
+        _strip(root, placed.directories)
         Writer(root, Trust()).finish([], placed.directories)
         sync_filesystem(root)
     finally:
@@ -243,6 +244,16 @@ def _open_up(root: int, work: Work) -> None:
         for path in sorted(work.settle):
             with suppress(OSError):
                 os.fchmod(chain.fd(path), 0o700)
+
+
+def _strip(root: int, directories: Sequence[Found]) -> None:
+    """Take the attributes that directories have got since; files are replaced with theirs."""
+    with Chain(root) as chain:
+        for member in directories:
+            fd = chain.fd(member.path.removesuffix("/") + "/")
+            with suppress(OSError):  # A filesystem without, or what only the kernel sets.
+                for name in set(os.listxattr(fd)) - member.xattrs.keys():
+                    os.removexattr(fd, name)
 
 
 def _link(cell: Chain, path: str, target: str) -> None:

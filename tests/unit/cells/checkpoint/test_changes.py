@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from lazarus_pit.cells.checkpoint import ears
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
 from lazarus_pit.cells.checkpoint.changes import Before, open_inodes
 from lazarus_pit.cells.checkpoint.ears import FOLLOW, Ear, ear_for
-from lazarus_pit.cells.checkpoint.scan import scan
+from lazarus_pit.cells.checkpoint.scan import LeftOut, scan
 
 PARTS = ["workspace"]
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -129,6 +131,39 @@ def test_what_was_heard_and_what_was_seen_make_the_whole(
     now = scan(root, PARTS)
     assert merged.tree == now.tree
     assert sorted(merged.left_out) == sorted(now.left_out)
+
+
+@contextmanager
+def ordinary(*paths: Path) -> Iterator[None]:
+    """Be an ordinary user, who owns these paths."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0, 0o400, 0o100])
+def test_a_directory_that_is_closed_to_us_is_left_out(root: int, tmp_path: Path, mode: int) -> None:
+    ear = ear_for(str(tmp_path), ["inotify"])
+    assert ear is not None
+    before = Before(root, scan(root, PARTS, ear.attend), PARTS, [])
+    (tmp_path / "workspace" / "dir" / "file").write_text("changed")
+    (tmp_path / "workspace" / "dir").chmod(mode)
+    with ordinary(tmp_path, tmp_path / "workspace", tmp_path / "workspace" / "dir"):
+        names = ear.names()
+        assert names is not None
+        merged = before.merged(before.look(names, ()))
+        now = scan(root, PARTS)
+    ear.close()
+    (tmp_path / "workspace" / "dir").chmod(0o700)
+    assert merged == now
+    assert now.left_out == [LeftOut("workspace/dir/", "permission denied")]
 
 
 @pytest.mark.root
