@@ -115,6 +115,8 @@ class Before:
     def _look_at(self, wanted: dict[str, set[str]], touched: Touched) -> None:
         with Chain(self._root) as chain:
             for directory in sorted(wanted):
+                if _lies_in(directory, touched.trees):
+                    continue  # It was walked with the one that it lies in, or left out, or is gone.
                 with suppress(OSError):  # It is gone: its own parent was named too.
                     self._look_into(chain.fd(directory), directory, wanted[directory], touched)
 
@@ -166,6 +168,15 @@ class Before:
             if one.path.rstrip("/") not in touched.names and not one.path.startswith(trees)
         ]
         return Scan(tree, left_out + touched.left_out)
+
+
+def _lies_in(directory: str, trees: set[str]) -> bool:
+    end = directory.find("/") + 1
+    while end > 0:
+        if directory[:end] in trees:
+            return True
+        end = directory.find("/", end) + 1
+    return False
 
 
 def _is_as_open(before: os.stat_result, now: os.stat_result) -> bool:
