@@ -149,7 +149,7 @@ def test_a_life_that_a_dead_daemon_and_worker_left_frozen_moves_again(pit: Pit) 
 def test_what_cannot_be_is_said(pit: Pit) -> None:
     cell = pit.cell(name="pond")
     pit.start()
-    assert "does not exist" in lazarus(pit, "restore", "pond", fails=2)
+    assert "no checkpoint yet" in lazarus(pit, "restore", "pond", fails=2)
     lazarus(pit, "checkpoint", "pond")
     archive = next(cell.checkpoints.glob("*.tar.gz"))
     whole = archive.read_bytes()
