@@ -14,7 +14,7 @@ from lazarus_pit.cells.checkpoint import ears
 from lazarus_pit.cells.checkpoint.below import OPEN_DIRECTORY
 from lazarus_pit.cells.checkpoint.changes import Before, open_inodes
 from lazarus_pit.cells.checkpoint.ears import FOLLOW, Ear, ear_for
-from lazarus_pit.cells.checkpoint.scan import LeftOut, scan
+from lazarus_pit.cells.checkpoint.scan import Entry, scan
 
 PARTS = ["workspace"]
 NOBODY = 65534
@@ -103,6 +103,11 @@ def replaced_by_a_file(work: Path) -> None:
     (work / "dir" / "inner").write_text("a file")
 
 
+def unlooked(tree: list[Entry]) -> list[tuple[str, tuple[int, ...]]]:
+    """The entries without the time of the last look at them, which a look itself moves."""
+    return [(path, (*state[:7], state.st_mtime_ns, state.st_ctime_ns)) for path, state in tree]
+
+
 @pytest.mark.root
 @pytest.mark.parametrize(
     "change",
@@ -129,7 +134,7 @@ def test_what_was_heard_and_what_was_seen_make_the_whole(
     assert names is not None
     merged = before.merged(before.look(names, ()))
     now = scan(root, PARTS)
-    assert merged.tree == now.tree
+    assert unlooked(merged.tree) == unlooked(now.tree)
     assert sorted(merged.left_out) == sorted(now.left_out)
 
 
